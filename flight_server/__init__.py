@@ -1,0 +1,1 @@
+"""Pixelflight: an Arrow Flight data server over a versioned, open lakehouse."""

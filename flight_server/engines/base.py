@@ -1,0 +1,312 @@
+"""What an engine must do, and what it may be able to do.
+
+`Engine` is obligatory. Every ability beyond it is a small protocol: code that needs one asks
+`require(engine, SupportsIngest)`, the conformance suite runs the parts whose protocols an engine
+satisfies, and what the server advertises comes from `abilities(engine)`: one source.
+
+Engines trust what operations have checked: rights, SQL predicates, names. They raise only the
+errors of `flight_server.errors`. Everything they hand out is Arrow.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import pyarrow as pa
+
+from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.errors import Unsupported
+from flight_server.model import (
+    Author,
+    ChangesRequest,
+    Commit,
+    Housekeeping,
+    IngestRequest,
+    NamespaceRef,
+    ScanRequest,
+    SchemaChange,
+    Slice,
+    SqlRequest,
+    TableInfo,
+    TableRef,
+    TableSpec,
+    TableVersion,
+    Tag,
+    Version,
+)
+
+Acknowledge = Callable[[Commit], None]
+
+
+class Engine(Protocol):
+    """A catalog of tables that can be read. Every method may be called from any thread."""
+
+    name: str
+
+    def namespaces(self) -> list[str]:
+        """The names of all namespaces, sorted; hidden ones are left out."""
+
+    def tables(self, namespace: str) -> list[TableRef]:
+        """The tables of a namespace, sorted. NotFound (namespace_not_found)."""
+
+    def resolve(self, table: TableRef, version: int | None = None) -> TableVersion:
+        """The table at a version, cheaply. NotFound (table_not_found, version_not_found)."""
+
+    def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
+        """The table with everything known about it. NotFound."""
+
+    def scan(
+        self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
+    ) -> pa.RecordBatchReader:
+        """Rows in the table's Arrow schema, narrowed to `request.columns` in their order.
+
+        The reader is closed by whoever reads it. NotFound, InvalidRequest (column_not_found,
+        invalid_sql).
+        """
+
+    def close(self) -> None:
+        """Ends the engine; what was acknowledged is safe."""
+
+
+@runtime_checkable
+class SupportsNamespaces(Protocol):
+    """Namespaces can be made and removed."""
+
+    def create_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
+        """AlreadyExists."""
+
+    def drop_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
+        """NotFound; Conflict while tables are in it."""
+
+
+@runtime_checkable
+class SupportsTables(Protocol):
+    """Tables can be made, renamed and dropped."""
+
+    def create_table(self, table: TableRef, spec: TableSpec, author: Author) -> Commit:
+        """AlreadyExists; NotFound (namespace_not_found); InvalidRequest (unsupported_type)."""
+
+    def rename_table(self, table: TableRef, to: TableRef, author: Author) -> Commit:
+        """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
+
+    def drop_table(self, table: TableRef, author: Author) -> Commit:
+        """NotFound."""
+
+
+@runtime_checkable
+class SupportsUndrop(Protocol):
+    """A dropped table can be brought back while its snapshots live."""
+
+    def undrop_table(self, table: TableRef, author: Author) -> Commit:
+        """The table as it was just before it was dropped. NotFound; AlreadyExists."""
+
+
+@runtime_checkable
+class SupportsSchemaChange(Protocol):
+    """Columns and properties of a table can be changed."""
+
+    def alter_table(
+        self, table: TableRef, changes: Sequence[SchemaChange], author: Author
+    ) -> Commit:
+        """All changes in one commit, in order. NotFound; AlreadyExists; InvalidRequest."""
+
+
+@runtime_checkable
+class SupportsIngest(Protocol):
+    """Batches can be written."""
+
+    def ingest(
+        self,
+        table: TableRef,
+        request: IngestRequest,
+        batches: pa.RecordBatchReader,
+        author: Author,
+        acknowledge: Acknowledge = lambda commit: None,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """Writes the stream in bounded memory; all of it or, without `commit_every`, nothing.
+
+        Columns are matched by name; a column that is left out gets its default, else null.
+        `acknowledge` is called after each commit has become durable; the last commit is also
+        the answer. InvalidRequest (schema_mismatch, invalid_data); NotFound; AlreadyExists;
+        Conflict (token_conflict).
+        """
+
+
+@runtime_checkable
+class SupportsUpdate(Protocol):
+    """Rows can be changed and deleted where a filter holds."""
+
+    def update(
+        self,
+        table: TableRef,
+        assignments: Mapping[str, str],
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """`assignments` maps columns to SQL expressions over the row's old values."""
+
+    def delete(
+        self,
+        table: TableRef,
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """Deletes the rows where the filter holds, all without one."""
+
+
+class Transaction(SupportsIngest, SupportsUpdate, Protocol):
+    """Writes to several tables that become one commit, and reads that see them."""
+
+    def scan(
+        self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
+    ) -> pa.RecordBatchReader:
+        """As `Engine.scan`, with the writes of this transaction."""
+
+    def commit(self) -> Commit:
+        """Makes it so. Conflict, after which nothing of it has happened."""
+
+    def rollback(self) -> None:
+        """Nothing of it has happened."""
+
+
+@runtime_checkable
+class SupportsTransactions(Protocol):
+    """Several writes can become one commit."""
+
+    def transaction(self, author: Author) -> AbstractContextManager[Transaction]:
+        """Commits at the end of the block unless that was done; rolls back on an error."""
+
+
+@runtime_checkable
+class SupportsVersions(Protocol):
+    """Old states can be read, compared, named and restored."""
+
+    def snapshot(self) -> int:
+        """The newest snapshot."""
+
+    def snapshot_at(self, as_of: dt.datetime) -> int:
+        """The snapshot that was the newest then. NotFound (version_not_found)."""
+
+    def versions(self, table: TableRef, limit: int | None = None) -> list[Version]:
+        """The table's history, newest first."""
+
+    def diff(
+        self, table: TableRef, older: int, newer: int, cancellation: Cancellation = NEVER
+    ) -> pa.RecordBatchReader:
+        """The net difference: `_change` (`insert`, `delete`, `update_preimage`,
+        `update_postimage`), `_row_id`, then the columns of the newer version."""
+
+    def restore(self, table: TableRef, version: int, author: Author) -> Commit:
+        """A new commit in which the table is as it was at `version`."""
+
+    def tags(self, table: TableRef) -> list[Tag]:
+        """The table's tags by name."""
+
+    def create_tag(self, table: TableRef, name: str, version: int | None, author: Author) -> Tag:
+        """AlreadyExists; NotFound (version_not_found)."""
+
+    def drop_tag(self, table: TableRef, name: str, author: Author) -> None:
+        """NotFound (tag_not_found)."""
+
+    def tagged(self, table: TableRef, name: str) -> int:
+        """The snapshot a tag names. NotFound (tag_not_found)."""
+
+
+@runtime_checkable
+class SupportsChanges(Protocol):
+    """The rows that changed between snapshots can be read."""
+
+    def changes(
+        self, table: TableRef, request: ChangesRequest, cancellation: Cancellation = NEVER
+    ) -> pa.RecordBatchReader:
+        """Columns as `ChangesRequest` says, ordered by snapshot."""
+
+
+@runtime_checkable
+class SupportsSlices(Protocol):
+    """A large scan can be read in parts, in parallel."""
+
+    def slices(self, table: TableRef, request: ScanRequest, bytes_each: int) -> list[Slice]:
+        """Parts of about `bytes_each`, in the order of the scan; one whose name is None where
+        it is not worth splitting."""
+
+
+@runtime_checkable
+class SupportsSql(Protocol):
+    """The engine runs SQL that has been checked and rewritten."""
+
+    def run_sql(
+        self, request: SqlRequest, cancellation: Cancellation = NEVER
+    ) -> pa.RecordBatchReader:
+        """One SELECT. Tables are named in full; `request.version` is what they are read at."""
+
+    def sql_schema(self, request: SqlRequest) -> pa.Schema:
+        """The Arrow schema of the answer, without running the statement."""
+
+    def explain_sql(
+        self, request: SqlRequest, analyze: bool = False, cancellation: Cancellation = NEVER
+    ) -> str:
+        """DuckDB's plan as text."""
+
+
+@runtime_checkable
+class SupportsPins(Protocol):
+    """Snapshots can be held against expiry."""
+
+    def hold(self, version: int, seconds: float) -> None:
+        """Keeps the snapshot readable for so long, for a ticket that is out."""
+
+    def pinned(self, version: int) -> AbstractContextManager[None]:
+        """Keeps the snapshot readable while the block runs, for a stream that is open."""
+
+
+@runtime_checkable
+class SupportsHousekeeping(Protocol):
+    """The engine tends its files."""
+
+    def housekeep(self, tables: Collection[TableRef] | None = None) -> Housekeeping:
+        """One round now: flush inlined rows, merge small files, expire old snapshots, remove
+        files nobody needs. Expiry and removal concern the whole lake and run only without
+        `tables`."""
+
+
+Ability = TypeVar("Ability")
+
+ABILITIES: tuple[type[Any], ...] = (
+    SupportsNamespaces,
+    SupportsTables,
+    SupportsUndrop,
+    SupportsSchemaChange,
+    SupportsIngest,
+    SupportsUpdate,
+    SupportsTransactions,
+    SupportsVersions,
+    SupportsChanges,
+    SupportsSlices,
+    SupportsSql,
+    SupportsPins,
+    SupportsHousekeeping,
+)
+
+
+def require(engine: Engine, ability: type[Ability]) -> Ability:
+    """The engine as one that has the ability, or Unsupported naming both."""
+    if not isinstance(engine, ability):
+        what = ability.__name__.removeprefix("Supports").lower()
+        raise Unsupported(f"Tables of the catalog '{engine.name}' do not support {what}.")
+    return engine
+
+
+def abilities(engine: Engine) -> list[str]:
+    """The names of what the engine can do beyond reading, as clients see them."""
+    return [
+        ability.__name__.removeprefix("Supports").lower()
+        for ability in ABILITIES
+        if isinstance(engine, ability)
+    ]

@@ -1,0 +1,493 @@
+"""The nouns: frozen dataclasses that every room speaks in.
+
+They know how to check themselves and how to be written as text; they know nothing of engines,
+protocols or users' rights. Times are timezone-aware UTC; sizes are bytes; a snapshot is the
+number that DuckLake gave it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import pyarrow as pa
+
+from flight_server.errors import ErrorCode, InvalidRequest
+
+DEFAULT_CATALOG = "lake"
+DEFAULT_NAMESPACE = "main"
+NAME_LENGTH_MAX = 200
+# Namespaces that start so are the server's own: no client ever sees or names one.
+HIDDEN_PREFIX = "_pixelflight"
+
+
+def check_name(name: str, what: str = "name") -> str:
+    """The name itself, or InvalidRequest saying why it cannot be one."""
+    if not name:
+        raise InvalidRequest(f"A {what} must not be empty.", code=ErrorCode.INVALID_NAME)
+    if len(name) > NAME_LENGTH_MAX:
+        raise InvalidRequest(
+            f"The {what} '{name[:40]}…' has {len(name)} characters; {NAME_LENGTH_MAX} are allowed.",
+            code=ErrorCode.INVALID_NAME,
+        )
+    if any(ord(character) < 32 or ord(character) == 127 for character in name):
+        raise InvalidRequest(
+            f"The {what} {name!r} holds a control character.", code=ErrorCode.INVALID_NAME
+        )
+    return name
+
+
+def quoted(name: str) -> str:
+    """The name as a SQL identifier in double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True, order=True)
+class TableRef:
+    """A table's full name. Names keep their case and are found without regard to it."""
+
+    catalog: str
+    namespace: str
+    name: str
+
+    def __post_init__(self) -> None:
+        check_name(self.catalog, "catalog")
+        check_name(self.namespace, "namespace")
+        check_name(self.name, "table name")
+
+    @classmethod
+    def of(cls, *parts: str) -> TableRef:
+        """From one to three parts: `name`, `namespace, name`, `catalog, namespace, name`."""
+        if not 1 <= len(parts) <= 3:
+            raise InvalidRequest(
+                f"A table is named by one to three parts, not {len(parts)}: {list(parts)!r}.",
+                code=ErrorCode.INVALID_NAME,
+            )
+        defaults = (DEFAULT_CATALOG, DEFAULT_NAMESPACE)
+        return cls(*defaults[: 3 - len(parts)], *parts)
+
+    @classmethod
+    def parse(cls, text: str) -> TableRef:
+        """From `[catalog:][namespace.]name`; a part holding `.`, `:` or `"` is double-quoted."""
+        parts, separators = _split_name(text)
+        if separators in ("", "."):
+            return cls.of(*parts)
+        if separators == ":.":
+            return cls(*parts)
+        if separators == ":":
+            return cls(parts[0], DEFAULT_NAMESPACE, parts[1])
+        raise InvalidRequest(
+            f"'{text}' is not a table name. Write [catalog:][namespace.]name, and put a part that "
+            f"holds '.', ':' or '\"' in double quotes.",
+            code=ErrorCode.INVALID_NAME,
+        )
+
+    def __str__(self) -> str:
+        """The shortest text that `parse` reads back as this table."""
+        text = _quoted_part(self.name)
+        if self.catalog != DEFAULT_CATALOG or self.namespace != DEFAULT_NAMESPACE:
+            text = f"{_quoted_part(self.namespace)}.{text}"
+        if self.catalog != DEFAULT_CATALOG:
+            text = f"{_quoted_part(self.catalog)}:{text}"
+        return text
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The Flight path, without the parts that are the default."""
+        if self.catalog != DEFAULT_CATALOG:
+            return (self.catalog, self.namespace, self.name)
+        if self.namespace != DEFAULT_NAMESPACE:
+            return (self.namespace, self.name)
+        return (self.name,)
+
+    @property
+    def sql(self) -> str:
+        """The name as SQL: three quoted identifiers."""
+        return ".".join(quoted(part) for part in (self.catalog, self.namespace, self.name))
+
+
+def _quoted_part(part: str) -> str:
+    return quoted(part) if any(mark in part for mark in '.:"') else part
+
+
+def _split_name(text: str) -> tuple[list[str], str]:
+    """The parts of a table's name, unquoted, and the separators between them."""
+    parts, separators, at = [], "", 0
+    while True:
+        if text[at : at + 1] == '"':
+            part, at = _quoted_from(text, at)
+        else:
+            end = min((i for i in (text.find(m, at) for m in ".:") if i >= 0), default=len(text))
+            part, at = text[at:end], end
+        parts.append(part)
+        if at == len(text):
+            return parts, separators
+        if text[at] not in ".:":
+            raise InvalidRequest(
+                f"'{text}' is not a table name: a quoted part ends before '{text[at:]}'.",
+                code=ErrorCode.INVALID_NAME,
+            )
+        separators += text[at]
+        at += 1
+
+
+def _quoted_from(text: str, at: int) -> tuple[str, int]:
+    """The quoted part that starts at `at`, and where it ends."""
+    end = at + 1
+    while (end := text.find('"', end)) >= 0:
+        if text[end + 1 : end + 2] != '"':
+            return text[at + 1 : end].replace('""', '"'), end + 1
+        end += 2
+    raise InvalidRequest(
+        f"'{text}' is not a table name: a double quote is not closed.", code=ErrorCode.INVALID_NAME
+    )
+
+
+@dataclass(frozen=True)
+class NamespaceRef:
+    """A directory of tables."""
+
+    catalog: str
+    name: str
+
+    def __post_init__(self) -> None:
+        check_name(self.catalog, "catalog")
+        check_name(self.name, "namespace")
+
+    @classmethod
+    def parse(cls, text: str) -> NamespaceRef:
+        """From `[catalog:]namespace`, quoted as in a table's name."""
+        parts, separators = _split_name(text)
+        if separators == "":
+            return cls(DEFAULT_CATALOG, parts[0])
+        if separators == ":":
+            return cls(parts[0], parts[1])
+        raise InvalidRequest(
+            f"'{text}' is not a namespace. Nested ones are joined by '/': a/b.",
+            code=ErrorCode.INVALID_NAME,
+        )
+
+    def __str__(self) -> str:
+        if self.catalog == DEFAULT_CATALOG:
+            return _quoted_part(self.name)
+        return f"{_quoted_part(self.catalog)}:{_quoted_part(self.name)}"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who is asking: a user or an API key."""
+
+    id: str
+    name: str
+    roles: frozenset[str] = frozenset()
+    workspace: str = "default"
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who makes a commit and why: what the commit log keeps of it."""
+
+    principal: str
+    request_id: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """What a new table is to be.
+
+    `schema` is kept to the letter: types, nullability, metadata of fields and of the schema.
+    `key` names the columns that upserts match by. `partition_by` holds column names or one of
+    `year(c)`, `month(c)`, `day(c)`, `hour(c)`. `defaults` maps a column to a SQL literal.
+    """
+
+    schema: pa.Schema
+    key: tuple[str, ...] = ()
+    partition_by: tuple[str, ...] = ()
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class TableVersion:
+    """A table as it is at one snapshot: what reading or writing it needs to know.
+
+    `table` carries the name's true case. `snapshot` is the lake's snapshot that was asked for,
+    not the last one that changed this table.
+    """
+
+    table: TableRef
+    spec: TableSpec
+    snapshot: int
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema that scans answer in."""
+        return self.spec.schema
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """A table described in full. `bytes` are on disk; `versions` counts those still readable."""
+
+    table: TableRef
+    spec: TableSpec
+    snapshot: int
+    rows: int
+    bytes: int
+    files: int
+    versions: int
+    created_at: dt.datetime
+    changed_at: dt.datetime
+
+
+@dataclass(frozen=True)
+class ScanRequest:
+    """Which rows and columns of a table, and in which order.
+
+    `filter` and `order_by` are SQL, checked before an engine sees them: engines trust them.
+    `version` is a snapshot id, None the newest. `row_id` is appended as the int64 column
+    `_row_id` where asked for. `slice` is one of the texts that the engine's `slices` gave.
+    """
+
+    columns: tuple[str, ...] | None = None
+    filter: str | None = None
+    order_by: str | None = None
+    limit: int | None = None
+    offset: int = 0
+    version: int | None = None
+    with_row_id: bool = False
+    slice: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (("limit", self.limit), ("offset", self.offset)):
+            if value is not None and value < 0:
+                raise InvalidRequest(f"'{name}' must not be negative: {value}.")
+
+
+ROW_ID = "_row_id"
+
+
+@dataclass(frozen=True)
+class SqlRequest:
+    """One SQL statement. `parameters` is a list for `?` and `$1`, a mapping for `$name`."""
+
+    sql: str
+    parameters: Sequence[Any] | Mapping[str, Any] = ()
+    version: int | None = None
+
+
+class IngestMode(StrEnum):
+    """What an ingest does with the rows that come."""
+
+    CREATE = "create"  # a new table; AlreadyExists where there is one
+    APPEND = "append"
+    OVERWRITE = "overwrite"  # the rows that come are all there is afterwards
+    UPSERT = "upsert"  # by key: rows of a known key are replaced, others inserted
+    MERGE = "merge"  # by key: only the columns that came are set; others keep their values
+
+
+@dataclass(frozen=True)
+class CommitEvery:
+    """When a long-lived stream commits: as soon as one of these is reached."""
+
+    rows: int | None = None
+    bytes: int | None = None
+    ms: int | None = None
+
+    def __post_init__(self) -> None:
+        given = [value for value in (self.rows, self.bytes, self.ms) if value is not None]
+        if not given or min(given) <= 0:
+            raise InvalidRequest("'commit_every' needs 'rows', 'bytes' or 'ms', each above 0.")
+
+
+@dataclass(frozen=True)
+class IngestRequest:
+    """How the batches of one stream enter a table.
+
+    `key` defaults to the table's own. `token` makes the ingest exactly-once: the same token again
+    is answered with the first commit. `create_if_missing` makes the table from the stream's
+    schema where there is none.
+    """
+
+    mode: IngestMode = IngestMode.APPEND
+    key: tuple[str, ...] = ()
+    create_if_missing: bool = False
+    token: str | None = None
+    commit_every: CommitEvery | None = None
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The record of one commit: what an acknowledgement says.
+
+    `rows` counts the rows that the request brought or touched; `offset` counts the rows of the
+    stream that are safe once this commit is acknowledged. `duplicate` says that nothing was
+    written: the token had been used, and this is what was written then.
+    """
+
+    snapshot: int
+    rows: int = 0
+    rows_inserted: int = 0
+    rows_updated: int = 0
+    rows_deleted: int = 0
+    offset: int = 0
+    duplicate: bool = False
+
+
+@dataclass(frozen=True)
+class Version:
+    """One snapshot that changed a table, as its history lists it.
+
+    `changes` names the kinds: `created`, `inserted`, `deleted`, `updated`, `altered`, `dropped`,
+    `compacted`.
+    """
+
+    snapshot: int
+    committed_at: dt.datetime
+    changes: tuple[str, ...]
+    author: str = ""
+    reason: str = ""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A named version of a table that expiry spares."""
+
+    name: str
+    table: TableRef
+    snapshot: int
+    created_at: dt.datetime
+    author: str = ""
+
+
+class Images(StrEnum):
+    """Which images of an updated row a change feed carries."""
+
+    AFTER = "after"
+    BOTH = "both"
+
+
+@dataclass(frozen=True)
+class ChangesRequest:
+    """The rows that changed after snapshot `after`, up to and including `until` (None: newest).
+
+    Answers carry `_snapshot` (int64), `_row_id` (int64) and `_change` (utf8: `insert`, `delete`,
+    `update_preimage`, `update_postimage`) before the table's own columns.
+    """
+
+    after: int
+    until: int | None = None
+    images: Images = Images.AFTER
+
+
+CHANGE_COLUMNS = (
+    pa.field("_snapshot", pa.int64(), nullable=False),
+    pa.field(ROW_ID, pa.int64(), nullable=False),
+    pa.field("_change", pa.string(), nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class AddColumn:
+    """Adds a column; `default` is a SQL literal that rows already there get."""
+
+    field: pa.Field
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class DropColumn:
+    """Takes a column away; older versions keep it."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class RenameColumn:
+    """Gives a column another name."""
+
+    name: str
+    new_name: str
+
+
+@dataclass(frozen=True)
+class RetypeColumn:
+    """Gives a column another type that loses none of its values."""
+
+    name: str
+    type: pa.DataType
+
+
+@dataclass(frozen=True)
+class SetDefault:
+    """Sets the SQL literal that rows get where a column is left out; None takes it away."""
+
+    name: str
+    default: str | None
+
+
+@dataclass(frozen=True)
+class SetNullable:
+    """Allows nulls in a column or forbids them; refused where there are some."""
+
+    name: str
+    nullable: bool
+
+
+@dataclass(frozen=True)
+class SetKey:
+    """Sets the columns that upserts match by."""
+
+    key: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SetComment:
+    """Sets the table's comment."""
+
+    comment: str
+
+
+@dataclass(frozen=True)
+class SetPartitioning:
+    """Sets how files written from now on are partitioned."""
+
+    partition_by: tuple[str, ...]
+
+
+SchemaChange = (
+    AddColumn
+    | DropColumn
+    | RenameColumn
+    | RetypeColumn
+    | SetDefault
+    | SetNullable
+    | SetKey
+    | SetComment
+    | SetPartitioning
+)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One part of a large scan that can be read by itself; all of them make the whole."""
+
+    name: str | None
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Housekeeping:
+    """What a round of housekeeping did."""
+
+    rows_flushed: int = 0
+    files_merged: int = 0
+    files_written: int = 0
+    snapshots_expired: int = 0
+    files_removed: int = 0

@@ -1,0 +1,189 @@
+"""Settings: what can be set, what it means, and where each value came from.
+
+Later sources win: the defaults below ← a TOML file (`--config` or `PIXELFLIGHT_CONFIG`) ← the
+environment (`PIXELFLIGHT_` and the name in capitals) ← the command line. A key that no setting
+has is refused with the nearest name, in the file and in the environment alike.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from flight_server.errors import InvalidRequest, did_you_mean
+
+PREFIX = "PIXELFLIGHT_"
+# Variables of the same prefix that are not settings of the server but of its clients and tests.
+OTHER_VARIABLES = frozenset({"URL", "KEY", "CONFIG"})
+
+
+class Durability(StrEnum):
+    """What an acknowledgement means."""
+
+    FLUSH = "flush"
+    NONE = "none"
+
+
+class Settings(BaseModel):
+    """Every setting of the server. Sizes are bytes, times seconds; the names say so."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path = Field(
+        Path("pixelflight-data"),
+        description="Folder of everything the server keeps; made if missing.",
+    )
+    flight: str = Field("127.0.0.1:8815", description="HOST:PORT of Arrow Flight; port 0 is any.")
+    http: str = Field("127.0.0.1:8816", description="HOST:PORT of HTTP; port 0 is any.")
+    tls_certificate: Path | None = Field(
+        None, description="PEM certificate chain; with tls_private_key, both doors speak TLS."
+    )
+    tls_private_key: Path | None = Field(None, description="PEM private key of tls_certificate.")
+    tls_client_ca: Path | None = Field(
+        None, description="PEM authorities; clients must then show a certificate of one of them."
+    )
+    insecure_no_auth: bool = Field(
+        False, description="Anyone may do anything. For a laptop: binds to loopback only."
+    )
+    shutdown_seconds: float = Field(
+        20, ge=0, description="How long running streams may go on after SIGTERM."
+    )
+    deadline_seconds_max: float = Field(
+        3600, gt=0, description="Longest time one request may take, whatever the client asks."
+    )
+    ticket_seconds: float = Field(
+        900, gt=0, description="How long a ticket from GetFlightInfo can be redeemed."
+    )
+    batch_bytes: int = Field(
+        2 * 2**20, ge=2**12, description="Size that batches on the wire are brought to."
+    )
+    endpoint_bytes: int = Field(
+        256 * 2**20, ge=2**20, description="A scan larger than this is offered in several endpoints."
+    )
+    lake_files: str | None = Field(
+        None, description="Folder or s3://bucket/prefix/ of the Parquet files; default DATA/lake/files."
+    )
+    lake_encrypted: bool = Field(
+        False, description="Encrypt Parquet files, keys in the catalog. Fixed when the lake is made."
+    )
+    durability: Durability = Field(
+        Durability.FLUSH,
+        description="flush: a commit is on disk when acknowledged. none: the system may lose the last ones.",
+    )
+    memory_bytes_max: int | None = Field(
+        None, ge=64 * 2**20, description="DuckDB's memory limit; default half of the machine's."
+    )
+    threads: int | None = Field(None, ge=1, description="DuckDB's threads; default one a core.")
+    group_rows_max: int = Field(
+        10_000, ge=0, description="Appends up to this many rows share commits; 0 turns that off."
+    )
+    queries_max: int = Field(
+        16, ge=1, description="SQL queries that run at once; more wait for their turn."
+    )
+    query_wait_seconds: float = Field(
+        30, ge=0, description="How long a query waits for its turn before LIMIT_EXCEEDED."
+    )
+    query_bytes_max: int | None = Field(
+        None, ge=2**20, description="Refuse a query that would read more than this from disk."
+    )
+    housekeeping_seconds: float = Field(
+        60, ge=0, description="Time between rounds of housekeeping; 0 turns the background off."
+    )
+    small_file_bytes: int = Field(
+        16 * 2**20, ge=0, description="Data files smaller than this are merged by housekeeping."
+    )
+    snapshot_seconds_max: float = Field(
+        7 * 24 * 3600, ge=0, description="Snapshots older than this expire, unless needed."
+    )
+    snapshots_max: int = Field(
+        100_000, ge=1, description="Of more snapshots than this the oldest expire, unless needed."
+    )
+    removal_grace_seconds: float = Field(
+        3600, ge=0, description="Files nobody needs are removed so long after they fell out of use."
+    )
+    s3_endpoint: str | None = Field(None, description="HOST:PORT of an S3 server that is not AWS.")
+    s3_region: str | None = Field(None, description="S3 region.")
+    s3_access_key_id: str | None = Field(None, description="S3 access key id.")
+    s3_secret_access_key: SecretStr | None = Field(None, description="S3 secret access key.")
+    s3_use_ssl: bool = Field(True, description="Speak HTTPS to S3.")
+    s3_path_style: bool = Field(False, description="Address buckets by path instead of by host.")
+    log_level: str = Field("INFO", description="Least severe level that is logged to stderr.")
+    log_json: bool = Field(False, description="Write log lines as JSON.")
+
+    @model_validator(mode="after")
+    def _contradictions(self) -> Settings:
+        if (self.tls_certificate is None) != (self.tls_private_key is None):
+            raise ValueError("tls_certificate and tls_private_key go together")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise ValueError("tls_client_ca needs tls_certificate and tls_private_key")
+        if self.removal_grace_seconds and self.removal_grace_seconds < self.ticket_seconds:
+            raise ValueError("removal_grace_seconds must be at least ticket_seconds")
+        return self
+
+
+def load(
+    config: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> tuple[Settings, dict[str, str]]:
+    """The settings, and for each that is not a default the source it came from.
+
+    InvalidRequest names the source, the key and what was wrong with it.
+    """
+    environment = os.environ if environment is None else environment
+    if config is None and f"{PREFIX}CONFIG" in environment:
+        config = Path(environment[f"{PREFIX}CONFIG"])
+    layers = [
+        (str(config), _from_file(config) if config else {}),
+        ("environment", _from_environment(environment)),
+        ("command line", {k: v for k, v in (overrides or {}).items() if v is not None}),
+    ]
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for source, layer in layers:
+        _refuse_unknown(layer, source)
+        values |= layer
+        sources |= dict.fromkeys(layer, source)
+    try:
+        return Settings(**values), sources
+    except ValidationError as error:
+        raise InvalidRequest(_explain(error, sources)) from None
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise InvalidRequest(f"The settings file '{path}' does not exist.") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidRequest(f"The settings file '{path}' cannot be read: {error}.") from None
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    names = {name.removeprefix(PREFIX) for name in environment if name.startswith(PREFIX)}
+    return {name.lower(): environment[PREFIX + name] for name in names - OTHER_VARIABLES}
+
+
+def _refuse_unknown(layer: Mapping[str, Any], source: str) -> None:
+    for name in layer:
+        if name not in Settings.model_fields:
+            near = did_you_mean(name, Settings.model_fields)
+            raise InvalidRequest(f"There is no setting '{name}' ({source}).{near}")
+
+
+def _explain(error: ValidationError, sources: Mapping[str, str]) -> str:
+    lines = []
+    for problem in error.errors():
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        what = problem["msg"].removeprefix("Value error, ")
+        # Never quote a secret back.
+        value = "" if "secret" in name else f" = {problem['input']!r}"
+        where = f" ({sources.get(name, 'default')})"
+        lines.append(f"The setting {name}{value}{where} is wrong: {what}." if name else f"{what}.")
+    return " ".join(lines)
