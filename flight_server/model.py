@@ -15,7 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flight_server.errors import ErrorCode, InvalidRequest
+from flight_server.errors import ErrorCode, InvalidRequest, NotFound
 
 DEFAULT_CATALOG = "lake"
 DEFAULT_NAMESPACE = "main"
@@ -491,3 +491,8 @@ class Housekeeping:
     files_written: int = 0
     snapshots_expired: int = 0
     files_removed: int = 0
+
+
+def table_not_found(table: TableRef, hint: str = "") -> NotFound:
+    """The one error for a table that is missing and for one that is hidden."""
+    return NotFound(f"There is no table '{table}'.{hint}", code=ErrorCode.TABLE_NOT_FOUND)

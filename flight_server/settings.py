@@ -64,17 +64,21 @@ class Settings(BaseModel):
         2 * 2**20, ge=2**12, description="Size that batches on the wire are brought to."
     )
     endpoint_bytes: int = Field(
-        256 * 2**20, ge=2**20, description="A scan larger than this is offered in several endpoints."
+        256 * 2**20,
+        ge=2**20,
+        description="A scan larger than this is offered in several endpoints.",
     )
     lake_files: str | None = Field(
-        None, description="Folder or s3://bucket/prefix/ of the Parquet files; default DATA/lake/files."
+        None,
+        description="Folder or s3://bucket/prefix/ of the Parquet files; default DATA/lake/files.",
     )
     lake_encrypted: bool = Field(
-        False, description="Encrypt Parquet files, keys in the catalog. Fixed when the lake is made."
+        False,
+        description="Encrypt Parquet files, keys in the catalog. Fixed when the lake is made.",
     )
     durability: Durability = Field(
         Durability.FLUSH,
-        description="flush: a commit is on disk when acknowledged. none: the system may lose the last ones.",
+        description="flush: acknowledged means on disk. none: a power cut may lose the last commits.",
     )
     memory_bytes_max: int | None = Field(
         None, ge=64 * 2**20, description="DuckDB's memory limit; default half of the machine's."

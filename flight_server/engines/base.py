@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import pyarrow as pa
 
 from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.stream import Batches
 from flight_server.errors import Unsupported
 from flight_server.model import (
     Author,
@@ -60,7 +61,7 @@ class Engine(Protocol):
 
     def scan(
         self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
-    ) -> pa.RecordBatchReader:
+    ) -> Batches:
         """Rows in the table's Arrow schema, narrowed to `request.columns` in their order.
 
         The reader is closed by whoever reads it. NotFound, InvalidRequest (column_not_found,
@@ -165,7 +166,7 @@ class Transaction(SupportsIngest, SupportsUpdate, Protocol):
 
     def scan(
         self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
-    ) -> pa.RecordBatchReader:
+    ) -> Batches:
         """As `Engine.scan`, with the writes of this transaction."""
 
     def commit(self) -> Commit:
@@ -198,9 +199,11 @@ class SupportsVersions(Protocol):
 
     def diff(
         self, table: TableRef, older: int, newer: int, cancellation: Cancellation = NEVER
-    ) -> pa.RecordBatchReader:
-        """The net difference: `_change` (`insert`, `delete`, `update_preimage`,
-        `update_postimage`), `_row_id`, then the columns of the newer version."""
+    ) -> Batches:
+        """The net difference: `_change` and `_row_id`, then the columns of the newer version.
+
+        `_change` is `insert`, `delete`, `update_preimage` or `update_postimage`.
+        """
 
     def restore(self, table: TableRef, version: int, author: Author) -> Commit:
         """A new commit in which the table is as it was at `version`."""
@@ -224,7 +227,7 @@ class SupportsChanges(Protocol):
 
     def changes(
         self, table: TableRef, request: ChangesRequest, cancellation: Cancellation = NEVER
-    ) -> pa.RecordBatchReader:
+    ) -> Batches:
         """Columns as `ChangesRequest` says, ordered by snapshot."""
 
 
@@ -233,17 +236,17 @@ class SupportsSlices(Protocol):
     """A large scan can be read in parts, in parallel."""
 
     def slices(self, table: TableRef, request: ScanRequest, bytes_each: int) -> list[Slice]:
-        """Parts of about `bytes_each`, in the order of the scan; one whose name is None where
-        it is not worth splitting."""
+        """Parts of about `bytes_each`, in the order of the scan.
+
+        One whose name is None where it is not worth splitting.
+        """
 
 
 @runtime_checkable
 class SupportsSql(Protocol):
     """The engine runs SQL that has been checked and rewritten."""
 
-    def run_sql(
-        self, request: SqlRequest, cancellation: Cancellation = NEVER
-    ) -> pa.RecordBatchReader:
+    def run_sql(self, request: SqlRequest, cancellation: Cancellation = NEVER) -> Batches:
         """One SELECT. Tables are named in full; `request.version` is what they are read at."""
 
     def sql_schema(self, request: SqlRequest) -> pa.Schema:
@@ -271,9 +274,10 @@ class SupportsHousekeeping(Protocol):
     """The engine tends its files."""
 
     def housekeep(self, tables: Collection[TableRef] | None = None) -> Housekeeping:
-        """One round now: flush inlined rows, merge small files, expire old snapshots, remove
-        files nobody needs. Expiry and removal concern the whole lake and run only without
-        `tables`."""
+        """One round now: flush inlined rows, merge small files, expire snapshots, remove files.
+
+        Expiry and removal concern the whole lake and run only without `tables`.
+        """
 
 
 Ability = TypeVar("Ability")

@@ -1,0 +1,154 @@
+"""May this principal do that? Everything hidden is told like everything missing.
+
+The one place where a decision of the policy becomes an error. What does not exist and what may
+not be seen raise the same NotFound with the same words; only somebody who may see a thing is told
+that something else with it is forbidden.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from flight_server.auth import Action, Decision
+from flight_server.engines.base import Engine
+from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, NotFound, did_you_mean
+from flight_server.model import (
+    HIDDEN_PREFIX,
+    NamespaceRef,
+    TableRef,
+    TableVersion,
+    table_not_found,
+)
+from flight_server.operations.services import Call, Services
+
+
+@dataclass(frozen=True)
+class Permitted:
+    """A table that the principal may do the asked action with, and how much of it.
+
+    `columns` are the permitted ones in the schema's order; `row_filter` is a SQL predicate that
+    rows must meet, or None.
+    """
+
+    engine: Engine
+    version: TableVersion
+    columns: tuple[str, ...]
+    row_filter: str | None
+
+    @property
+    def table(self) -> TableRef:
+        """The canonical name."""
+        return self.version.table
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing of the table is withheld."""
+        return self.row_filter is None and len(self.columns) == len(self.version.schema)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The permitted columns' schema."""
+        schema = self.version.schema
+        if len(self.columns) == len(schema):
+            return schema
+        return pa.schema([schema.field(name) for name in self.columns], metadata=schema.metadata)
+
+
+def permitted(
+    services: Services, call: Call, table: TableRef, action: Action, version: int | None = None
+) -> Permitted:
+    """The table, resolved, and what of it the principal may `action`.
+
+    NotFound where it is missing or hidden; Forbidden where it is visible but the action is not
+    allowed.
+    """
+    engine = services.engine(table.catalog)
+    hide_internal(table)
+    try:
+        resolved = engine.resolve(table, version)
+    except NotFound as error:
+        if error.code is not ErrorCode.VERSION_NOT_FOUND or not _visible(services, call, table):
+            raise _missing(services, call, table) from None
+        raise
+    decision = services.access.may(call.principal, action, resolved.table)
+    if not decision.allowed:
+        if not decision.visible:
+            raise _missing(services, call, table)
+        raise Forbidden(f"You may not {action.value} the table '{resolved.table}'.")
+    return Permitted(engine, resolved, _columns(resolved, decision), decision.row_filter)
+
+
+def may_on_namespace(
+    services: Services, call: Call, namespace: NamespaceRef, action: Action
+) -> None:
+    """Forbidden unless the principal may do this in the namespace."""
+    if namespace.name.lower().startswith(HIDDEN_PREFIX):
+        raise Forbidden(f"The namespace '{namespace}' is the server's own.")
+    if not services.access.may(call.principal, action, namespace).allowed:
+        raise Forbidden(f"You may not {action.value} in the namespace '{namespace}'.")
+
+
+def narrow(allowed: Permitted, names: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The columns asked for in their true case, or all permitted ones.
+
+    InvalidRequest (column_not_found), alike for hidden and missing columns.
+    """
+    if names is None:
+        return allowed.columns
+    if not names:
+        raise InvalidRequest("'columns' is empty: name at least one column, or leave it out.")
+    known = {name.lower(): name for name in allowed.columns}
+    for name in names:
+        if name.lower() not in known:
+            raise InvalidRequest(
+                f"The table '{allowed.table}' has no column '{name}'."
+                f"{did_you_mean(name, allowed.columns)}",
+                code=ErrorCode.COLUMN_NOT_FOUND,
+            )
+    return tuple(known[name.lower()] for name in names)
+
+
+def hide_internal(table: TableRef) -> None:
+    """NotFound for the server's own tables, whoever asks."""
+    if table.namespace.lower().startswith(HIDDEN_PREFIX):
+        raise table_not_found(table)
+
+
+def visible_tables(services: Services, call: Call, catalog: str, namespace: str) -> list[TableRef]:
+    """The tables of a namespace that the principal may know of."""
+    tables = services.engine(catalog).tables(namespace)
+    return [table for table in tables if _visible(services, call, table)]
+
+
+def without_hidden(spec: Any, columns: tuple[str, ...]) -> Any:
+    """A table's spec without the columns that are not in `columns`."""
+    kept = pa.schema(
+        [field for field in spec.schema if field.name in columns], metadata=spec.schema.metadata
+    )
+    return replace(
+        spec,
+        schema=kept,
+        key=spec.key if set(spec.key) <= set(columns) else (),
+        defaults={name: text for name, text in spec.defaults.items() if name in columns},
+    )
+
+
+def _visible(services: Services, call: Call, table: TableRef) -> bool:
+    return services.access.may(call.principal, Action.READ, table).visible
+
+
+def _columns(version: TableVersion, decision: Decision) -> tuple[str, ...]:
+    names = version.schema.names
+    return tuple(name for name in names if decision.permits_column(name))
+
+
+def _missing(services: Services, call: Call, table: TableRef) -> NotFound:
+    """NotFound with the nearest name among those the principal may see."""
+    try:
+        names = [str(t) for t in visible_tables(services, call, table.catalog, table.namespace)]
+    except NotFound:
+        names = []
+    return table_not_found(table, did_you_mean(str(table), names))

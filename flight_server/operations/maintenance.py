@@ -1,0 +1,56 @@
+"""Keeping well: housekeeping on demand, holds for tickets, what the server can do."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from flight_server.auth import Action
+from flight_server.engines.base import (
+    SupportsHousekeeping,
+    SupportsPins,
+    SupportsVersions,
+    abilities,
+    require,
+)
+from flight_server.model import DEFAULT_CATALOG, Housekeeping, TableRef
+from flight_server.operations.authorise import permitted
+from flight_server.operations.services import Call, Services
+
+
+def optimize(services: Services, call: Call, table: TableRef | None) -> Housekeeping:
+    """A round of housekeeping: for one table, or, for admins, for the whole lake."""
+    if table is None:
+        services.access.require_admin(call.principal)
+        return require(services.engine(DEFAULT_CATALOG), SupportsHousekeeping).housekeep()
+    allowed = permitted(services, call, table, Action.ALTER)
+    return require(allowed.engine, SupportsHousekeeping).housekeep([allowed.table])
+
+
+def hold(services: Services, catalog: str, snapshot: int) -> None:
+    """Keeps a snapshot readable for as long as a ticket that is made now can be redeemed."""
+    engine = services.engine(catalog)
+    if isinstance(engine, SupportsPins):
+        engine.hold(snapshot, services.settings.ticket_seconds)
+
+
+def pinned(services: Services, catalog: str, snapshot: int | None) -> AbstractContextManager[None]:
+    """Keeps a snapshot readable while the block runs."""
+    engine = services.engine(catalog)
+    if snapshot is None or not isinstance(engine, SupportsPins):
+        return nullcontext()
+    return engine.pinned(snapshot)
+
+
+def health(services: Services) -> dict[str, Any]:
+    """What is mounted, and the newest snapshot of each: proof that the engines answer."""
+    return {
+        "status": "ready",
+        "catalogs": {
+            name: {
+                "abilities": abilities(engine),
+                "snapshot": engine.snapshot() if isinstance(engine, SupportsVersions) else None,
+            }
+            for name, engine in services.engines.items()
+        },
+    }

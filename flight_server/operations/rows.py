@@ -1,0 +1,234 @@
+"""Rows: scans and what they will cost, updates and deletes by filter, ingests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from flight_server.auth import Action
+from flight_server.engines.base import (
+    Acknowledge,
+    SupportsIngest,
+    SupportsSlices,
+    SupportsTables,
+    SupportsUpdate,
+    require,
+)
+from flight_server.engines.stream import Batches
+from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, NotFound
+from flight_server.model import (
+    ROW_ID,
+    Commit,
+    IngestMode,
+    IngestRequest,
+    NamespaceRef,
+    ScanRequest,
+    Slice,
+    TableRef,
+)
+from flight_server.operations.authorise import (
+    Permitted,
+    hide_internal,
+    may_on_namespace,
+    narrow,
+    permitted,
+)
+from flight_server.operations.services import Call, Services
+from flight_server.operations.tables import spec_of
+from flight_server.query import check_expression, check_order_by, check_predicate
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """What a scan will give: its schema, its snapshot, estimates, and the parts to read.
+
+    `rows` and `bytes` are -1 where they are not known. `ordered` says that the parts' order
+    matters.
+    """
+
+    table: TableRef
+    schema: pa.Schema
+    snapshot: int
+    rows: int
+    bytes: int
+    slices: tuple[Slice, ...]
+    ordered: bool
+
+
+def scan(services: Services, call: Call, table: TableRef, request: ScanRequest) -> Batches:
+    """The rows, as far as the principal may read them. NotFound; InvalidRequest; Forbidden."""
+    allowed = permitted(services, call, table, Action.READ, request.version)
+    checked = _checked_scan(allowed, request)
+    return allowed.engine.scan(allowed.table, checked, call.cancellation)
+
+
+def plan_scan(services: Services, call: Call, table: TableRef, request: ScanRequest) -> ScanPlan:
+    """The scan without running it, pinned to one snapshot. Errors as `scan`."""
+    allowed = permitted(services, call, table, Action.READ, request.version)
+    checked = _checked_scan(allowed, request)
+    schema = scan_schema(allowed, checked)
+    info = allowed.engine.describe(allowed.table, allowed.version.snapshot)
+    narrowed = checked.filter is not None or not allowed.whole
+    rows = -1 if narrowed else _after_limit(info.rows, checked)
+    size = -1 if rows < 0 else int(info.bytes * rows / max(info.rows, 1))
+    slices: list[Slice] = [Slice(None, rows, size)]
+    pinned = replace(checked, version=allowed.version.snapshot)
+    splittable = checked.limit is None and not checked.offset and checked.order_by is None
+    if splittable and isinstance(allowed.engine, SupportsSlices):
+        slices = allowed.engine.slices(allowed.table, pinned, services.settings.endpoint_bytes)
+    return ScanPlan(
+        allowed.table,
+        schema,
+        allowed.version.snapshot,
+        rows,
+        size,
+        tuple(slices),
+        ordered=len(slices) > 1,
+    )
+
+
+def scan_schema(allowed: Permitted, request: ScanRequest) -> pa.Schema:
+    """The schema a checked scan answers in."""
+    full = allowed.version.schema
+    fields = [full.field(name) for name in request.columns or allowed.columns]
+    if request.with_row_id:
+        fields.append(pa.field(ROW_ID, pa.int64(), nullable=False))
+    return pa.schema(fields, metadata=full.metadata)
+
+
+def update(
+    services: Services,
+    call: Call,
+    table: TableRef,
+    assignments: Mapping[str, str],
+    filter: str | None,
+    all_rows: bool = False,
+) -> Commit:
+    """Sets columns to SQL expressions where the filter holds. NotFound; InvalidRequest; Forbidden.
+
+    `all_rows` has to be said where there is no filter.
+    """
+    _refuse_unfiltered(filter, all_rows, "update")
+    if not assignments:
+        raise InvalidRequest("'set' is empty: name at least one column and its new value.")
+    allowed = permitted(services, call, table, Action.UPDATE)
+    readable = permitted(services, call, table, Action.READ)
+    names = dict(zip(narrow(allowed, tuple(assignments)), assignments.values(), strict=True))
+    checked = {k: check_expression(v, readable.columns) for k, v in names.items()}
+    where = _joined_filter(allowed, _joined_filter(readable, _predicate(readable, filter)))
+    engine = require(allowed.engine, SupportsUpdate)
+    return engine.update(allowed.table, checked, where, call.author("update"), call.cancellation)
+
+
+def delete(
+    services: Services,
+    call: Call,
+    table: TableRef,
+    filter: str | None,
+    all_rows: bool = False,
+) -> Commit:
+    """Deletes the rows where the filter holds. Errors and `all_rows` as `update`."""
+    _refuse_unfiltered(filter, all_rows, "delete")
+    allowed = permitted(services, call, table, Action.DELETE)
+    readable = permitted(services, call, table, Action.READ)
+    where = _joined_filter(allowed, _joined_filter(readable, _predicate(readable, filter)))
+    engine = require(allowed.engine, SupportsUpdate)
+    return engine.delete(allowed.table, where, call.author("delete"), call.cancellation)
+
+
+def ingest(
+    services: Services,
+    call: Call,
+    table: TableRef,
+    request: IngestRequest,
+    batches: pa.RecordBatchReader,
+    acknowledge: Acknowledge = lambda commit: None,
+) -> Commit:
+    """Writes a stream of batches; see `SupportsIngest.ingest`. Forbidden besides its errors."""
+    hide_internal(table)
+    engine = require(services.engine(table.catalog), SupportsIngest)
+    target = _ingest_target(services, call, table, request, batches.schema)
+    return engine.ingest(
+        target,
+        request,
+        batches,
+        call.author(f"ingest ({request.mode})"),
+        acknowledge,
+        call.cancellation,
+    )
+
+
+_ACTIONS = {
+    IngestMode.CREATE: (),
+    IngestMode.APPEND: (Action.INSERT,),
+    IngestMode.OVERWRITE: (Action.INSERT, Action.DELETE),
+    IngestMode.UPSERT: (Action.INSERT, Action.UPDATE),
+    IngestMode.MERGE: (Action.INSERT, Action.UPDATE),
+}
+
+
+def _ingest_target(
+    services: Services, call: Call, table: TableRef, request: IngestRequest, schema: pa.Schema
+) -> TableRef:
+    """The table that is written to, after everything that may forbid it."""
+    if request.mode is not IngestMode.CREATE:
+        try:
+            for action in _ACTIONS[request.mode]:
+                allowed = permitted(services, call, table, action)
+                _check_writable(allowed, action, schema)
+            return allowed.table
+        except NotFound as error:
+            if error.code is not ErrorCode.TABLE_NOT_FOUND or not request.create_if_missing:
+                raise
+    namespace = NamespaceRef(table.catalog, table.namespace)
+    may_on_namespace(services, call, namespace, Action.CREATE)
+    require(services.engine(table.catalog), SupportsTables)
+    spec_of(schema, request.key)
+    return table
+
+
+def _check_writable(allowed: Permitted, action: Action, schema: pa.Schema) -> None:
+    """Forbidden where columns of the stream, or some rows of the table, are not the principal's."""
+    if allowed.row_filter is not None:
+        raise Forbidden(
+            f"You may {action.value} some rows of '{allowed.table}' only; ingest needs all of them."
+        )
+    existing = {name.lower() for name in allowed.version.schema.names}
+    mine = {name.lower() for name in allowed.columns}
+    for name in schema.names:
+        if name.lower() in existing - mine:
+            raise Forbidden(f"You may not {action.value} the column '{name}'.")
+
+
+def _checked_scan(allowed: Permitted, request: ScanRequest) -> ScanRequest:
+    """The request with true column names, checked SQL, and the principal's row filter in it."""
+    order_by = request.order_by
+    return replace(
+        request,
+        columns=narrow(allowed, request.columns),
+        filter=_joined_filter(allowed, _predicate(allowed, request.filter)),
+        order_by=check_order_by(order_by, allowed.columns) if order_by else None,
+    )
+
+
+def _predicate(allowed: Permitted, text: str | None) -> str | None:
+    return check_predicate(text, allowed.columns) if text is not None else None
+
+
+def _joined_filter(allowed: Permitted, text: str | None) -> str | None:
+    filters = [f"({part})" for part in (allowed.row_filter, text) if part is not None]
+    return " AND ".join(filters) or None
+
+
+def _after_limit(rows: int, request: ScanRequest) -> int:
+    left = max(0, rows - request.offset)
+    return left if request.limit is None else min(left, request.limit)
+
+
+def _refuse_unfiltered(text: str | None, all_rows: bool, verb: str) -> None:
+    if text is None and not all_rows:
+        raise InvalidRequest(
+            f"This would {verb} every row. Give a 'filter', or say \"all\": true if you mean it."
+        )

@@ -1,0 +1,59 @@
+"""What every operation works with: the assembled services, and the call that is being served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from flight_server.auth import Access, KeyStore
+from flight_server.engines.base import Engine
+from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.errors import ErrorCode, NotFound, did_you_mean
+from flight_server.metastore import Metastore
+from flight_server.model import Author, Principal
+from flight_server.query import Admission
+from flight_server.settings import Settings
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a running server is made of; `flight_server.assemble` builds it.
+
+    `signing_secret` signs tickets and the tokens of handshakes.
+    """
+
+    settings: Settings
+    engines: Mapping[str, Engine]
+    access: Access
+    keys: KeyStore
+    admission: Admission
+    metastore: Metastore
+    signing_secret: bytes = field(repr=False)
+
+    def engine(self, catalog: str) -> Engine:
+        """The engine mounted under a name. NotFound (catalog_not_found)."""
+        if catalog not in self.engines:
+            raise NotFound(
+                f"There is no catalog '{catalog}'.{did_you_mean(catalog, self.engines)}",
+                code=ErrorCode.CATALOG_NOT_FOUND,
+            )
+        return self.engines[catalog]
+
+    def close(self) -> None:
+        """Ends the engines, then the metastore."""
+        for engine in self.engines.values():
+            engine.close()
+        self.metastore.close()
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request as operations see it: who asks, under which id, and until when."""
+
+    principal: Principal
+    request_id: str
+    cancellation: Cancellation = NEVER
+
+    def author(self, reason: str = "") -> Author:
+        """Who the commit log is to name."""
+        return Author(self.principal.name, self.request_id, reason)

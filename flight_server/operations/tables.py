@@ -1,0 +1,178 @@
+"""Namespaces and tables: list, describe, create, change, remove, bring back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from flight_server.auth import Action
+from flight_server.engines.base import (
+    SupportsNamespaces,
+    SupportsSchemaChange,
+    SupportsTables,
+    SupportsUndrop,
+    require,
+)
+from flight_server.errors import ErrorCode, InvalidRequest, did_you_mean
+from flight_server.model import (
+    ROW_ID,
+    AddColumn,
+    Commit,
+    NamespaceRef,
+    SchemaChange,
+    SetDefault,
+    TableInfo,
+    TableRef,
+    TableSpec,
+    check_name,
+)
+from flight_server.operations.authorise import (
+    hide_internal,
+    may_on_namespace,
+    permitted,
+    visible_tables,
+    without_hidden,
+)
+from flight_server.operations.services import Call, Services
+from flight_server.query import check_literal
+
+
+def list_namespaces(services: Services, call: Call, catalog: str) -> list[NamespaceRef]:
+    """The namespaces that the principal may know of, sorted."""
+    refs = [NamespaceRef(catalog, name) for name in services.engine(catalog).namespaces()]
+    may = services.access.may
+    return [ref for ref in refs if may(call.principal, Action.READ, ref).visible]
+
+
+def create_namespace(services: Services, call: Call, namespace: NamespaceRef) -> Commit:
+    """AlreadyExists; Forbidden."""
+    may_on_namespace(services, call, namespace, Action.CREATE)
+    engine = require(services.engine(namespace.catalog), SupportsNamespaces)
+    return engine.create_namespace(namespace, call.author("create namespace"))
+
+
+def drop_namespace(services: Services, call: Call, namespace: NamespaceRef) -> Commit:
+    """NotFound; Conflict while tables are in it; Forbidden."""
+    may_on_namespace(services, call, namespace, Action.DROP)
+    engine = require(services.engine(namespace.catalog), SupportsNamespaces)
+    return engine.drop_namespace(namespace, call.author("drop namespace"))
+
+
+def list_tables(
+    services: Services, call: Call, catalog: str | None = None, namespace: str | None = None
+) -> list[TableRef]:
+    """The tables that the principal may know of, sorted; everywhere, or in one place."""
+    catalogs = [catalog] if catalog else list(services.engines)
+    found: list[TableRef] = []
+    for name in catalogs:
+        spaces = [namespace] if namespace else services.engine(name).namespaces()
+        for space in spaces:
+            found += visible_tables(services, call, name, space)
+    return sorted(found)
+
+
+def describe_table(
+    services: Services, call: Call, table: TableRef, version: int | None = None
+) -> TableInfo:
+    """The table as far as the principal may read it. NotFound; Forbidden.
+
+    Numbers of rows and bytes are the whole table's, so only whole tables show them.
+    """
+    allowed = permitted(services, call, table, Action.READ, version)
+    info = allowed.engine.describe(allowed.table, version)
+    if allowed.whole:
+        return info
+    spec = without_hidden(info.spec, allowed.columns)
+    return replace(info, spec=spec, rows=-1, bytes=-1, files=-1)
+
+
+def create_table(services: Services, call: Call, table: TableRef, spec: TableSpec) -> Commit:
+    """AlreadyExists; NotFound (namespace_not_found); InvalidRequest; Forbidden."""
+    hide_internal(table)
+    may_on_namespace(services, call, NamespaceRef(table.catalog, table.namespace), Action.CREATE)
+    engine = require(services.engine(table.catalog), SupportsTables)
+    return engine.create_table(table, checked_spec(spec), call.author("create table"))
+
+
+def rename_table(services: Services, call: Call, table: TableRef, to: TableRef) -> Commit:
+    """NotFound; AlreadyExists; Forbidden."""
+    hide_internal(to)
+    allowed = permitted(services, call, table, Action.ALTER)
+    may_on_namespace(services, call, NamespaceRef(to.catalog, to.namespace), Action.CREATE)
+    engine = require(allowed.engine, SupportsTables)
+    return engine.rename_table(allowed.table, to, call.author("rename table"))
+
+
+def drop_table(services: Services, call: Call, table: TableRef) -> Commit:
+    """NotFound; Forbidden."""
+    allowed = permitted(services, call, table, Action.DROP)
+    return require(allowed.engine, SupportsTables).drop_table(
+        allowed.table, call.author("drop table")
+    )
+
+
+def undrop_table(services: Services, call: Call, table: TableRef) -> Commit:
+    """The table as it was before it was dropped. NotFound; AlreadyExists; Forbidden."""
+    hide_internal(table)
+    may_on_namespace(services, call, NamespaceRef(table.catalog, table.namespace), Action.CREATE)
+    engine = require(services.engine(table.catalog), SupportsUndrop)
+    return engine.undrop_table(table, call.author("undrop table"))
+
+
+def alter_table(
+    services: Services, call: Call, table: TableRef, changes: Sequence[SchemaChange]
+) -> Commit:
+    """All changes in one commit, in their order. NotFound; InvalidRequest; Forbidden."""
+    if not changes:
+        raise InvalidRequest("'changes' is empty: name at least one change.")
+    allowed = permitted(services, call, table, Action.ALTER)
+    engine = require(allowed.engine, SupportsSchemaChange)
+    checked = [_checked_change(change) for change in changes]
+    return engine.alter_table(allowed.table, checked, call.author("alter table"))
+
+
+def checked_spec(spec: TableSpec) -> TableSpec:
+    """The spec with its defaults checked. InvalidRequest names what cannot be."""
+    names = spec.schema.names
+    if not names:
+        raise InvalidRequest("A table needs at least one column.", code=ErrorCode.SCHEMA_MISMATCH)
+    for name in names:
+        _check_column_name(name)
+    folded = [name.lower() for name in names]
+    for name in names:
+        if folded.count(name.lower()) > 1:
+            raise InvalidRequest(
+                f"The column '{name}' stands twice in the schema (case does not tell them apart).",
+                code=ErrorCode.SCHEMA_MISMATCH,
+            )
+    for name in (*spec.key, *spec.defaults):
+        if name.lower() not in folded:
+            raise InvalidRequest(
+                f"The schema has no column '{name}'.{did_you_mean(name, names)}",
+                code=ErrorCode.COLUMN_NOT_FOUND,
+            )
+    return replace(spec, defaults={k: check_literal(v) for k, v in spec.defaults.items()})
+
+
+def spec_of(schema: pa.Schema, key: tuple[str, ...] = ()) -> TableSpec:
+    """The spec of a table made from a stream's schema."""
+    return checked_spec(TableSpec(schema, key=key))
+
+
+def _checked_change(change: SchemaChange) -> SchemaChange:
+    if isinstance(change, AddColumn):
+        _check_column_name(change.field.name)
+    if isinstance(change, AddColumn | SetDefault) and change.default is not None:
+        return replace(change, default=check_literal(change.default))
+    return change
+
+
+def _check_column_name(name: str) -> None:
+    check_name(name, "column name")
+    if name.lower() in (ROW_ID, "rowid", "_snapshot", "_change"):
+        raise InvalidRequest(
+            f"The column name '{name}' is the server's own. Choose another.",
+            code=ErrorCode.INVALID_NAME,
+        )
