@@ -1,0 +1,180 @@
+"""Opening the metastore, its transactions, its end.
+
+SQLite is made as safe as it can be: write-ahead log, every commit flushed, foreign keys enforced,
+and transactions that begin where they say they do. The file holds signing secrets, so that only
+its owner may read it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from flight_server.errors import InvalidRequest, PixelflightError, Unavailable
+from flight_server.metastore.migrations import upgrade
+
+BUSY_MS_MAX = 10_000
+# The execution option that tells a reading transaction from a writing one.
+READING = "pixelflight_reading"
+
+
+class Metastore:
+    """The open metastore. Every method may be called from any thread."""
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self._engine = engine
+        self._place = place
+
+    @classmethod
+    def open(cls, location: Path | str) -> Metastore:
+        """Opens the database at a path or URL, makes it where missing, brings it up to date.
+
+        InvalidRequest where the location is no database of ours or of a newer server;
+        Unavailable where it cannot be reached.
+        """
+        metastore = _postgresql(str(location)) if _is_server(location) else _sqlite(location)
+        try:
+            with metastore._engine.begin() as connection:
+                upgrade(connection)
+        except (CommandError, DatabaseError) as error:
+            metastore.close()
+            raise _not_opened(metastore._place, error) from None
+        except BaseException:
+            metastore.close()
+            raise
+        return metastore
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """A transaction that writes: committed at the end of the block, undone by an error.
+
+        Writers wait for each other here, at the beginning, so that none fails half-way.
+        Unavailable where the wait is too long or the disk refuses.
+        """
+        with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads: one moment's state, never waiting for a writer."""
+        with self._translated(), self._engine.connect() as connection:
+            yield connection.execution_options(**{READING: True})
+
+    def close(self) -> None:
+        """Ends the metastore; what was committed is safe."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OperationalError as error:
+            if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:
+                raise  # SQL that does not run is a bug of ours.
+            # Clients see this sentence: where the database lies is none of their business.
+            raise Unavailable("The metastore is busy or out of reach: try again.") from error
+        except PoolTimeoutError as error:
+            raise Unavailable("The metastore is overloaded: try again.") from error
+
+
+def _not_opened(place: str, error: CommandError | DatabaseError) -> PixelflightError:
+    if isinstance(error, CommandError):
+        return InvalidRequest(
+            f"The metastore '{place}' was made by a newer server ({error}). "
+            "Upgrade this one, or give it another data folder."
+        )
+    if isinstance(error, OperationalError):
+        return Unavailable(f"The metastore '{place}' cannot be opened: {error.orig}.")
+    return InvalidRequest(f"'{place}' is not a metastore: {error.orig}.")
+
+
+def _is_server(location: Path | str) -> bool:
+    """Whether the location is a URL of anything but SQLite."""
+    text = str(location)
+    return isinstance(location, str) and "://" in text and not text.startswith("sqlite")
+
+
+def _postgresql(url: str) -> Metastore:
+    try:
+        place = make_url(url).render_as_string(hide_password=True)
+        return Metastore(create_engine(url, pool_pre_ping=True), place)
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise InvalidRequest(
+            f"The metastore's URL cannot be used: {error}. "
+            "Write sqlite:///PATH, or postgresql+psycopg://… with psycopg installed."
+        ) from None
+
+
+def _sqlite(location: Path | str) -> Metastore:
+    path = _sqlite_path(location)
+    try:
+        _make_private(path)
+    except OSError as error:
+        raise Unavailable(
+            f"The metastore '{path}' cannot be opened: {error.strerror}. "
+            "Check the folder and its permissions."
+        ) from None
+    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS_MAX / 1000})
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "begin", _begin)
+    return Metastore(engine, str(path))
+
+
+def _sqlite_path(location: Path | str) -> Path:
+    if isinstance(location, str) and location.startswith("sqlite"):
+        database = make_url(location).database
+        if not database or database == ":memory:":
+            raise InvalidRequest(
+                f"'{location}' names no file: the metastore must outlive the server. "
+                "Write sqlite:///PATH."
+            )
+        return Path(database)
+    return Path(location)
+
+
+def _make_private(path: Path) -> None:
+    """Makes the file for its owner's eyes only; SQLite gives its companions the same mode."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        os.close(os.open(path, os.O_RDWR))
+
+
+def _configure(connection: Any, record: Any) -> None:
+    # Python's sqlite3 would otherwise begin transactions when it thinks fit, never before DDL.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    # With WAL, anything less than FULL loses acknowledged commits when the power fails.
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later would fail at once, without waiting, if
+    # another wrote in between; a writer therefore takes the lock when it begins.
+    reading = connection.get_execution_options().get(READING)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
