@@ -37,6 +37,10 @@ def check_name(name: str, what: str = "name") -> str:
         raise InvalidRequest(
             f"The {what} {name!r} holds a control character.", code=ErrorCode.INVALID_NAME
         )
+    if any("\ud800" <= character <= "\udfff" for character in name):
+        raise InvalidRequest(
+            f"The {what} {name!r} cannot be written as UTF-8.", code=ErrorCode.INVALID_NAME
+        )
     return name
 
 
@@ -88,7 +92,7 @@ class TableRef:
     def __str__(self) -> str:
         """The shortest text that `parse` reads back as this table."""
         text = _quoted_part(self.name)
-        if self.catalog != DEFAULT_CATALOG or self.namespace != DEFAULT_NAMESPACE:
+        if self.namespace != DEFAULT_NAMESPACE:
             text = f"{_quoted_part(self.namespace)}.{text}"
         if self.catalog != DEFAULT_CATALOG:
             text = f"{_quoted_part(self.catalog)}:{text}"

@@ -12,15 +12,23 @@ import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from flight_server.errors import InvalidRequest, did_you_mean
 
 PREFIX = "PIXELFLIGHT_"
 # Variables of the same prefix that are not settings of the server but of its clients and tests.
-OTHER_VARIABLES = frozenset({"URL", "KEY", "CONFIG"})
+OTHER_VARIABLES = frozenset({"URL", "KEY", "CONFIG", "TEST_CRASH"})
 
 
 class Durability(StrEnum):
@@ -28,6 +36,16 @@ class Durability(StrEnum):
 
     FLUSH = "flush"
     NONE = "none"
+
+
+def _host_and_port(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError("it must be HOST:PORT, with a port of at most 65535")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_host_and_port)]
 
 
 class Settings(BaseModel):
@@ -39,8 +57,10 @@ class Settings(BaseModel):
         Path("pixelflight-data"),
         description="Folder of everything the server keeps; made if missing.",
     )
-    flight: str = Field("127.0.0.1:8815", description="HOST:PORT of Arrow Flight; port 0 is any.")
-    http: str = Field("127.0.0.1:8816", description="HOST:PORT of HTTP; port 0 is any.")
+    flight: Address = Field(
+        "127.0.0.1:8815", description="HOST:PORT of Arrow Flight; port 0 is any."
+    )
+    http: Address = Field("127.0.0.1:8816", description="HOST:PORT of HTTP; port 0 is any.")
     tls_certificate: Path | None = Field(
         None, description="PEM certificate chain; with tls_private_key, both doors speak TLS."
     )
@@ -78,7 +98,7 @@ class Settings(BaseModel):
     )
     durability: Durability = Field(
         Durability.FLUSH,
-        description="flush: acknowledged means on disk. none: a power cut may lose the last commits.",
+        description="flush: acknowledged is on disk. none: a power cut may lose the last commits.",
     )
     memory_bytes_max: int | None = Field(
         None, ge=64 * 2**20, description="DuckDB's memory limit; default half of the machine's."
@@ -117,7 +137,9 @@ class Settings(BaseModel):
     s3_secret_access_key: SecretStr | None = Field(None, description="S3 secret access key.")
     s3_use_ssl: bool = Field(True, description="Speak HTTPS to S3.")
     s3_path_style: bool = Field(False, description="Address buckets by path instead of by host.")
-    log_level: str = Field("INFO", description="Least severe level that is logged to stderr.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least severe level that is logged to stderr."
+    )
     log_json: bool = Field(False, description="Write log lines as JSON.")
 
     @model_validator(mode="after")

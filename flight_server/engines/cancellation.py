@@ -6,6 +6,7 @@ second; whoever does work that blocks lends it a way to interrupt that work.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,9 @@ from contextlib import contextmanager
 from flight_server.errors import Cancelled, PixelflightError, TimedOut
 
 POLL_SECONDS = 0.05
+IDLE_SECONDS_MAX = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 class Cancellation:
@@ -109,11 +113,15 @@ class _Watchdog:
             with self._lock:
                 watched = list(self._watched)
                 idle = 0 if watched else idle + 1
-                if idle * POLL_SECONDS > 5:
+                if idle * POLL_SECONDS > IDLE_SECONDS_MAX:
                     self._thread = None
                     return
             for cancellation in watched:
-                cancellation.poll()
+                try:
+                    cancellation.poll()
+                except Exception:
+                    # One request's question or interrupt must not end the watch over the others.
+                    _log.exception("A running request could not be looked at.")
 
 
 _watchdog = _Watchdog()

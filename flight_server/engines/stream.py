@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Protocol
 
@@ -41,11 +42,14 @@ class BatchStream:
     ) -> None:
         self.schema = schema
         self._batches = batches
-        self._on_close = list(on_close)
+        # A stack calls what is left even when one action fails.
+        self._on_close = ExitStack()
+        for action in reversed(on_close):
+            self._on_close.callback(action)
 
     def on_close(self, action: Callable[[], object]) -> None:
         """Also calls `action` when the stream closes; before the actions that are there."""
-        self._on_close.insert(0, action)
+        self._on_close.callback(action)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         return self
@@ -68,8 +72,7 @@ class BatchStream:
 
     def close(self) -> None:
         """Frees what the stream reads from; a second time does nothing."""
-        while self._on_close:
-            self._on_close.pop(0)()
+        self._on_close.close()
 
     def __enter__(self) -> BatchStream:
         return self
