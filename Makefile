@@ -1,45 +1,65 @@
-PYTHON ?= python3.11
+# Every target makes .venv by itself; nothing but make and Python 3.11 or newer is needed.
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+# The copy of pyproject.toml that .venv was made from: while it is equal, nothing is installed.
+INSTALLED := $(VENV)/pyproject.toml
+# The first Python that is new enough, looked up only when .venv has to be made.
+PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.14; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+	{ echo $$name; break; }; done)
 
-.PHONY: venv demo serve test test-crash check fix bench bench-peers clean
+.PHONY: help venv demo serve test test-crash check fix docs bench bench-peers clean
 
-venv: $(STAMP)
+help:  ## This list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
 
-$(STAMP): pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Pixelflight needs Python 3.11 or newer; set PYTHON=…" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	@touch $@
+venv: $(INSTALLED)  ## .venv with everything that users and tests import.
 
-demo: venv  ## A fresh server, real flights pushed through it, a look into the past; then it exits.
+$(INSTALLED): pyproject.toml
+	@if cmp -s $< $@; then touch $@; exit 0; fi; \
+	test -n "$(PYTHON)" || { echo "Pixelflight needs Python 3.11 or newer: install it, or" \
+		"say where it is with 'make PYTHON=/path/to/python3'." >&2; exit 1; }; \
+	if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
+		$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) could not make" \
+			"$(VENV): on Debian and Ubuntu, install python3-venv." >&2; exit 1; }; \
+	fi; \
+	echo "Installing into $(VENV) (minutes the first time) ..." >&2; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]' || \
+		{ echo "Installing failed, see above. Pixelflight takes its parts from PyPI: check the" \
+			"network and pip's settings, then run make again." >&2; exit 1; }; \
+	cp $< $@
+
+demo: venv  ## A fresh server, real flights through it, a look into the past; then it exits.
 	@$(BIN)/pixelflight demo
 
-serve: venv  ## A server to keep: data in ./pixelflight-data, key in ./pixelflight-data/admin.key.
+serve: venv  ## A server to keep: its data in pixelflight-data, its key in pixelflight-data/admin.key.
 	@$(BIN)/pixelflight serve --data pixelflight-data
 
-test: venv
+test: venv  ## All tests.
 	$(BIN)/python -m pytest
 
-test-crash: venv  ## The long form of the crash test.
-	PIXELFLIGHT_TEST_CRASH=long $(BIN)/python -m pytest tests/end_to_end/test_crash.py -p no:randomly -s --timeout 3000
+test-crash: venv  ## The long form of the crash test: the server is killed again and again.
+	PIXELFLIGHT_TEST_CRASH=long $(BIN)/python -m pytest -p no:randomly -s --timeout 3000 \
+		tests/end_to_end/test_crash.py
 
-check: venv
+check: venv  ## Format, lint, direction of imports, types.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-fix: venv
+fix: venv  ## Mends what ruff can mend.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: venv
+docs: venv  ## Writes the generated parts of docs/ anew.
+	$(BIN)/python -m tests.tidy.generate
+
+bench: venv  ## Measures against peers and limits; make bench-peers first for all of them.
 	$(BIN)/python -m bench
 
-bench-peers: venv
+bench-peers: venv  ## Installs the peers that the benches compare with, each in a venv of its own.
 	$(BIN)/python -m bench.peers.install
 
-clean:
-	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## Removes .venv and all caches; data folders stay.
+	rm -rf $(VENV) .venv-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
