@@ -1,0 +1,93 @@
+"""The parts of docs/ that the code itself tells: `make docs` writes them, a test compares them.
+
+In a document such a part stands between `<!-- generated: name -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from pathlib import Path
+
+from google.rpc import code_pb2
+from pydantic.fields import FieldInfo
+
+from flight_server.errors import ErrorCode
+from flight_server.settings import PREFIX, Settings
+from tests.tidy.sources import ROOT
+
+DOCS = ROOT / "docs"
+
+
+def settings() -> str:
+    """Every setting, where the environment names it, its default and its meaning."""
+    return _table(
+        ("setting", "environment", "default", "meaning"),
+        (
+            (f"`{name}`", f"`{PREFIX}{name.upper()}`", _default(field), field.description or "")
+            for name, field in Settings.model_fields.items()
+        ),
+    )
+
+
+def errors() -> str:
+    """Every error code with what it is on each protocol."""
+    return _table(
+        ("code", "HTTP", "gRPC", "retry", "meaning"),
+        (
+            (
+                f"`{code.text}`",
+                _http(code.http),
+                f"{code.grpc} {code_pb2.Code.Name(code.grpc)}",
+                "yes" if code.retryable else "no",
+                code.meaning,
+            )
+            for code in ErrorCode
+        ),
+    )
+
+
+PARTS: dict[str, Callable[[], str]] = {"settings": settings, "errors": errors}
+
+
+def filled(text: str) -> str:
+    """A document with its generated parts as the code has them now."""
+    return re.sub(
+        r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)",
+        lambda match: match[1] + PARTS[match[2]]() + match[3],
+        text,
+        flags=re.DOTALL,
+    )
+
+
+def parts_of(path: Path) -> list[str]:
+    """The names of a document's generated parts."""
+    return re.findall(r"<!-- generated: (\w+) -->", path.read_text("utf-8"))
+
+
+def main() -> None:
+    """Writes every document anew."""
+    for path in DOCS.glob("*.md"):
+        path.write_text(filled(path.read_text("utf-8")), "utf-8")
+
+
+def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is None:
+        return "–"
+    return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
+
+
+def _http(number: int) -> str:
+    # No standard names 499; nginx made it known as "client closed request".
+    return f"{number} {HTTPStatus(number).phrase if number != 499 else 'Client Closed Request'}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.tidy.generate import DOCS, PARTS, filled, parts_of
+from tests.tidy.sources import ROOT, short
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *ROOT.glob("flight_server/*.md")])
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=short)
+def test_generated_parts_are_current(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert filled(text) == text, "run `make docs`"
+
+
+def test_every_part_that_can_be_generated_is_somewhere() -> None:
+    assert {part for path in DOCUMENTS for part in parts_of(path)} == set(PARTS)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=short)
+def test_links_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text("utf-8"))
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_every_document_is_found_from_the_readme() -> None:
+    linked = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / "README.md").read_text("utf-8"))
+    assert {short(path) for path in DOCUMENTS} - {"README.md"} - set(linked) == set()

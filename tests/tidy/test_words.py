@@ -1,0 +1,81 @@
+"""Nothing is left lying about: no promises in comments, no skipped tests, no machine's paths."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.tidy.sources import ROOT, python_files, short, text_files, tree
+
+# Written apart, so that this file does not find itself.
+PROMISES = re.compile(
+    r"\b(" + "|".join(["TO" + "DO", "FIX" + "ME", "X" + "XX", "HA" + "CK"]) + r")\b"
+)
+SKIPS = re.compile(
+    r"pytest\.mark\.sk" + r"ip|pytest\.sk" + r"ip|import" + r"orskip|unittest\.sk" + "ip"
+)
+# `path` → why a test in it may be skipped.
+MAY_SKIP: dict[str, str] = {}
+# `path:function` → why it may wait for a fixed time.
+MAY_SLEEP: dict[str, str] = {}
+
+
+def found(pattern: re.Pattern[str]) -> set[str]:
+    """The files and lines where a pattern is found."""
+    return {
+        f"{short(path)}:{number}"
+        for path in text_files()
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if pattern.search(line)
+    }
+
+
+def test_no_promises() -> None:
+    assert found(PROMISES) == set()
+
+
+def test_no_paths_of_a_machine() -> None:
+    assert found(re.compile(rf"{re.escape(str(ROOT))}\b|(?<![\w.)])/wo" + "rk/")) == set()
+
+
+def test_no_test_is_skipped() -> None:
+    files = {place.partition(":")[0] for place in found(SKIPS)}
+    assert files == set(MAY_SKIP)
+
+
+def test_an_expected_failure_says_why() -> None:
+    silent = [
+        f"{short(path)}:{node.lineno}"
+        for path in python_files("tests")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Attribute)
+        and node.attr == "xfail"
+        and node not in explained_failures(path)
+    ]
+    assert silent == []
+
+
+def explained_failures(path: Path) -> list[ast.expr]:
+    """The `xfail` marks of a file that are called with a reason."""
+    return [
+        node.func
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.Call) and any(word.arg == "reason" for word in node.keywords)
+    ]
+
+
+def test_no_test_hopes_that_a_fixed_time_is_enough() -> None:
+    files = python_files("tests")
+    places = {f"{short(path)}:{name}" for path in files for name in sleeps(tree(path), "", False)}
+    assert places == set(MAY_SLEEP)
+
+
+def sleeps(node: ast.AST, name: str, in_loop: bool) -> Iterator[str]:
+    """The functions that sleep outside a loop: in one they wait for something that they ask for."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Call) and ast.unparse(child.func) == "time.sleep" and not in_loop:
+            yield name
+        inner = child.name if isinstance(child, ast.FunctionDef | ast.ClassDef) else name
+        yield from sleeps(child, inner, in_loop or isinstance(child, ast.For | ast.While))
