@@ -7,6 +7,7 @@ its owner may read it.
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -26,6 +27,7 @@ from flight_server.metastore.migrations import upgrade
 BUSY_MS_MAX = 10_000
 # The execution option that tells a reading transaction from a writing one.
 READING = "pixelflight_reading"
+LOGGING_NAME = "metastore"
 
 
 class Metastore:
@@ -118,12 +120,18 @@ def _is_server(location: Path | str) -> bool:
 def _postgresql(url: str) -> Metastore:
     try:
         place = make_url(url).render_as_string(hide_password=True)
-        return Metastore(create_engine(url, pool_pre_ping=True), place)
+        return Metastore(_engine(url, pool_pre_ping=True), place)
     except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
         raise InvalidRequest(
             f"The metastore's URL cannot be used: {error}. "
             "Write sqlite:///PATH, or postgresql+psycopg://… with psycopg installed."
         ) from None
+
+
+def _engine(url: URL | str, **options: Any) -> Engine:
+    """An engine that keeps secrets and hashes out of logs and errors, whatever the log level."""
+    logging.getLogger(f"sqlalchemy.engine.Engine.{LOGGING_NAME}").setLevel(logging.WARNING)
+    return create_engine(url, hide_parameters=True, logging_name=LOGGING_NAME, **options)
 
 
 def _sqlite(location: Path | str) -> Metastore:
@@ -135,7 +143,9 @@ def _sqlite(location: Path | str) -> Metastore:
             f"The metastore '{path}' cannot be opened: {error.strerror}. "
             "Check the folder and its permissions."
         ) from None
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_MS_MAX / 1000})
+    # Built from parts: a path may hold what means something in a URL.
+    url = URL.create("sqlite", database=str(path.absolute()))
+    engine = _engine(url, connect_args={"timeout": BUSY_MS_MAX / 1000})
     event.listen(engine, "connect", _configure)
     event.listen(engine, "begin", _begin)
     return Metastore(engine, str(path))

@@ -6,6 +6,7 @@ migration that was released is never changed: a mistake is mended by the next on
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from alembic import command
@@ -15,6 +16,8 @@ from sqlalchemy import Connection
 
 def upgrade(connection: Connection) -> None:
     """Brings the database to the newest revision within the connection's transaction."""
+    # At every start Alembic tells which dialect it has found: nothing that an operator can use.
+    logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
     config = Config(attributes={"connection": connection})
     # Config expands '%' as configparser does, and a path may hold one.
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))

@@ -1,0 +1,3 @@
+"""Registers the shared fixtures: one file a topic."""
+
+pytest_plugins = ["tests.fix_metastore"]
