@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from pathlib import Path
 
 from google.rpc import code_pb2
@@ -38,7 +37,7 @@ def errors() -> str:
         (
             (
                 f"`{code.text}`",
-                _http(code.http),
+                str(code.http),
                 f"{code.grpc} {code_pb2.Code.Name(code.grpc)}",
                 "yes" if code.retryable else "no",
                 code.meaning,
@@ -82,11 +81,6 @@ def _default(field: FieldInfo) -> str:
     if value is None:
         return "–"
     return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
-
-
-def _http(number: int) -> str:
-    # No standard names 499; nginx made it known as "client closed request".
-    return f"{number} {HTTPStatus(number).phrase if number != 499 else 'Client Closed Request'}"
 
 
 if __name__ == "__main__":
