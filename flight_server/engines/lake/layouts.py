@@ -1,0 +1,179 @@
+"""Taking nested Arrow arrays apart and putting them together as another type.
+
+Conversions in both directions are trees of `Step`s, made once per schema and run once per batch;
+the leaves differ by direction, the nested layouts are shared and live here. Everything is done by
+Arrow's own functions on whole arrays. Three traps are kept away from the rest: arrays may be
+slices of larger ones, nulls of a parent may hide rubbish in its children, and Arrow's own cast
+between list layouts gets sliced list views wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as kinds
+
+
+@dataclass(frozen=True)
+class Step:
+    """One conversion: the type it gives, and the function; without one, arrays pass untouched."""
+
+    type: pa.DataType
+    convert: Callable[[pa.Array], pa.Array] | None = None
+
+    def __call__(self, array: pa.Array) -> pa.Array:
+        """The array, converted."""
+        return array if self.convert is None else self.convert(array)
+
+    def then(self, data_type: pa.DataType, convert: Callable[[pa.Array], pa.Array]) -> Step:
+        """This step and one more after it."""
+        first = self.convert
+        if first is None:
+            return Step(data_type, convert)
+        return Step(data_type, lambda array: convert(first(array)))
+
+
+def list_step(source: pa.DataType, target: pa.DataType, child: Step) -> Step:
+    """From one list-like type to another; `target` holds what `child` gives."""
+    if kinds.is_fixed_size_list(target):
+        return Step(target, lambda array: _as_fixed_size(array, source, target, child))
+    if child.convert is None and source.id == target.id and kinds.is_list(target):
+        return Step(target, lambda array: _from_list_parts(target, array))
+    return Step(target, lambda array: _as_list(array, target, child))
+
+
+def struct_step(target: pa.DataType, children: Sequence[tuple[int | None, Step]]) -> Step:
+    """To a struct whose fields come from the given fields of the source, or are null."""
+
+    def convert(array: pa.Array) -> pa.Array:
+        arrays = [
+            pa.nulls(len(array), step.type) if index is None else step(_struct_child(array, index))
+            for index, step in children
+        ]
+        return pa.StructArray.from_arrays(arrays, type=target, mask=_mask(array))
+
+    return Step(target, convert)
+
+
+def map_step(source: pa.DataType, target: pa.DataType, key: Step, item: Step) -> Step:
+    """From one map type to another: as lists of entries in between."""
+    old, new = _entries_type(source), _entries_type(target)
+    entry = struct_step(new.value_type, [(0, key), (1, item)])
+    through = list_step(old, new, entry)
+    return Step(target, lambda array: _from_list_parts(target, through(map_entries(array))))
+
+
+def map_entries(array: pa.Array) -> pa.Array:
+    """A map as the list of its entries that it is underneath: Arrow flattens lists only."""
+    return _from_list_parts(_entries_type(array.type), array)
+
+
+def positions(count: int) -> pa.Array:
+    """The numbers from 0 up to `count`, made without a step of Python for each."""
+    return pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), count)), 1)
+
+
+def decoded_dictionary(array: pa.Array, values: Step) -> pa.Array:
+    """The values of a dictionary array: each distinct one is converted once."""
+    return values(array.dictionary).take(array.indices)
+
+
+def decoded_runs(array: pa.Array, values: Step) -> pa.Array:
+    """The values of a run-end-encoded array: each run is converted once."""
+    # Arrow cannot decode runs of every type, but it can decode their positions.
+    at = pa.RunEndEncodedArray.from_arrays(array.run_ends, positions(len(array.run_ends)))
+    chosen = pc.run_end_decode(at).slice(array.offset, len(array))
+    return values(array.values).take(chosen)
+
+
+def split_interval(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """The three numbers of each month_day_nano interval as a struct."""
+    raw = array.view(pa.binary(16))
+    parts = [
+        pc.binary_slice(raw, start, stop).cast(pa.binary(stop - start)).view(field.type)
+        for (start, stop), field in zip(pairwise((0, 4, 8, 16)), target, strict=True)
+    ]
+    return pa.StructArray.from_arrays(parts, type=target, mask=_mask(array))
+
+
+def joined_interval(array: pa.Array, target: pa.DataType) -> pa.Array:
+    """The interval of each struct of its three numbers."""
+    parts = [
+        part.fill_null(0).view(pa.binary(part.type.byte_width)).cast(pa.binary())
+        for part in array.flatten()
+    ]
+    whole = pc.binary_join_element_wise(*parts, b"").cast(pa.binary(16))
+    return pc.if_else(array.is_valid(), whole.view(target), pa.scalar(None, target))
+
+
+def _struct_child(array: pa.Array, index: int) -> pa.Array:
+    """A field's values with the parent's nulls laid over, so that what they hide is not judged."""
+    if kinds.is_run_end_encoded(array.type.field(index).type):
+        # Run ends have no nulls of their own: flatten() would make an invalid array.
+        return array.field(index)
+    return pc.struct_field(array, index)
+
+
+def _entries_type(data_type: pa.DataType) -> pa.DataType:
+    entries = pa.struct([data_type.key_field, data_type.item_field])
+    return pa.list_(pa.field("entries", entries, nullable=False))
+
+
+def _mask(array: pa.Array) -> pa.Array | None:
+    return array.is_null() if array.null_count else None
+
+
+def _from_list_parts(target: pa.DataType, array: pa.Array) -> pa.Array:
+    """A list or map over the offsets, nulls and values of another."""
+    return pa.Array.from_buffers(
+        target,
+        len(array),
+        array.buffers()[:2],
+        null_count=array.null_count,
+        offset=array.offset,
+        children=[array.values],
+    )
+
+
+def _as_list(array: pa.Array, target: pa.DataType, child: Step) -> pa.Array:
+    """Lists of any layout, rebuilt from their lengths and the values that are in use."""
+    large = kinds.is_large_list(target) or kinds.is_large_list_view(target)
+    lengths, items = _lengths_and_values(array)
+    lengths, values = lengths.cast(pa.int64() if large else pa.int32()), child(items)
+    start = pa.array([0], lengths.type)
+    offsets = pa.concat_arrays([start, pc.cumulative_sum_checked(lengths)])
+    if kinds.is_list(target):
+        return pa.ListArray.from_arrays(offsets, values, type=target, mask=_mask(array))
+    if kinds.is_large_list(target):
+        return pa.LargeListArray.from_arrays(offsets, values, type=target, mask=_mask(array))
+    views = pa.LargeListViewArray if large else pa.ListViewArray
+    return views.from_arrays(offsets[:-1], lengths, values, type=target, mask=_mask(array))
+
+
+def _lengths_and_values(array: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """How long each list is, and their items, one list after another."""
+    if not kinds.is_fixed_size_list(array.type):
+        return pc.list_value_length(array).fill_null(0), array.flatten()
+    # Null lists have items here, and keep them: leaving them out would mean gathering the others,
+    # which Arrow cannot do with items of every type.
+    size = array.type.list_size
+    lengths = pa.repeat(pa.scalar(size, pa.int32()), len(array))
+    return lengths, array.values.slice(array.offset * size, len(array) * size)
+
+
+def _as_fixed_size(
+    array: pa.Array, source: pa.DataType, target: pa.DataType, child: Step
+) -> pa.Array:
+    """Lists of one length; the slots of null lists are filled, as the layout wants it."""
+    size = target.list_size
+    even = array.cast(pa.list_(source.value_field, size))
+    values = child(even.values.slice(even.offset * size, len(even) * size))
+    if size == 0:
+        # Without values nothing tells from_arrays how many lists there are.
+        validity = None if not even.null_count else even.is_valid().buffers()[1]
+        return pa.Array.from_buffers(target, len(even), [validity], children=[values])
+    return pa.FixedSizeListArray.from_arrays(values, type=target, mask=_mask(even))
