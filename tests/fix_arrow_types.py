@@ -303,7 +303,7 @@ _MAKERS: list[tuple[Callable[[pa.DataType], bool], Maker]] = [
 
 
 def _integer(data_type: pa.DataType, rng: random.Random) -> int:
-    width = data_type.bit_width
+    width: int = data_type.bit_width
     low, high = (-(1 << width - 1), 1 << width - 1)
     if kinds.is_unsigned_integer(data_type):
         low, high = 0, 1 << width
@@ -332,11 +332,11 @@ def _decimal(data_type: pa.DataType, rng: random.Random) -> Decimal:
 
 def _duration(data_type: pa.DataType, rng: random.Random) -> int:
     # What Python's timedelta can show.
-    return rng.randint(-(10**12), 10**12) * _PER_SECOND[str(data_type.unit)] // 10**3
+    return rng.randint(-(10**12), 10**12) * _PER_SECOND[data_type.unit] // 1000
 
 
 _DAY = 86_400
-_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_PER_SECOND: dict[str, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def _time(data_type: pa.DataType, rng: random.Random) -> int:

@@ -140,10 +140,10 @@ def _from_list_parts(target: pa.DataType, array: pa.Array) -> pa.Array:
 
 
 def _as_list(array: pa.Array, target: pa.DataType, child: Step) -> pa.Array:
-    """Lists of any layout, rebuilt from their lengths and the values that are in use."""
+    """Lists of any layout, rebuilt from their lengths and the values in their order."""
     large = kinds.is_large_list(target) or kinds.is_large_list_view(target)
-    lengths, items = _lengths_and_values(array)
-    lengths, values = lengths.cast(pa.int64() if large else pa.int32()), child(items)
+    lengths, values = _lengths_and_values(array, child)
+    lengths = lengths.cast(pa.int64() if large else pa.int32())
     start = pa.array([0], lengths.type)
     offsets = pa.concat_arrays([start, pc.cumulative_sum_checked(lengths)])
     if kinds.is_list(target):
@@ -154,15 +154,26 @@ def _as_list(array: pa.Array, target: pa.DataType, child: Step) -> pa.Array:
     return views.from_arrays(offsets[:-1], lengths, values, type=target, mask=_mask(array))
 
 
-def _lengths_and_values(array: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """How long each list is, and their items, one list after another."""
-    if not kinds.is_fixed_size_list(array.type):
-        return pc.list_value_length(array).fill_null(0), array.flatten()
-    # Null lists have items here, and keep them: leaving them out would mean gathering the others,
-    # which Arrow cannot do with items of every type.
-    size = array.type.list_size
-    lengths = pa.repeat(pa.scalar(size, pa.int32()), len(array))
-    return lengths, array.values.slice(array.offset * size, len(array) * size)
+def _lengths_and_values(array: pa.Array, child: Step) -> tuple[pa.Array, pa.Array]:
+    """How long each list is, and their items, converted, one list after another.
+
+    Null lists keep the items they hide: leaving those out would mean gathering the others, which
+    Arrow cannot do with items of every type.
+    """
+    if kinds.is_fixed_size_list(array.type):
+        size = array.type.list_size
+        lengths = pa.repeat(pa.scalar(size, pa.int32()), len(array))
+        return lengths, child(array.values.slice(array.offset * size, len(array) * size))
+    if kinds.is_list(array.type) or kinds.is_large_list(array.type):
+        offsets = array.offsets
+        first, last = offsets[0].as_py(), offsets[-1].as_py()
+        lengths = pc.subtract(offsets[1:], offsets[:-1])
+        return lengths, child(array.values.slice(first, last - first))
+    # Views may stand in any order and share items, so they are gathered, once converted. The sum
+    # with nothing makes offsets that are not a slice, which from_arrays insists on.
+    lengths = pc.list_value_length(array).fill_null(0)
+    offsets = pc.add(array.offsets, 0)
+    return lengths, type(array).from_arrays(offsets, lengths, child(array.values)).flatten()
 
 
 def _as_fixed_size(
