@@ -19,10 +19,12 @@ from flight_server.engines.lake.layouts import (
     Step,
     decoded_dictionary,
     decoded_runs,
+    has_inner_struct,
     list_step,
     map_step,
     split_interval,
     struct_step,
+    unsliced,
 )
 from flight_server.engines.lake.required import first_null, has_required
 from flight_server.engines.lake.safe_casts import is_bytes, is_text, safe_cast
@@ -75,6 +77,7 @@ class _Column:
         self._field = field
         self._step = _step(source, field.type, field.name, top=True)
         self._guarded = has_required(field)
+        self._misread_if_sliced = has_inner_struct(self._step.type)
         # Metadata stays behind: DuckDB takes some of it for extension types.
         self.storage = pa.field(field.name, _bare(self._step.type), nullable=field.nullable)
 
@@ -87,7 +90,7 @@ class _Column:
                 code=ErrorCode.INVALID_DATA,
                 details={"column": path},
             )
-        return array
+        return unsliced(array) if self._misread_if_sliced else array
 
 
 def match_names(incoming: Iterable[str], known: Iterable[str], owner: str) -> dict[str, int]:

@@ -77,6 +77,26 @@ def positions(count: int) -> pa.Array:
     return pc.subtract(pc.cumulative_sum(pa.repeat(pa.scalar(1, pa.int64()), count)), 1)
 
 
+def has_inner_struct(data_type: pa.DataType) -> bool:
+    """Whether a struct stands inside another nested type."""
+    if not kinds.is_nested(data_type):
+        return False
+    inner = [data_type.field(index).type for index in range(data_type.num_fields)]
+    # A map is a list of structs to Arrow; DuckDB has no trouble with those.
+    if kinds.is_map(data_type):
+        inner = [data_type.key_type, data_type.item_type]
+    return any(kinds.is_struct(one) or has_inner_struct(one) for one in inner)
+
+
+def unsliced(array: pa.Array) -> pa.Array:
+    """The array, copied if it or what is nested in it begins within a larger one.
+
+    DuckDB 1.5.5 forgets where a struct inside another nested type begins, and silently reads
+    other rows.
+    """
+    return pa.concat_arrays([array]) if _is_sliced(array) else array
+
+
 def decoded_dictionary(array: pa.Array, values: Step) -> pa.Array:
     """The values of a dictionary array: each distinct one is converted once."""
     return values(array.dictionary).take(array.indices)
@@ -116,6 +136,14 @@ def _struct_child(array: pa.Array, index: int) -> pa.Array:
         # Run ends have no nulls of their own: flatten() would make an invalid array.
         return array.field(index)
     return pc.struct_field(array, index)
+
+
+def _is_sliced(array: pa.Array) -> bool:
+    if array.offset:
+        return True
+    if kinds.is_struct(array.type):
+        return any(_is_sliced(array.field(index)) for index in range(array.type.num_fields))
+    return kinds.is_nested(array.type) and _is_sliced(array.values)
 
 
 def _entries_type(data_type: pa.DataType) -> pa.DataType:
