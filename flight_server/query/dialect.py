@@ -1,0 +1,235 @@
+"""DuckDB's own parser as two pure functions: SQL to its parse tree, and the tree back to SQL.
+
+The parser runs on a private, empty, locked connection: nothing that is parsed here is executed.
+What `written` returns is parsed once more and compared with the tree it came from, so that what
+was checked is what will run, whatever DuckDB's writer may get wrong.
+
+Knows nothing of tables, functions or rights: `grammar`, `functions` and `checker` do.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from typing import Any, NoReturn
+
+import duckdb
+
+from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError, Unsupported
+from flight_server.query.prefix import first_word
+
+SQL_BYTES_MAX = 2**20
+# A tree takes ten times as much memory as this text of it, and a list of constants is most of it.
+TREE_BYTES_MAX = 16 * 2**20
+
+Tree = dict[str, Any]
+
+_WRITING = frozenset(
+    {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "CREATE_FUNC", "DROP", "ALTER"}
+)
+
+
+def parsed(sql: str) -> Tree:
+    """The tree of the one SELECT that the text holds.
+
+    InvalidRequest (invalid_sql, too_large) quotes DuckDB's message; Unsupported and Forbidden
+    name the kind of a statement that is no SELECT.
+    """
+    _check_text(sql)
+    text = _asked("SELECT json_serialize_sql(?)", sql)
+    if len(text) > TREE_BYTES_MAX:
+        raise _too_large("it holds too many expressions")
+    answer = loaded(text)
+    if answer["error"]:
+        _refuse(sql, answer)
+    statements = answer["statements"]
+    if not statements:
+        raise InvalidRequest("The SQL is empty: send one statement.", code=ErrorCode.INVALID_SQL)
+    if len(statements) > 1:
+        raise _several(len(statements))
+    tree: Tree = statements[0]
+    return tree
+
+
+def written(tree: Tree) -> str:
+    """The tree as SQL that parses to the same tree; Unsupported where DuckDB cannot write it."""
+    answer = {"error": False, "statements": [tree]}
+    try:
+        sql: str = _asked("SELECT json_deserialize_sql(?::JSON)", json.dumps(answer))
+    except duckdb.Error:
+        raise _unwritable() from None
+    again = json.loads(
+        _asked("SELECT json_serialize_sql(?)", sql), object_hook=_without_differences
+    )
+    same = json.loads(json.dumps(answer), object_hook=_without_differences)
+    if again != same:
+        raise _unwritable()
+    return sql
+
+
+def loaded(text: str) -> Any:
+    """The JSON of a tree, with numbers that JSON has no word for refused."""
+    try:
+        return json.loads(text, parse_constant=_refuse_number)
+    except RecursionError:
+        raise _too_large("it is nested too deeply") from None
+
+
+def asked_micros(moment: str) -> int:
+    """The moment that DuckDB reads in a text, in microseconds since 1970 in UTC."""
+    try:
+        return int(_asked("SELECT epoch_us(?::TIMESTAMPTZ)", moment))
+    except duckdb.Error:
+        raise InvalidRequest(
+            f"'{moment}' is not a moment. Write AT (TIMESTAMP => '2024-01-31 12:00:00').",
+            code=ErrorCode.INVALID_SQL,
+        ) from None
+
+
+def _check_text(sql: str) -> None:
+    if "\0" in sql:
+        raise InvalidRequest("The SQL holds a NUL character.", code=ErrorCode.INVALID_SQL)
+    try:
+        size = len(sql.encode())
+    except UnicodeEncodeError:
+        raise InvalidRequest(
+            "The SQL holds half of a surrogate pair, which is no character.",
+            code=ErrorCode.INVALID_SQL,
+        ) from None
+    if size > SQL_BYTES_MAX:
+        raise _too_large(f"it has {size} bytes and {SQL_BYTES_MAX} are allowed")
+
+
+def _refuse(sql: str, answer: Tree) -> NoReturn:
+    """Says why DuckDB made no tree: the text does not parse, or it is no SELECT."""
+    message = str(answer["error_message"])
+    if "expression depth" in message or "memory exhausted" in message:
+        raise _too_large("it is nested too deeply")
+    if answer["error_type"] == "parser":
+        details = {"position": int(answer["position"])} if "position" in answer else {}
+        raise InvalidRequest(
+            f"The SQL does not parse: {_shown(sql, message)}",
+            code=ErrorCode.INVALID_SQL,
+            details=details,
+        )
+    raise _not_a_select(sql)
+
+
+def _shown(sql: str, message: str) -> str:
+    """DuckDB's message with the line and a caret under the place, where it gives them."""
+    try:
+        _cursor().extract_statements(sql)
+    except duckdb.ParserException as error:
+        return str(error).removeprefix("Parser Error: ")
+    except duckdb.Error:
+        pass
+    return message + "."
+
+
+def _not_a_select(sql: str) -> PixelflightError:
+    try:
+        statements = _cursor().extract_statements(sql)
+    except duckdb.Error:
+        return Forbidden("This kind of statement is not allowed; queries are SELECT statements.")
+    if any(not statement.query for statement in statements):
+        return Unsupported(
+            "PIVOT without a list of values is not supported: name them, "
+            "as in PIVOT t ON column IN ('a', 'b') USING sum(x)."
+        )
+    if len(statements) > 1:
+        return _several(len(statements))
+    kind = statements[0].type.name if statements else "???"
+    if kind in _WRITING:
+        return Unsupported(
+            f"{kind.split('_')[0]} statements are not run as queries. Rows and tables are changed "
+            "by DoPut and by the actions create_table, update, delete and their like."
+        )
+    word = "PRAGMA" if kind == "SELECT" else first_word(sql)
+    return Forbidden(f"{word} statements are not allowed; queries are SELECT statements.")
+
+
+def _several(count: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"The SQL holds {count} statements: send one at a time.", code=ErrorCode.INVALID_SQL
+    )
+
+
+def _too_large(why: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"The SQL is too large: {why}. Long lists of values are better sent as a parameter.",
+        code=ErrorCode.TOO_LARGE,
+    )
+
+
+def _unwritable() -> Unsupported:
+    return Unsupported(
+        "The statement holds something that DuckDB cannot write out again unchanged. "
+        "Write it in another way: literals by CAST, subqueries by WITH."
+    )
+
+
+def _refuse_number(constant: str) -> NoReturn:
+    raise InvalidRequest(
+        f"A number is beyond what DOUBLE holds ({constant}). Write CAST('inf' AS DOUBLE).",
+        code=ErrorCode.INVALID_SQL,
+    )
+
+
+def _without_differences(node: Tree) -> Tree:
+    """Takes away what may differ between a tree and the tree of its text.
+
+    That is where things stood in the text, and a `SELECT *` that the writer puts around VALUES.
+    """
+    node.pop("query_location", None)
+    if node.get("type") == "SUBQUERY" and node.get("alias") == "valueslist":
+        inner = node["subquery"]["node"]
+        source = inner.get("from_table") or {}
+        if source.get("type") == "EXPRESSION_LIST" and _plain_star().items() <= inner.items():
+            return dict(source)
+    return node
+
+
+def _asked(query: str, argument: str) -> Any:
+    row = _cursor().execute(query, [argument]).fetchone()
+    assert row is not None, "a SELECT of one expression has one row"
+    return row[0]
+
+
+_local = threading.local()
+
+
+def _cursor() -> duckdb.DuckDBPyConnection:
+    """This thread's cursor on the one private database."""
+    if not hasattr(_local, "cursor"):
+        _local.cursor = _database().cursor()
+    cursor: duckdb.DuckDBPyConnection = _local.cursor
+    return cursor
+
+
+@functools.cache
+def _database() -> duckdb.DuckDBPyConnection:
+    settings: dict[str, str | bool | int | float | list[str]] = {
+        "threads": 1,
+        "enable_external_access": False,
+        "autoload_known_extensions": False,
+        "autoinstall_known_extensions": False,
+        "allow_community_extensions": False,
+        "python_enable_replacements": False,
+    }
+    connection = duckdb.connect(":memory:", config=settings)
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+@functools.cache
+def _plain_star() -> Tree:
+    text = _asked("SELECT json_serialize_sql(?)", "SELECT * FROM (VALUES (1)) AS valueslist")
+    node = json.loads(text, object_hook=_without_location)["statements"][0]["node"]
+    return {key: value for key, value in node.items() if key != "from_table"}
+
+
+def _without_location(node: Tree) -> Tree:
+    node.pop("query_location", None)
+    return node

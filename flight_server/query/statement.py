@@ -1,0 +1,158 @@
+"""One statement of a client: parsed whole, then rewritten to what its principal may see.
+
+`parse` finds every table that the statement reads. The caller says of each what may be seen of
+it, and `rewrite` puts that in its place in DuckDB's own tree: the table itself under its full
+name, or a subquery of the permitted columns and rows. Names that WITH defines are renamed to
+names with a number, and only those stay bare: no bare name that runs means a table.
+
+This room does not know who asks, nor which tables there are. Statements that write will become
+further kinds of `Statement`; `dialect.parsed` refuses them today.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flight_server.errors import Forbidden
+from flight_server.model import quoted
+from flight_server.query import dialect
+from flight_server.query.dialect import Tree
+from flight_server.query.prefix import split_prefix
+from flight_server.query.tables import Source, TableFinder, TableUse, folded
+
+# Longer statements are rarely sent twice, and their trees are large.
+CACHED_CHARACTERS_MAX = 8192
+
+
+@dataclass(frozen=True, eq=False)
+class Statement:
+    """A statement whose every node and function has been looked at.
+
+    `kind` is `select`, `explain` or `explain_analyze`. `parameters` are the names of its
+    parameters; those written `?` or `$1` have numbers for names.
+    """
+
+    kind: str
+    tables: tuple[TableUse, ...]
+    parameters: tuple[str, ...]
+    tree: str = field(repr=False)
+    aliases: frozenset[str] = field(repr=False)
+    # Whether a virtual column of tables may be meant: then tables are shown without theirs.
+    names_virtual_column: bool = field(repr=False)
+
+
+def parse(sql: str, *, default_catalog: str = "lake", default_namespace: str = "main") -> Statement:
+    """The statement, or why it is refused.
+
+    InvalidRequest (invalid_sql, too_large): it does not parse or is not one statement.
+    Forbidden, Unsupported: it holds what clients may not use, or what cannot be rewritten.
+    NotFound (table_not_found): it names a table of the server's own.
+    """
+    if len(sql) > CACHED_CHARACTERS_MAX:
+        return _parsed(sql, default_catalog, default_namespace)
+    return _parsed_before(sql, default_catalog, default_namespace)
+
+
+def rewrite(statement: Statement, sources: Callable[[TableUse], Source]) -> str:
+    """The SQL to run: the statement over what `sources` says of each of its tables.
+
+    An error that `sources` raises passes through. EXPLAIN is left off; the parameters stay.
+    """
+    return _rewritten(statement, tuple(sources(use) for use in statement.tables))
+
+
+def _parsed(sql: str, default_catalog: str, default_namespace: str) -> Statement:
+    kind, rest = split_prefix(sql)
+    finder = TableFinder(default_catalog, default_namespace)
+    tree = finder.checked(dialect.parsed(rest))
+    return Statement(
+        kind=kind,
+        tables=tuple(finder.found),
+        parameters=tuple(sorted(entry["key"] for entry in tree["named_param_map"])),
+        tree=json.dumps(tree),
+        aliases=frozenset(finder.aliases),
+        names_virtual_column=finder.names_virtual_column,
+    )
+
+
+_parsed_before = functools.lru_cache(maxsize=256)(_parsed)
+
+
+@functools.lru_cache(maxsize=256)
+def _rewritten(statement: Statement, sources: tuple[Source, ...]) -> str:
+    tree = json.loads(statement.tree)
+    uses, references = _places(tree)
+    prefixes: set[tuple[str, ...]] = set()
+    for node in uses:
+        source = sources[node.pop("use")]
+        whole = not source.narrowed and not statement.names_virtual_column
+        if not whole and not node["alias"]:
+            prefixes |= _prefixes(source)
+            node["alias"] = node["table_name"]
+        kept = {name: node[name] for name in ("alias", "sample", "column_name_alias")}
+        node.clear()
+        node.update(_from_table(source, whole), **kept)
+    for node in references if prefixes else ():
+        node["column_names"] = _shortened(node["column_names"], prefixes, statement.aliases)
+    return dialect.written(tree)
+
+
+def _places(tree: Tree) -> tuple[list[Tree], list[Tree]]:
+    """The nodes that stand for tables, and those that name columns."""
+    uses, references = [], []
+    waiting: list[object] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend(node)
+        elif isinstance(node, dict):
+            if "use" in node:
+                uses.append(node)
+            elif "column_names" in node:
+                references.append(node)
+            else:
+                waiting.extend(node.values())
+    return uses, references
+
+
+@functools.lru_cache(maxsize=1024)
+def _from_table(source: Source, whole: bool) -> Tree:
+    """The source as DuckDB parses it. Callers copy the node and change only the copy."""
+    if whole:
+        sql = f"FROM {source.sql}"
+    else:
+        where = f" WHERE ({source.row_filter})" if source.row_filter is not None else ""
+        sql = f"FROM (SELECT {_select_list(source)} FROM {source.sql}{where})"
+    node: Tree = dialect.parsed(sql)["node"]["from_table"]
+    return node
+
+
+def _select_list(source: Source) -> str:
+    if source.columns is None:
+        return "*"
+    if not source.columns:
+        raise Forbidden(f"You may see no column of '{source.table}'.")
+    return ", ".join(quoted(column) for column in source.columns)
+
+
+def _prefixes(source: Source) -> set[tuple[str, ...]]:
+    """What may stand before a column of a table that has become a subquery."""
+    table = source.table
+    catalog, namespace, name = (
+        folded(part) for part in (table.catalog, table.namespace, table.name)
+    )
+    return {(catalog, namespace, name), (namespace, name), (catalog, name)}
+
+
+def _shortened(
+    names: list[str], prefixes: set[tuple[str, ...]], aliases: frozenset[str]
+) -> list[str]:
+    """`sales.daily.x` as `daily.x`: a subquery's name has one part."""
+    for length in (3, 2):
+        prefix = tuple(folded(name) for name in names[:length])
+        if len(names) > length and prefix in prefixes and prefix[0] not in aliases:
+            return names[length - 1 :]
+    return names
