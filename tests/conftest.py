@@ -1,3 +1,26 @@
-"""Registers the shared fixtures: one file a topic."""
+"""Where pytest finds what all tests share: fixtures by topic, in `fix_*.py`."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.fix_metastore"]
+
+# The shipped suite asserts as tests do, and should say as much when it fails.
+pytest.register_assert_rewrite("flight_server.testing")
+
+# `PIXELFLIGHT_TEST_PROFILE=long` looks longer for what random operations may break.
+settings.register_profile(
+    "default",
+    max_examples=30,
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "long", settings.get_profile("default"), max_examples=500, stateful_step_count=50
+)
+settings.load_profile(os.environ.get("PIXELFLIGHT_TEST_PROFILE", "default"))
