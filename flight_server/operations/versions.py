@@ -39,6 +39,11 @@ def snapshot_at(services: Services, catalog: str, as_of: dt.datetime) -> int:
     return require(services.engine(catalog), SupportsVersions).snapshot_at(as_of)
 
 
+def newest_snapshot(services: Services, catalog: str) -> int:
+    """The newest snapshot of a catalog."""
+    return require(services.engine(catalog), SupportsVersions).snapshot()
+
+
 def list_versions(
     services: Services, call: Call, table: TableRef, limit: int | None = None
 ) -> list[Version]:

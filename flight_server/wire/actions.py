@@ -1,0 +1,178 @@
+"""Our own actions, JSON in and JSON out: a table of name, description, body and function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+from flight_server import operations
+from flight_server.errors import InvalidRequest
+from flight_server.model import DEFAULT_CATALOG, NamespaceRef, SqlRequest, TableRef
+from flight_server.operations import Call, Services
+from flight_server.wire import action_requests as bodies
+from flight_server.wire.answers import (
+    committed,
+    described,
+    rows_committed,
+    tag_listed,
+    version_listed,
+)
+from flight_server.wire.requests import Body, OfTable, Sql, loaded, parsed
+
+Answer: TypeAlias = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class JsonAction:
+    """One action. `run` gets what the body was parsed into."""
+
+    description: str
+    body: type[Body]
+    run: Callable[[Services, Call, Any], Answer]
+
+
+def run_action(services: Services, call: Call, name: str, body: bytes) -> Answer:
+    """Runs one of `ACTIONS`. An empty body is an empty object."""
+    action = ACTIONS[name]
+    values = loaded(body, f"body of '{name}'") if body.strip() else {}
+    return action.run(services, call, parsed(action.body, values, f"body of '{name}'"))
+
+
+def _create_table(services: Services, call: Call, body: bodies.CreateTable) -> Answer:
+    table = TableRef.parse(body.table)
+    return committed(operations.create_table(services, call, table, body.spec()))
+
+
+def _describe_table(services: Services, call: Call, body: bodies.DescribeTable) -> Answer:
+    table = TableRef.parse(body.table)
+    version = operations.snapshot_of(services, call, table, body.version, body.as_of)
+    return described(operations.describe_table(services, call, table, version))
+
+
+def _drop_table(services: Services, call: Call, body: OfTable) -> Answer:
+    return committed(operations.drop_table(services, call, TableRef.parse(body.table)))
+
+
+def _undrop_table(services: Services, call: Call, body: OfTable) -> Answer:
+    return committed(operations.undrop_table(services, call, TableRef.parse(body.table)))
+
+
+def _rename_table(services: Services, call: Call, body: bodies.RenameTable) -> Answer:
+    table, to = TableRef.parse(body.table), TableRef.parse(body.to)
+    return committed(operations.rename_table(services, call, table, to))
+
+
+def _alter_table(services: Services, call: Call, body: bodies.AlterTable) -> Answer:
+    table, changes = TableRef.parse(body.table), body.parsed_changes()
+    return committed(operations.alter_table(services, call, table, changes))
+
+
+def _list_namespaces(services: Services, call: Call, body: bodies.ListNamespaces) -> Answer:
+    found = operations.list_namespaces(services, call, body.catalog)
+    return {"namespaces": [str(namespace) for namespace in found]}
+
+
+def _create_namespace(services: Services, call: Call, body: bodies.OfNamespace) -> Answer:
+    namespace = NamespaceRef.parse(body.namespace)
+    return committed(operations.create_namespace(services, call, namespace))
+
+
+def _drop_namespace(services: Services, call: Call, body: bodies.OfNamespace) -> Answer:
+    namespace = NamespaceRef.parse(body.namespace)
+    return committed(operations.drop_namespace(services, call, namespace))
+
+
+def _list_versions(services: Services, call: Call, body: bodies.ListVersions) -> Answer:
+    table = TableRef.parse(body.table)
+    versions = operations.list_versions(services, call, table, body.limit)
+    return {"versions": [version_listed(version) for version in versions]}
+
+
+def _list_tags(services: Services, call: Call, body: OfTable) -> Answer:
+    tags = operations.list_tags(services, call, TableRef.parse(body.table))
+    return {"tags": [tag_listed(tag) for tag in tags]}
+
+
+def _restore(services: Services, call: Call, body: bodies.Restore) -> Answer:
+    table = TableRef.parse(body.table)
+    version = operations.snapshot_of(services, call, table, body.version, body.as_of)
+    if version is None:
+        raise InvalidRequest("Give the 'version' to restore, or a time as 'as_of'.")
+    return committed(operations.restore(services, call, table, version))
+
+
+def _create_tag(services: Services, call: Call, body: bodies.CreateTag) -> Answer:
+    table = TableRef.parse(body.table)
+    return tag_listed(operations.create_tag(services, call, table, body.name, body.version))
+
+
+def _drop_tag(services: Services, call: Call, body: bodies.TagOf) -> Answer:
+    operations.drop_tag(services, call, TableRef.parse(body.table), body.name)
+    return {}
+
+
+def _update(services: Services, call: Call, body: bodies.Update) -> Answer:
+    table = TableRef.parse(body.table)
+    return rows_committed(
+        operations.update(services, call, table, body.assignments, body.filter, body.all)
+    )
+
+
+def _delete(services: Services, call: Call, body: bodies.Delete) -> Answer:
+    table = TableRef.parse(body.table)
+    return rows_committed(operations.delete(services, call, table, body.filter, body.all))
+
+
+def _optimize(services: Services, call: Call, body: bodies.Optimize) -> Answer:
+    table = TableRef.parse(body.table) if body.table is not None else None
+    return asdict(operations.optimize(services, call, table))
+
+
+def _explain(services: Services, call: Call, body: Sql) -> Answer:
+    return {"plan": operations.explain(services, call, sql_request(services, body))}
+
+
+def _health(services: Services, call: Call, body: Body) -> Answer:
+    return operations.health(services)
+
+
+def sql_request(services: Services, body: Sql) -> SqlRequest:
+    """The statement at the snapshot it names."""
+    version = body.version
+    if body.as_of is not None:
+        if version is not None:
+            raise InvalidRequest("Give 'version' or 'as_of', not both.")
+        version = operations.snapshot_at(services, DEFAULT_CATALOG, body.as_of)
+    return SqlRequest(body.sql, body.parameters, version)
+
+
+ACTIONS: dict[str, JsonAction] = {
+    "create_table": JsonAction("Make a table.", bodies.CreateTable, _create_table),
+    "describe_table": JsonAction(
+        "Everything known about a table.", bodies.DescribeTable, _describe_table
+    ),
+    "drop_table": JsonAction("Remove a table.", OfTable, _drop_table),
+    "undrop_table": JsonAction("Bring a removed table back.", OfTable, _undrop_table),
+    "rename_table": JsonAction("Give a table another name.", bodies.RenameTable, _rename_table),
+    "alter_table": JsonAction(
+        "Change columns or properties, in one commit.", bodies.AlterTable, _alter_table
+    ),
+    "list_namespaces": JsonAction(
+        "The namespaces of a catalog.", bodies.ListNamespaces, _list_namespaces
+    ),
+    "create_namespace": JsonAction("Make a namespace.", bodies.OfNamespace, _create_namespace),
+    "drop_namespace": JsonAction("Remove an empty namespace.", bodies.OfNamespace, _drop_namespace),
+    "list_versions": JsonAction(
+        "A table's history, newest first.", bodies.ListVersions, _list_versions
+    ),
+    "list_tags": JsonAction("A table's tags.", OfTable, _list_tags),
+    "restore": JsonAction("Bring an old state back as a new commit.", bodies.Restore, _restore),
+    "create_tag": JsonAction("Name a version.", bodies.CreateTag, _create_tag),
+    "drop_tag": JsonAction("Remove a tag.", bodies.TagOf, _drop_tag),
+    "update": JsonAction("Set columns where a filter holds.", bodies.Update, _update),
+    "delete": JsonAction("Delete rows where a filter holds.", bodies.Delete, _delete),
+    "optimize": JsonAction("One round of housekeeping.", bodies.Optimize, _optimize),
+    "explain": JsonAction("The plan of a SQL statement.", Sql, _explain),
+    "health": JsonAction("What is mounted and answers.", bodies.Nothing, _health),
+}

@@ -1,0 +1,97 @@
+"""What actions and acknowledgements answer with, as JSON."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+from flight_server.arrow_types import columns_of, schema_to_ipc
+from flight_server.model import Commit, TableInfo, Tag, Version
+
+
+def encoded(answer: Any) -> bytes:
+    """JSON in UTF-8."""
+    return json.dumps(answer, ensure_ascii=False, default=_plain).encode()
+
+
+def acknowledged(commit: Commit) -> dict[str, Any]:
+    """The acknowledgement of one commit of a DoPut."""
+    answer = {
+        "commit": commit.snapshot,
+        "rows": commit.rows,
+        "rows_inserted": commit.rows_inserted,
+        "rows_updated": commit.rows_updated,
+        "offset": commit.offset,
+    }
+    return answer | ({"duplicate": True} if commit.duplicate else {})
+
+
+def committed(commit: Commit) -> dict[str, Any]:
+    """The answer of an action that changes a schema or a name."""
+    return {"commit": commit.snapshot}
+
+
+def rows_committed(commit: Commit) -> dict[str, Any]:
+    """The answer of an action that changes rows."""
+    return {
+        "commit": commit.snapshot,
+        "rows": commit.rows,
+        "rows_inserted": commit.rows_inserted,
+        "rows_updated": commit.rows_updated,
+        "rows_deleted": commit.rows_deleted,
+    }
+
+
+def described(info: TableInfo) -> dict[str, Any]:
+    """A table; numbers that are not known, or not the principal's to know, are null."""
+    spec = info.spec
+    return {
+        "table": str(info.table),
+        "columns": columns_of(spec.schema),
+        "schema_ipc": schema_to_ipc(spec.schema),
+        "key": list(spec.key),
+        "partition_by": list(spec.partition_by),
+        "defaults": dict(spec.defaults),
+        "comment": spec.comment,
+        "snapshot": info.snapshot,
+        "rows": _known(info.rows),
+        "bytes": _known(info.bytes),
+        "files": _known(info.files),
+        "versions": info.versions,
+        "created_at": info.created_at,
+        "changed_at": info.changed_at,
+    }
+
+
+def version_listed(version: Version) -> dict[str, Any]:
+    """One line of a table's history."""
+    return {
+        "version": version.snapshot,
+        "committed_at": version.committed_at,
+        "changes": list(version.changes),
+        "author": version.author,
+        "reason": version.reason,
+        "tags": list(version.tags),
+    }
+
+
+def tag_listed(tag: Tag) -> dict[str, Any]:
+    """One tag of a table."""
+    return {
+        "name": tag.name,
+        "table": str(tag.table),
+        "version": tag.snapshot,
+        "created_at": tag.created_at,
+        "author": tag.author,
+    }
+
+
+def _known(number: int) -> int | None:
+    return None if number < 0 else number
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    return str(value)

@@ -1,0 +1,133 @@
+"""The Flight door: opens on an address, and closes without breaking what can still be finished."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flight_server.errors import InvalidRequest, Unavailable
+from flight_server.operations import Services
+from flight_server.settings import Settings
+from flight_server.wire.server import FlightServer
+from flight_server.wire.state import ServerState
+
+# How long calls get to notice that they are cancelled, and the transport to close.
+CLOSING_SECONDS = 2.0
+
+logger = logging.getLogger(__name__)
+
+
+class FlightDoor:
+    """One Flight server over the services."""
+
+    def __init__(self, services: Services) -> None:
+        self._state = ServerState(services)
+        self._settings = services.settings
+        self._host, self._port_wanted = host_and_port(services.settings.flight)
+        self._server: FlightServer | None = None
+
+    def start(self) -> FlightDoor:
+        """Opens the address. InvalidRequest where the settings forbid it, Unavailable if taken."""
+        tls = _tls(self._settings)
+        if self._settings.insecure_no_auth:
+            _check_loopback(self._host)
+            logger.warning(
+                "NO AUTHENTICATION: whoever reaches %s:%s may do anything (insecure_no_auth).",
+                self._host,
+                self._port_wanted,
+            )
+        location = f"{self._scheme}://{_bracketed(self._host)}:{self._port_wanted}"
+        try:
+            self._server = FlightServer(self._state, location, **tls)
+        except (pa.ArrowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise Unavailable(
+                f"Flight cannot listen on {self._settings.flight}: {reason}. Is it in use?"
+            ) from None
+        return self
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        assert self._server is not None, "the door is open"
+        return int(self._server.port)
+
+    @property
+    def url(self) -> str:
+        """What clients connect to."""
+        return f"{self._scheme}://{_bracketed(self._host)}:{self.port}"
+
+    def stop(self, seconds: float) -> bool:
+        """Closes within `seconds` and a little; False where calls could not be ended.
+
+        New calls are refused at once. Running ones may finish for so long; then they are told
+        that the server is unavailable. A client that neither sends nor reads cannot be told by
+        pyarrow: for that one the process has to end, which it sees as unavailable, too.
+        """
+        calls = self._state.calls
+        calls.refuse()
+        if not calls.wait(seconds):
+            calls.cancel(Unavailable("The server is stopping: try again in a moment."))
+            calls.wait(CLOSING_SECONDS)
+        return self._close_transport()
+
+    def _close_transport(self) -> bool:
+        """Closes the port; in a thread, since pyarrow waits for every call, however long."""
+        server, self._server = self._server, None
+        if server is None:
+            return True
+        closing = threading.Thread(target=server.shutdown, name="flight-shutdown", daemon=True)
+        closing.start()
+        closing.join(CLOSING_SECONDS)
+        return not closing.is_alive()
+
+    @property
+    def _scheme(self) -> str:
+        return "grpc+tls" if self._settings.tls_certificate else "grpc"
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """`HOST:PORT` or `[HOST]:PORT` in its parts. InvalidRequest."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise InvalidRequest(f"'{address}' is no address to listen on: write HOST:PORT.")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _check_loopback(host: str) -> None:
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise InvalidRequest(
+            f"insecure_no_auth lets anyone do anything, and '{host}' is not this machine alone: "
+            "listen on 127.0.0.1, or leave insecure_no_auth out."
+        )
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """What pyarrow wants to hear about TLS: nothing, or certificates."""
+    if settings.tls_certificate is None or settings.tls_private_key is None:
+        return {}
+    pair = (_pem(settings.tls_certificate), _pem(settings.tls_private_key))
+    tls: dict[str, Any] = {"tls_certificates": [pair]}
+    if settings.tls_client_ca is not None:
+        tls |= {"verify_client": True, "root_certificates": _pem(settings.tls_client_ca)}
+    return tls
+
+
+def _pem(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InvalidRequest(f"The file '{path}' cannot be read: {error.strerror}.") from None

@@ -1,0 +1,138 @@
+"""Flight's own actions: cancel, renew, sessions. Protobuf in and out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from pyarrow import flight
+
+from flight_server import operations
+from flight_server.errors import InvalidRequest, LimitExceeded
+from flight_server.wire.infos import endpoint
+from flight_server.wire.middleware import Visit
+from flight_server.wire.protobuf import MESSAGES
+from flight_server.wire.sessions import OptionValue, set_option
+from flight_server.wire.state import ServerState
+from flight_server.wire.tickets import is_signed, redeem
+
+# CancelFlightInfoResult.status and CloseSessionResult.status.
+_CANCELLED, _NOT_CANCELLABLE, _CLOSED = 1, 3, 1
+# SetSessionOptionsResult.ErrorValue.
+_INVALID_NAME, _INVALID_VALUE = 1, 2
+OPTION_NAME_LENGTH_MAX = 200
+
+FlightAction = Callable[[ServerState, Visit, bytes], bytes]
+
+
+def cancel_flight_info(state: ServerState, visit: Visit, body: bytes) -> bytes:
+    """Ends the streams of a flight and refuses its tickets; plain tickets cannot be refused."""
+    info = _flight_part(flight.FlightInfo, _message("CancelFlightInfoRequest", body).info)
+    tickets = [part.ticket.ticket for part in info.endpoints]
+    signed = [ticket for ticket in tickets if is_signed(ticket)]
+    for ticket in signed:
+        claim = redeem(state.services.signing_secret, ticket, visit.principal)
+        state.calls.cancel_flight(claim.flight, claim.expires_at)
+    status = _CANCELLED if signed else _NOT_CANCELLABLE
+    return _bytes("CancelFlightInfoResult", status=status)
+
+
+def renew_flight_endpoint(state: ServerState, visit: Visit, body: bytes) -> bytes:
+    """The same ticket with a later end."""
+    part = _flight_part(
+        flight.FlightEndpoint, _message("RenewFlightEndpointRequest", body).endpoint
+    )
+    services = state.services
+    claim = redeem(services.signing_secret, part.ticket.ticket, visit.principal)
+    operations.hold(services, claim.catalog, claim.snapshot)
+    expires_at = time.time() + services.settings.ticket_seconds
+    return bytes(endpoint(services, replace(claim, expires_at=expires_at)).serialize())
+
+
+def set_session_options(state: ServerState, visit: Visit, body: bytes) -> bytes:
+    """Sets options, takes away those without a value, and names those that cannot be set."""
+    wanted = _message("SetSessionOptionsRequest", body).session_options
+    expires_at = visit.token.expires_at if visit.token else None
+    session, cookie = state.sessions.open(visit.session_names(), expires_at)
+    if cookie is not None:
+        visit.set_cookie(cookie)
+    result = MESSAGES["SetSessionOptionsResult"]()
+    for name in wanted:
+        if not 0 < len(name) <= OPTION_NAME_LENGTH_MAX:
+            result.errors[name].value = _INVALID_NAME
+            continue
+        try:
+            set_option(session, name, _value_of(wanted[name]))
+        except LimitExceeded:
+            result.errors[name].value = _INVALID_VALUE
+    return bytes(result.SerializeToString())
+
+
+def get_session_options(state: ServerState, visit: Visit, body: bytes) -> bytes:
+    """All options; none where nothing was ever set."""
+    result = MESSAGES["GetSessionOptionsResult"]()
+    for name, value in state.sessions.options(visit.session_names()).items():
+        _set_value(result.session_options[name], value)
+    return bytes(result.SerializeToString())
+
+
+def close_session(state: ServerState, visit: Visit, body: bytes) -> bytes:
+    """Ends the session. NotFound where there is none."""
+    state.sessions.close(visit.session_names())
+    return _bytes("CloseSessionResult", status=_CLOSED)
+
+
+FLIGHT_ACTIONS: dict[str, tuple[str, FlightAction]] = {
+    "CancelFlightInfo": ("End a flight's streams and refuse its tickets.", cancel_flight_info),
+    "RenewFlightEndpoint": ("Make a ticket live longer.", renew_flight_endpoint),
+    "SetSessionOptions": ("Set options of the session.", set_session_options),
+    "GetSessionOptions": ("The options of the session.", get_session_options),
+    "CloseSession": ("End the session.", close_session),
+}
+
+
+def _message(name: str, body: bytes) -> Any:
+    message = MESSAGES[name]()
+    try:
+        message.ParseFromString(body)
+    except DecodeError:
+        raise InvalidRequest(f"The body of the action is not a {name}.") from None
+    return message
+
+
+def _flight_part(kind: Any, data: bytes) -> Any:
+    try:
+        return kind.deserialize(data)
+    except (flight.FlightError, OSError, ValueError):
+        raise InvalidRequest(f"The body of the action holds no {kind.__name__}.") from None
+
+
+def _bytes(name: str, **fields: int) -> bytes:
+    return bytes(MESSAGES[name](**fields).SerializeToString())
+
+
+def _value_of(option: Any) -> OptionValue | None:
+    kind = option.WhichOneof("option_value")
+    if kind is None:
+        return None
+    if kind == "string_list_value":
+        return list(option.string_list_value.values)
+    value: OptionValue = getattr(option, kind)
+    return value
+
+
+def _set_value(option: Any, value: OptionValue) -> None:
+    match value:
+        case bool():
+            option.bool_value = value
+        case str():
+            option.string_value = value
+        case int():
+            option.int64_value = value
+        case float():
+            option.double_value = value
+        case list():
+            option.string_list_value.values.extend(value)

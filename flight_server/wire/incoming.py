@@ -1,0 +1,124 @@
+"""The batches of one DoPut, checked before anything else touches them.
+
+Each is copied to aligned memory, because what gRPC hands over is not aligned, and validated in
+full, because a crafted one can crash the process. What ends too early raises: gRPC tells the
+server of a client that died just as of one that has finished.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pyarrow as pa
+from pyarrow import flight
+
+from flight_server.engines.cancellation import Cancellation
+from flight_server.errors import Cancelled, ErrorCode, InvalidRequest
+from flight_server.wire.guard import arrow_message
+
+_ALIGNED = pa.default_cpu_memory_manager()
+
+
+class Incoming:
+    """A stream of batches from a client.
+
+    `error` is what ended it early. It is kept because an engine that reads the stream through C
+    sees only its text.
+    """
+
+    def __init__(
+        self, reader: flight.MetadataRecordBatchReader, cancellation: Cancellation
+    ) -> None:
+        self._reader = reader
+        self._cancellation = cancellation
+        self.error: Exception | None = None
+        self._closed = False
+        self._reading = threading.Lock()
+        self.schema = self._read_schema()
+
+    def batches(self) -> pa.RecordBatchReader:
+        """The batches, to be read once."""
+        return pa.RecordBatchReader.from_batches(self.schema, self._remembering())
+
+    def drain(self) -> None:
+        """Reads past what nobody needs, so that the client can finish sending."""
+        while self._next(0) is not None:
+            continue
+
+    def close(self) -> None:
+        """Nobody reads from here on. Waits for a read that another thread is in the middle of.
+
+        The call must not end before that read does: pyarrow's reader dies with the call. It ends
+        when the client sends, finishes or leaves.
+        """
+        self._closed = True
+        with self._reading:
+            return
+
+    def _remembering(self) -> Iterator[pa.RecordBatch]:
+        try:
+            yield from self._checked()
+        except Exception as error:
+            if not self._closed:
+                self.error = error
+            raise
+
+    def _checked(self) -> Iterator[pa.RecordBatch]:
+        number = 0
+        while (batch := self._next(number + 1)) is not None:
+            number += 1
+            if batch.num_rows:
+                yield batch
+
+    def _next(self, number: int) -> pa.RecordBatch | None:
+        """The next batch, aligned and validated; None at the end that the client meant."""
+        with self._reading:
+            if self._closed:
+                raise Cancelled("The stream is closed.")
+            return self._read(number)
+
+    def _read(self, number: int) -> pa.RecordBatch | None:
+        self._cancellation.check()
+        try:
+            while (chunk := self._reader.read_chunk()).data is None:
+                continue
+            batch = chunk.data.copy_to(_ALIGNED)
+            batch.validate(full=True)
+        except StopIteration:
+            self._cancellation.check()
+            return None
+        except flight.FlightError:
+            raise self._broken() from None
+        except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
+            raise self._refused(error, number) from None
+        return batch
+
+    def _read_schema(self) -> pa.Schema:
+        try:
+            return self._reader.schema
+        except flight.FlightError:
+            raise self._broken() from None
+        except (pa.ArrowException, OSError, ValueError) as error:
+            self._cancellation.check()
+            raise InvalidRequest(
+                f"The stream does not begin with a schema: {arrow_message(error)}.",
+                code=ErrorCode.INVALID_DATA,
+            ) from None
+
+    def _broken(self) -> Exception:
+        self._cancellation.check()
+        return Cancelled("The stream broke off before its end.")
+
+    def _refused(self, error: Exception, number: int) -> InvalidRequest:
+        self._cancellation.check()
+        message = arrow_message(error)
+        if "schema" in message.lower():
+            return InvalidRequest(
+                f"The schema changes before batch {number}. A stream has one schema: open another "
+                "for other columns.",
+                code=ErrorCode.SCHEMA_MISMATCH,
+            )
+        return InvalidRequest(
+            f"Batch {number} of the stream is corrupt: {message}.", code=ErrorCode.INVALID_DATA
+        )

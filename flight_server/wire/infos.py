@@ -1,0 +1,88 @@
+"""Flight infos: plans and tables as Flight tells of them, with tickets for their parts."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import time
+
+import pyarrow as pa
+from pyarrow import flight
+
+from flight_server import operations
+from flight_server.errors import Forbidden, NotFound
+from flight_server.model import TableRef
+from flight_server.operations import Call, Services
+from flight_server.wire.answers import encoded
+from flight_server.wire.descriptors import path_of_table
+from flight_server.wire.reads import ReadPlan
+from flight_server.wire.requests import Criteria, loaded, parsed
+from flight_server.wire.tickets import Claim, issue, new_flight
+
+
+def info_of_plan(
+    services: Services, call: Call, descriptor: flight.FlightDescriptor, plan: ReadPlan
+) -> flight.FlightInfo:
+    """The info of a read; its snapshot is held for as long as its tickets live."""
+    expires_at = time.time() + services.settings.ticket_seconds
+    operations.hold(services, plan.catalog, plan.snapshot)
+    name = new_flight()
+    claims = [
+        Claim(
+            plan.read, plan.catalog, plan.snapshot, call.principal.id, expires_at, name, part.name
+        )
+        for part in plan.slices
+    ]
+    return flight.FlightInfo(
+        plan.schema,
+        descriptor,
+        [endpoint(services, claim) for claim in claims],
+        plan.rows,
+        plan.bytes,
+        plan.ordered,
+        encoded({"snapshot": plan.snapshot}),
+    )
+
+
+def endpoint(services: Services, claim: Claim) -> flight.FlightEndpoint:
+    """A ticket where it can be redeemed: no location means this server."""
+    expiration = pa.scalar(claim.expiration, pa.timestamp("ns", "UTC"))
+    return flight.FlightEndpoint(issue(services.signing_secret, claim), [], expiration)
+
+
+def list_infos(services: Services, call: Call, expression: bytes) -> list[flight.FlightInfo]:
+    """The infos of the tables that the principal may know of and the criteria name."""
+    values = loaded(expression, "criteria") if expression.strip() else {}
+    criteria = parsed(Criteria, values, "criteria")
+    tables = operations.list_tables(services, call, criteria.catalog, criteria.namespace)
+    infos = [
+        _info_of_table(services, call, table)
+        for table in tables
+        if criteria.pattern is None or _matches(table, criteria.pattern)
+    ]
+    return [info for info in infos if info is not None]
+
+
+def _info_of_table(services: Services, call: Call, table: TableRef) -> flight.FlightInfo | None:
+    """A table's info with a plain ticket, which never expires; None where it went meanwhile."""
+    try:
+        info = operations.describe_table(services, call, table)
+    except (NotFound, Forbidden):
+        return None
+    ticket = json.dumps({"scan": {"table": str(table)}}).encode()
+    path = path_of_table(table, services.engines)
+    return flight.FlightInfo(
+        info.spec.schema,
+        flight.FlightDescriptor.for_path(*path),
+        [flight.FlightEndpoint(ticket, [])],
+        info.rows,
+        info.bytes,
+        False,
+        encoded({"snapshot": info.snapshot}),
+    )
+
+
+def _matches(table: TableRef, pattern: str) -> bool:
+    """Whether the glob fits the table's own name or its full one, whatever their case."""
+    names = (table.name, f"{table.namespace}.{table.name}", str(table))
+    return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for name in names)

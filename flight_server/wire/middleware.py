@@ -1,0 +1,226 @@
+"""The gate before every call of every method: who asks, under which id, and until when.
+
+A credential is an API key or a handshake's token as `Bearer`, or an API key as the password of
+`Basic`; a handshake is answered with a token. What the gate refuses never reaches a handler.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import math
+import re
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from http.cookies import CookieError, SimpleCookie
+
+from pyarrow import flight
+
+from flight_server.auth import (
+    ANONYMOUS,
+    TOKEN_PREFIX,
+    HandshakeToken,
+    sign_token,
+    verify_token,
+)
+from flight_server.errors import InvalidRequest, Unauthenticated
+from flight_server.model import Principal
+from flight_server.operations import Call, Services
+from flight_server.wire.calls import RunningCall, RunningCalls
+from flight_server.wire.guard import flight_error
+from flight_server.wire.sessions import COOKIE, SessionName
+
+TOKEN_SECONDS = 12 * 3600
+REQUEST_ID = "x-request-id"
+TIMEOUT = "x-timeout-seconds"
+
+Headers = Mapping[str, Sequence[str]]
+
+logger = logging.getLogger(__name__)
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who shows a credential, and the handshake's token if that is it."""
+
+    principal: Principal
+    token: HandshakeToken | None = None
+
+
+class Visit(flight.ServerMiddleware):
+    """One call as the gate let it in, until it is completed.
+
+    `at_end` is what is closed when the call ends, however it ends.
+    """
+
+    def __init__(
+        self,
+        calls: RunningCalls,
+        running: RunningCall,
+        identity: Identity,
+        request_id: str,
+        cookie: str | None,
+        answer: Mapping[str, str],
+    ) -> None:
+        self.running = running
+        self.principal = identity.principal
+        self.token = identity.token
+        self.request_id = request_id
+        self._cookie = cookie
+        self._calls = calls
+        self._answer = {REQUEST_ID: request_id, **answer}
+        self._context: flight.ServerCallContext | None = None
+        self.at_end = ExitStack()
+
+    @property
+    def call(self) -> Call:
+        """The call as operations see it."""
+        return Call(self.principal, self.request_id, self.running.cancellation)
+
+    def enter(self, context: flight.ServerCallContext) -> None:
+        """The handler begins: from here on the client's leaving is seen."""
+        self._context = context
+        self.running.attach(context.is_cancelled)
+
+    def session_names(self) -> list[SessionName]:
+        """What this call's session may be found under, the likeliest first."""
+        who = self.principal.id
+        if self.token is not None:
+            return [SessionName(who, "token", self.token.session)]
+        assert self._context is not None, "sessions are asked for inside of handlers"
+        # With the port: two clients on one machine are two sessions.
+        names = [SessionName(who, "peer", self._context.peer())]
+        return [SessionName(who, "cookie", self._cookie), *names] if self._cookie else names
+
+    def set_cookie(self, value: str) -> None:
+        """Hands the client a cookie for its session, in the answer to this call."""
+        assert self._context is not None, "cookies are set inside of handlers"
+        self._context.add_header("set-cookie", f"{COOKIE}={value}; HttpOnly")
+
+    def sending_headers(self) -> dict[str, str]:
+        """The request's id, echoed or made, and a handshake's token."""
+        return self._answer
+
+    def call_completed(self, exception: Exception | None) -> None:
+        """The call is over, one way or the other."""
+        self._context = None
+        self.running.end()
+        try:
+            self.at_end.close()
+        except Exception:
+            logger.exception("Closing what request %s had opened failed", self.request_id)
+        finally:
+            self._calls.end(self.running)
+
+
+class Gate(flight.ServerMiddlewareFactory):
+    """Lets calls in that show a valid credential while the server is not stopping."""
+
+    def __init__(self, services: Services, calls: RunningCalls) -> None:
+        self._services = services
+        self._calls = calls
+
+    def start_call(self, info: flight.CallInfo, headers: Headers) -> Visit:
+        """The visit, or the coded reason why there is none."""
+        request_id = _request_id(headers)
+        try:
+            return self._admit(info.method, headers, request_id)
+        except Exception as error:
+            raise flight_error(error, request_id) from None
+
+    def _admit(self, method: flight.FlightMethod, headers: Headers, request_id: str) -> Visit:
+        identity = self._identify(headers)
+        answer = {}
+        if method is flight.FlightMethod.HANDSHAKE:
+            answer["authorization"] = f"Bearer {self._token(identity.principal)}"
+        seconds = min(_timeout(headers), self._services.settings.deadline_seconds_max)
+        running = self._calls.begin(time.monotonic() + seconds)
+        return Visit(self._calls, running, identity, request_id, _cookie(headers), answer)
+
+    def _identify(self, headers: Headers) -> Identity:
+        scheme, _, credential = _first(headers, "authorization").partition(" ")
+        is_token = scheme.lower() == "bearer" and credential.startswith(TOKEN_PREFIX)
+        if self._services.settings.insecure_no_auth:
+            return Identity(ANONYMOUS, self._anonymous_token(credential) if is_token else None)
+        if is_token:
+            token = verify_token(self._services.signing_secret, credential, time.time())
+            return Identity(self._services.keys.principal(token.key_id), token)
+        return Identity(self._services.keys.authenticate(_key(scheme, credential)))
+
+    def _token(self, principal: Principal) -> str:
+        key_id = principal.id.removeprefix("key:")
+        return sign_token(self._services.signing_secret, key_id, time.time() + TOKEN_SECONDS)
+
+    def _anonymous_token(self, credential: str) -> HandshakeToken | None:
+        """The session's token where nobody has to show one; a foreign one does no harm."""
+        try:
+            return verify_token(self._services.signing_secret, credential, time.time())
+        except Unauthenticated:
+            return None
+
+
+class BareHandshake(flight.ServerAuthHandler):
+    """Opens pyarrow's handshake, whose credential the gate has checked already."""
+
+    def authenticate(self, outgoing: object, incoming: object) -> None:
+        """Nothing is left to ask."""
+
+    def is_valid(self, token: bytes) -> str:
+        """The peer's identity, for which the gate is asked instead."""
+        return ""
+
+
+def _key(scheme: str, credential: str) -> str:
+    """The API key within a credential."""
+    if scheme.lower() == "bearer":
+        return credential
+    if scheme.lower() != "basic":
+        raise Unauthenticated(
+            "This call shows no credential. Send the header 'authorization: Bearer <API key>', or "
+            "do a Basic handshake with an API key as the password."
+        )
+    try:
+        text = base64.b64decode(credential, validate=True).decode()
+    except (binascii.Error, ValueError):
+        raise Unauthenticated("The Basic credential is not base64 of 'user:password'.") from None
+    return text.partition(":")[2]
+
+
+def _request_id(headers: Headers) -> str:
+    given = _first(headers, REQUEST_ID)
+    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+
+
+def _timeout(headers: Headers) -> float:
+    text = _first(headers, TIMEOUT)
+    if not text:
+        return math.inf
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise InvalidRequest(f"The header '{TIMEOUT}' is '{text[:40]}': give a number above 0.")
+    return seconds
+
+
+def _cookie(headers: Headers) -> str | None:
+    for header in headers.get("cookie", ()):
+        try:
+            found = SimpleCookie(header).get(COOKIE)
+        except CookieError:
+            continue
+        if found is not None:
+            return found.value
+    return None
+
+
+def _first(headers: Headers, name: str) -> str:
+    values = headers.get(name) or [""]
+    return values[0]

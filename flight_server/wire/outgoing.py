@@ -1,0 +1,76 @@
+"""Batches on their way to a client: brought to the wire's size, with errors coded in mid-stream."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+from pyarrow import flight
+
+from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.stream import Batches
+from flight_server.wire.guard import flight_error
+
+
+def flight_stream(
+    batches: Batches, cancellation: Cancellation, request_id: str, bytes_each: int
+) -> flight.GeneratorStream:
+    """The batches as pyarrow wants them."""
+    schema = batches.schema
+    # pyarrow's generator streams forget to send dictionaries unless batches come as tables.
+    as_tables = any(holds_dictionary(field.type) for field in schema)
+    sized = batches if as_tables else resized(batches, bytes_each)
+    return flight.GeneratorStream(schema, _coded(sized, cancellation, request_id, as_tables))
+
+
+def resized(batches: Iterable[pa.RecordBatch], bytes_each: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of about `bytes_each`, none of them empty."""
+    pending: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        pending.append(batch)
+        size += batch.nbytes
+        if size >= bytes_each:
+            yield from _split(_joined(pending), size, bytes_each)
+            pending, size = [], 0
+    if pending:
+        yield _joined(pending)
+
+
+def holds_dictionary(kind: pa.DataType) -> bool:
+    """Whether the type is a dictionary or holds one at any depth."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return holds_dictionary(kind.storage_type)
+    if pa.types.is_dictionary(kind):
+        return True
+    return any(holds_dictionary(kind.field(i).type) for i in range(kind.num_fields))
+
+
+def _coded(
+    batches: Iterable[pa.RecordBatch],
+    cancellation: Cancellation,
+    request_id: str,
+    as_tables: bool,
+) -> Iterator[pa.RecordBatch | pa.Table]:
+    try:
+        for batch in batches:
+            cancellation.check()
+            if batch.num_rows:
+                yield pa.Table.from_batches([batch]) if as_tables else batch
+    except Exception as error:
+        raise flight_error(error, request_id) from None
+
+
+def _joined(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def _split(batch: pa.RecordBatch, size: int, bytes_each: int) -> Iterator[pa.RecordBatch]:
+    """The batch in equal parts of at most one and a half times `bytes_each`."""
+    parts = max(1, round(size / bytes_each))
+    rows_each = math.ceil(batch.num_rows / parts)
+    for start in range(0, batch.num_rows, rows_each):
+        yield batch.slice(start, rows_each)

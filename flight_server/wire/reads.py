@@ -1,0 +1,122 @@
+"""Reads: what a request will give, pinned to a snapshot, and the batches it does give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from flight_server import operations
+from flight_server.engines.stream import Batches
+from flight_server.model import (
+    DEFAULT_CATALOG,
+    ChangesRequest,
+    ScanRequest,
+    Slice,
+    TableRef,
+)
+from flight_server.operations import Call, Services
+from flight_server.wire.actions import sql_request
+from flight_server.wire.descriptors import Read
+from flight_server.wire.requests import Changes, Diff, Scan, Sql
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """What a read will give. `read` is the same request, pinned to `snapshot` of `catalog`.
+
+    `rows` and `bytes` are -1 where they are not known.
+    """
+
+    read: Read
+    schema: pa.Schema
+    catalog: str
+    snapshot: int
+    rows: int = -1
+    bytes: int = -1
+    slices: tuple[Slice, ...] = (Slice(None, -1, -1),)
+    ordered: bool = False
+
+
+def plan_read(services: Services, call: Call, read: Read) -> ReadPlan:
+    """The plan of a read, without running it where that can be avoided."""
+    match read:
+        case Scan():
+            return _plan_scan(services, call, read)
+        case Sql():
+            plan = operations.plan_query(services, call, sql_request(services, read))
+            pinned = read.model_copy(update={"version": plan.snapshot, "as_of": None})
+            return ReadPlan(pinned, plan.schema, DEFAULT_CATALOG, plan.snapshot)
+        case Changes() | Diff():
+            return _plan_between(services, call, read)
+
+
+def open_read(services: Services, call: Call, read: Read, slice_name: str | None = None) -> Batches:
+    """The batches of a read; whoever reads them closes them."""
+    match read:
+        case Scan():
+            table, request = _scan_request(services, call, read, slice_name)
+            return operations.scan(services, call, table, request)
+        case Sql():
+            return operations.query(services, call, sql_request(services, read))
+        case Changes():
+            between = ChangesRequest(read.after, read.until, read.images)
+            return operations.changes(services, call, TableRef.parse(read.table), between)
+        case Diff():
+            return _open_diff(services, call, read)
+
+
+def _plan_scan(services: Services, call: Call, read: Scan) -> ReadPlan:
+    table, request = _scan_request(services, call, read, None)
+    plan = operations.plan_scan(services, call, table, request)
+    pinned = read.model_copy(update={"version": plan.snapshot, "as_of": None})
+    return ReadPlan(
+        pinned,
+        plan.schema,
+        plan.table.catalog,
+        plan.snapshot,
+        plan.rows,
+        plan.bytes,
+        plan.slices,
+        plan.ordered,
+    )
+
+
+def _scan_request(
+    services: Services, call: Call, read: Scan, slice_name: str | None
+) -> tuple[TableRef, ScanRequest]:
+    table = TableRef.parse(read.table)
+    request = ScanRequest(
+        columns=read.columns,
+        filter=read.filter,
+        order_by=read.order_by,
+        limit=read.limit,
+        offset=read.offset,
+        version=operations.snapshot_of(services, call, table, read.version, read.as_of),
+        with_row_id=read.with_row_id,
+        slice=slice_name,
+    )
+    return table, request
+
+
+def _plan_between(services: Services, call: Call, read: Changes | Diff) -> ReadPlan:
+    """The plan of a read that ends at a snapshot: by default the newest there is now."""
+    table = TableRef.parse(read.table)
+    end = read.until if isinstance(read, Changes) else read.newer
+    snapshot = operations.snapshot_of(services, call, table, end, None)
+    if snapshot is None:
+        snapshot = operations.newest_snapshot(services, table.catalog)
+    field = "until" if isinstance(read, Changes) else "newer"
+    pinned: Read = read.model_copy(update={field: snapshot})
+    batches = open_read(services, call, pinned)
+    schema = batches.schema
+    batches.close()
+    return ReadPlan(pinned, schema, table.catalog, snapshot)
+
+
+def _open_diff(services: Services, call: Call, read: Diff) -> Batches:
+    table = TableRef.parse(read.table)
+    older = operations.snapshot_of(services, call, table, read.older, None)
+    newer = operations.snapshot_of(services, call, table, read.newer, None)
+    assert older is not None, "a diff names its older version"
+    return operations.diff(services, call, table, older, newer)

@@ -1,0 +1,18 @@
+"""What the calls of one Flight server share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from flight_server.operations import Services
+from flight_server.wire.calls import RunningCalls
+from flight_server.wire.sessions import Sessions
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """The services, and what the wire itself remembers between calls."""
+
+    services: Services
+    calls: RunningCalls = field(default_factory=RunningCalls)
+    sessions: Sessions = field(default_factory=Sessions)
