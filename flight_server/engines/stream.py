@@ -47,10 +47,6 @@ class BatchStream:
         for action in reversed(on_close):
             self._on_close.callback(action)
 
-    def on_close(self, action: Callable[[], object]) -> None:
-        """Also calls `action` when the stream closes; before the actions that are there."""
-        self._on_close.callback(action)
-
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         return self
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from flight_server.auth import Action
+from flight_server.auth import SERVER, Action
 from flight_server.engines.base import (
     SupportsHousekeeping,
     SupportsPins,
@@ -13,6 +13,7 @@ from flight_server.engines.base import (
     abilities,
     require,
 )
+from flight_server.errors import Forbidden
 from flight_server.model import DEFAULT_CATALOG, Housekeeping, TableRef
 from flight_server.operations.authorise import permitted
 from flight_server.operations.services import Call, Services
@@ -21,7 +22,8 @@ from flight_server.operations.services import Call, Services
 def optimize(services: Services, call: Call, table: TableRef | None) -> Housekeeping:
     """A round of housekeeping: for one table, or, for admins, for the whole lake."""
     if table is None:
-        services.access.require_admin(call.principal)
+        if not services.access.may(call.principal, Action.ADMIN, SERVER).allowed:
+            raise Forbidden("Only an admin may optimize the whole lake. Name a table.")
         return require(services.engine(DEFAULT_CATALOG), SupportsHousekeeping).housekeep()
     allowed = permitted(services, call, table, Action.ALTER)
     return require(allowed.engine, SupportsHousekeeping).housekeep([allowed.table])

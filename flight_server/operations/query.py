@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -31,23 +32,19 @@ def query(services: Services, call: Call, request: SqlRequest) -> Batches:
     statement = parse(request.sql)
     checked, size = _authorised(services, call, statement, request)
     engine = _engine(services)
-    admission = services.admission.admitted(size, call.cancellation)
-    admission.__enter__()
-    try:
-        if statement.kind != "select":
-            text = engine.explain_sql(
-                checked, statement.kind == "explain_analyze", call.cancellation
-            )
-            table = pa.table({"plan": [text]}, schema=_PLAN_SCHEMA)
-            stream = BatchStream(_PLAN_SCHEMA, iter(table.to_batches()))
-        else:
-            stream = engine.run_sql(checked, call.cancellation)
-    except BaseException:
-        admission.__exit__(None, None, None)
-        raise
-    # The query holds its place until its last batch has been read or its reader is closed.
-    stream.on_close(lambda: admission.__exit__(None, None, None))
-    return stream
+    with ExitStack() as stack:
+        stack.enter_context(services.admission.admitted(size, call.cancellation))
+        answer = _answer(engine, statement, checked, call)
+        # The query holds its place until its last batch has been read or its stream is closed.
+        return BatchStream(answer.schema, iter(answer), answer.close, stack.pop_all().close)
+
+
+def _answer(engine: SupportsSql, statement: Statement, checked: SqlRequest, call: Call) -> Batches:
+    if statement.kind == "select":
+        return engine.run_sql(checked, call.cancellation)
+    text = engine.explain_sql(checked, statement.kind == "explain_analyze", call.cancellation)
+    plan = pa.table({"plan": [text]}, schema=_PLAN_SCHEMA)
+    return BatchStream(_PLAN_SCHEMA, iter(plan.to_batches()))
 
 
 def plan_query(services: Services, call: Call, request: SqlRequest) -> QueryPlan:
@@ -77,7 +74,7 @@ def _authorised(
     def source(use: TableUse) -> Source:
         nonlocal size
         allowed = _readable(services, call, use, request.version)
-        if services.admission.query_bytes_max is not None:
+        if services.settings.query_bytes_max is not None:
             size += allowed.engine.describe(allowed.table, allowed.version.snapshot).bytes
         return Source(
             allowed.table,

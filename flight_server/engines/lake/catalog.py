@@ -1,0 +1,167 @@
+"""Questions to DuckLake's catalog, whose tables are its documented format (version 1.0).
+
+Read only: what is written goes through DuckLake itself. The table functions of DuckLake answer
+some of these too, but several times slower.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from flight_server.engines.lake.instance import METADATA, Instance
+from flight_server.errors import ErrorCode, NotFound
+from flight_server.model import TableRef, Version, table_not_found
+
+# Commits that change files and no rows are not versions of a table.
+_MAINTENANCE = ("inline_flush", "merge_adjacent", "rewrite_delete")
+_KINDS = {
+    "inserted_into_table": "inserted",
+    "inlined_insert": "inserted",
+    "deleted_from_table": "deleted",
+    "inlined_delete": "deleted",
+    "altered_table": "altered",
+    "dropped_table": "dropped",
+}
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """One Parquet file of a table at a snapshot."""
+
+    path: str
+    rows: int
+    bytes: int
+
+
+def table_id(instance: Instance, table: TableRef, snapshot: int) -> int:
+    """The number of the table that had the name at a snapshot. NotFound (table_not_found)."""
+    rows = instance.rows(
+        f"SELECT t.table_id FROM {METADATA}.ducklake_table t "
+        f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
+        "WHERE lower(t.table_name) = lower($1) AND lower(s.schema_name) = lower($2) "
+        "AND t.begin_snapshot <= $3 AND (t.end_snapshot IS NULL OR t.end_snapshot > $3)",
+        [table.name, table.namespace, snapshot],
+    )
+    if not rows:
+        raise table_not_found(table)
+    return int(rows[0][0])
+
+
+def data_files(instance: Instance, table: int, snapshot: int) -> list[DataFile]:
+    """The table's data files at a snapshot in the order they are scanned."""
+    return [
+        DataFile(*row)
+        for row in instance.rows(
+            f"SELECT path, record_count, file_size_bytes FROM {METADATA}.ducklake_data_file "
+            "WHERE table_id = $1 AND begin_snapshot <= $2 "
+            "AND (end_snapshot IS NULL OR end_snapshot > $2) ORDER BY data_file_id",
+            [table, snapshot],
+        )
+    ]
+
+
+def created_at(instance: Instance, table: int) -> dt.datetime:
+    """When a table was made; the oldest moment known where that snapshot has expired."""
+    rows = instance.rows(
+        f"SELECT min(snapshot_time) FROM {METADATA}.ducklake_snapshot WHERE snapshot_id >= "
+        f"(SELECT min(begin_snapshot) FROM {METADATA}.ducklake_table WHERE table_id = ?)",
+        [table],
+    )
+    moment: dt.datetime = rows[0][0]
+    return moment
+
+
+def snapshot_at(instance: Instance, moment: dt.datetime) -> int:
+    """The snapshot that was the newest at a moment. NotFound (version_not_found)."""
+    rows = instance.rows(
+        f"SELECT max(snapshot_id) FILTER (snapshot_time <= $1), min(snapshot_time) "
+        f"FROM {METADATA}.ducklake_snapshot",
+        [moment],
+    )
+    found, oldest = rows[0]
+    if found is None:
+        raise NotFound(
+            f"There is no version as of {moment.isoformat()}; the oldest is of "
+            f"{oldest.isoformat()}.",
+            code=ErrorCode.VERSION_NOT_FOUND,
+        )
+    return int(found)
+
+
+def versions(
+    instance: Instance, table: TableRef, until: int, limit: int | None = None
+) -> list[Version]:
+    """The snapshots that changed what has the name, newest first.
+
+    A name's history is that of every table that bore it, each for its time, and of the table that
+    bears it now since its making.
+    """
+    rows = instance.rows(
+        _VERSIONS + ("" if limit is None else f" LIMIT {int(limit)}"),
+        [table.name, table.namespace, until],
+    )
+    return [
+        Version(
+            snapshot=snapshot,
+            committed_at=moment,
+            changes=_kinds(changes, {str(number) for number in ids}, created),
+            author=author or "",
+            reason=reason or "",
+        )
+        for snapshot, moment, changes, ids, created, author, reason in rows
+    ]
+
+
+def _kinds(changes: str, ids: set[str], created: bool) -> tuple[str, ...]:
+    kinds = ["created"] if created else []
+    for change in changes.split(","):
+        verb, _, what = change.partition(":")
+        kind = _KINDS.get(verb)
+        if kind is not None and what in ids and kind not in kinds:
+            kinds.append(kind)
+    return tuple(kinds)
+
+
+def changed_since(instance: Instance, table: TableRef, snapshot: int) -> bool:
+    """Whether a commit after the snapshot changed the table."""
+    newest = versions(instance, table, until=2**62, limit=1)
+    return bool(newest) and newest[0].snapshot > snapshot
+
+
+_MINE = " OR ".join(
+    f"list_contains(changes, '{verb}:' || span.table_id)" for verb in sorted(_KINDS)
+)
+_NOT_MINE = " OR ".join(
+    f"list_contains(changes, '{verb}:' || span.table_id)" for verb in _MAINTENANCE
+)
+_VERSIONS = f"""
+WITH named AS (
+    SELECT t.table_id, t.begin_snapshot, coalesce(t.end_snapshot, $3 + 1) AS end_snapshot,
+           t.end_snapshot IS NULL AS is_current
+    FROM {METADATA}.ducklake_table t JOIN {METADATA}.ducklake_schema s USING (schema_id)
+    WHERE lower(t.table_name) = lower($1) AND lower(s.schema_name) = lower($2)
+), span AS (
+    SELECT table_id, begin_snapshot, end_snapshot FROM named
+    UNION
+    SELECT t.table_id, t.begin_snapshot, coalesce(t.end_snapshot, $3 + 1)
+    FROM {METADATA}.ducklake_table t JOIN named n ON n.table_id = t.table_id AND n.is_current
+), log AS (
+    SELECT snapshot_id, snapshot_time, changes_made, author, commit_message,
+           string_split(changes_made, ',') AS changes
+    FROM {METADATA}.ducklake_snapshot JOIN {METADATA}.ducklake_snapshot_changes
+    USING (snapshot_id) WHERE snapshot_id <= $3
+), made AS (
+    SELECT table_id, min(begin_snapshot) AS snapshot_id FROM {METADATA}.ducklake_table
+    GROUP BY table_id
+)
+SELECT log.snapshot_id, any_value(snapshot_time), any_value(changes_made),
+       list(DISTINCT span.table_id), bool_or(made.snapshot_id IS NOT NULL),
+       any_value(author), any_value(commit_message)
+FROM span
+JOIN log ON log.snapshot_id BETWEEN span.begin_snapshot AND span.end_snapshot
+LEFT JOIN made ON made.table_id = span.table_id AND made.snapshot_id = log.snapshot_id
+WHERE made.snapshot_id IS NOT NULL OR (({_MINE}) AND NOT ({_NOT_MINE}))
+GROUP BY log.snapshot_id
+ORDER BY log.snapshot_id DESC
+"""

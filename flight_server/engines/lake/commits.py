@@ -1,0 +1,185 @@
+"""Transactions that write, and the log of what they committed.
+
+DuckLake keeps the log; here is what makes a commit ours: its author and reason, its new files on
+disk before it is acknowledged, and the order of commits. Commits of one process are serialised
+by a lock: DuckLake's own optimistic retries let eight writers commit no faster than one, and made
+some wait for seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.lake.failures import translated
+from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
+from flight_server.errors import Conflict
+from flight_server.model import Author, TableRef, TableSpec
+
+# File systems stamp directories with a coarse clock: look a little further back.
+CLOCK_SLACK_SECONDS = 2.0
+
+
+class WriteTransaction:
+    """One DuckDB transaction on its way to becoming a commit.
+
+    `notes` go into the commit's extra info. Actions in `before_commit` run under the commit lock
+    and are told the snapshot that is being made; those in `after_commit` run once it is durable.
+    """
+
+    def __init__(
+        self, log: CommitLog, author: Author, connection: duckdb.DuckDBPyConnection | None = None
+    ) -> None:
+        self.log = log
+        self.author = author
+        self.connection = connection or log.instance.connection()
+        self.notes: dict[str, Any] = {}
+        self.before_commit: list[Callable[[int], object]] = []
+        self.after_commit: list[Callable[[int], object]] = []
+        # Tables as this transaction has made them, None where it dropped them.
+        self.pending: dict[tuple[str, str], tuple[TableRef, TableSpec] | None] = {}
+        self.is_open = True
+        self._began = time.time()
+        self.connection.execute("BEGIN TRANSACTION")
+
+    def run(
+        self, sql: str, parameters: Any = (), cancellation: Cancellation = NEVER
+    ) -> list[tuple[Any, ...]]:
+        """The rows of one statement's answer."""
+        with translated(), cancellation.interrupting(self.connection.interrupt):
+            return self.connection.execute(sql, parameters).fetchall()
+
+    def count(self, sql: str, parameters: Any = (), cancellation: Cancellation = NEVER) -> int:
+        """The one number that a statement answers with: rows written, or a count."""
+        return int(self.run(sql, parameters, cancellation)[0][0])
+
+    def commit(self) -> int:
+        """The snapshot that was made, or the newest one where nothing was written. Conflict."""
+        assert self.is_open, "the transaction has ended"
+        try:
+            if self.log.instance.flushes:
+                flush_new_files(self.log.instance.local_files, self._began)
+            return self.log.commit(self)
+        except BaseException:
+            self.rollback()
+            raise
+
+    def rollback(self) -> None:
+        """Nothing of it has happened; a second time does nothing."""
+        if self.is_open:
+            self.close()
+
+    def close(self) -> None:
+        """Ends the connection, and with it what was not committed."""
+        self.is_open = False
+        # Closing a connection in the middle of a result or an aborted transaction rolls it back.
+        self.connection.close()
+
+
+class CommitLog:
+    """The order of commits, and the newest snapshot."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.lock = threading.RLock()
+        self._reader = instance.connection()
+        self.snapshot = self._newest()
+
+    @contextmanager
+    def transaction(
+        self,
+        author: Author,
+        exclusive: bool = True,
+        connection: duckdb.DuckDBPyConnection | None = None,
+    ) -> Iterator[WriteTransaction]:
+        """Commits at the end of the block unless that was done; rolls back on an error.
+
+        An exclusive one holds the commit lock from its beginning, so that it meets no conflict.
+        `connection` is one that holds staged rows; it is closed with the transaction.
+        """
+        with self.lock if exclusive else nullcontext():
+            transaction = WriteTransaction(self, author, connection)
+            try:
+                yield transaction
+                if transaction.is_open:
+                    transaction.commit()
+            finally:
+                transaction.rollback()
+
+    def commit(self, transaction: WriteTransaction) -> int:
+        """Commits under the lock; see `WriteTransaction.commit`."""
+        connection = transaction.connection
+        with self.lock:
+            before = self.snapshot
+            for action in transaction.before_commit:
+                action(before + 1)
+            with translated("The commit"):
+                connection.execute(_message(transaction))
+                connection.execute("COMMIT")
+            transaction.close()
+            self.snapshot = self._newest()
+            if transaction.before_commit and self.snapshot != before + 1:
+                raise Conflict("Another process wrote to the lake; it must be this server's alone.")
+            for action in transaction.after_commit:
+                action(self.snapshot)
+            return self.snapshot
+
+    def refresh(self) -> None:
+        """Looks the newest snapshot up again, after commits that went around this log."""
+        with self.lock:
+            self.snapshot = self._newest()
+
+    def close(self) -> None:
+        """Closes the connection that reads the log."""
+        self._reader.close()
+
+    def _newest(self) -> int:
+        row = self._reader.execute(
+            f"SELECT max(snapshot_id) FROM {METADATA}.ducklake_snapshot"
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+def flush_new_files(folder: Path, since: float) -> None:
+    """Brings files that appeared below `folder` after `since`, and their folders, to the disk.
+
+    DuckLake flushes its catalog and not its Parquet files: without this, a power cut after the
+    commit leaves a catalog that names empty files. Only folders whose own time is new are
+    searched, since a new file changes the time of its folder.
+    """
+    since -= CLOCK_SLACK_SECONDS
+    for path, _, names in os.walk(folder):
+        if os.stat(path).st_mtime < since:
+            continue
+        for name in names:
+            file = os.path.join(path, name)
+            if os.stat(file).st_mtime >= since:
+                _flush(file)
+        _flush(path)
+
+
+def _flush(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _message(transaction: WriteTransaction) -> str:
+    author = transaction.author
+    notes = {"request_id": author.request_id, **transaction.notes}
+    return (
+        f"CALL {CATALOG}.set_commit_message({literal(author.principal)}, "
+        f"{literal(author.reason)}, extra_info => {literal(json.dumps(notes))})"
+    )

@@ -1,0 +1,320 @@
+"""The lake as an engine: each ability, handed to the file that does it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pyarrow as pa
+
+from flight_server.engines.base import Acknowledge
+from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.lake import catalog, tables
+from flight_server.engines.lake.commits import CommitLog, WriteTransaction
+from flight_server.engines.lake.groups import GroupCommits
+from flight_server.engines.lake.history import History, Tags
+from flight_server.engines.lake.housekeeping import Housekeeper
+from flight_server.engines.lake.ingest import Ingests
+from flight_server.engines.lake.instance import Instance
+from flight_server.engines.lake.pins import Pins
+from flight_server.engines.lake.registry import Registry
+from flight_server.engines.lake.scans import Scans
+from flight_server.engines.lake.tokens import Tokens
+from flight_server.engines.lake.transactions import LakeTransaction
+from flight_server.engines.stream import Batches
+from flight_server.model import (
+    DEFAULT_CATALOG,
+    HIDDEN_PREFIX,
+    Author,
+    ChangesRequest,
+    Commit,
+    Housekeeping,
+    IngestRequest,
+    NamespaceRef,
+    ScanRequest,
+    SchemaChange,
+    Slice,
+    SqlRequest,
+    TableInfo,
+    TableRef,
+    TableSpec,
+    TableVersion,
+    Tag,
+    Version,
+)
+from flight_server.settings import Settings
+
+
+class LakeEngine:
+    """Bulk tables in DuckLake; has every ability but search and computed columns."""
+
+    name = DEFAULT_CATALOG
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self._log = CommitLog(instance)
+        self._registry = Registry(self._log)
+        self._pins = Pins(instance.settings.ticket_seconds)
+        self._tags = Tags(self._log)
+        self._tokens = Tokens(self._log)
+        self._scans = Scans(instance, self._pins, lambda: self._log.snapshot)
+        self._groups = GroupCommits(self._log, self._registry)
+        self._ingests = Ingests(self._log, self._registry, self._tokens, self._groups)
+        self._history = History(self._log, self._registry, self._scans, self._tags)
+        self._housekeeper = Housekeeper(self._log, self._pins, self._tags)
+
+    @classmethod
+    def open(cls, settings: Settings) -> LakeEngine:
+        """The lake under `settings.data`, made where missing. Unavailable where it is in use."""
+        instance = Instance(settings)
+        try:
+            engine = cls(instance)
+        except BaseException:
+            instance.close()
+            raise
+        engine._housekeeper.start()
+        return engine
+
+    def close(self) -> None:
+        """Ends housekeeping and closes the catalog."""
+        self._housekeeper.stop()
+        self._log.close()
+        self._instance.close()
+
+    # Engine
+
+    def namespaces(self) -> list[str]:
+        """All namespaces but the server's own, sorted."""
+        connection = self._instance.connection()
+        try:
+            found = tables.namespaces(connection)
+        finally:
+            connection.close()
+        return [name for name in found if not name.lower().startswith(HIDDEN_PREFIX)]
+
+    def tables(self, namespace: str) -> list[TableRef]:
+        """The tables of a namespace, sorted. NotFound (namespace_not_found)."""
+        found = self._registry.tables(namespace)
+        if not found:
+            tables.check_known_namespace(self.namespaces(), namespace)
+        return found
+
+    def resolve(self, table: TableRef, version: int | None = None) -> TableVersion:
+        """The table at a version. NotFound."""
+        return self._registry.resolve(table, version)
+
+    def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
+        """The table with its numbers at a version. NotFound."""
+        return self._scans.describe(self._registry.resolve(table, version))
+
+    def scan(
+        self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
+    ) -> Batches:
+        """See `Engine.scan`."""
+        found = self._registry.resolve(table, request.version)
+        return self._scans.scan(found, request, cancellation)
+
+    # SupportsNamespaces, SupportsTables, SupportsUndrop, SupportsSchemaChange
+
+    def create_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
+        """AlreadyExists."""
+        with self._committed(author) as (transaction, commit):
+            tables.create_namespace(transaction, namespace)
+        return commit[0]
+
+    def drop_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
+        """NotFound; Conflict while tables are in it."""
+        with self._committed(author) as (transaction, commit):
+            tables.drop_namespace(transaction, self._registry, namespace)
+        return commit[0]
+
+    def create_table(self, table: TableRef, spec: TableSpec, author: Author) -> Commit:
+        """AlreadyExists; NotFound (namespace_not_found); InvalidRequest (unsupported_type)."""
+        with self._committed(author) as (transaction, commit):
+            tables.create_table(transaction, self._registry, table, spec)
+        return commit[0]
+
+    def rename_table(self, table: TableRef, to: TableRef, author: Author) -> Commit:
+        """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
+        with self._committed(author) as (transaction, commit):
+            found = self._registry.resolve(table)
+            tables.rename_table(transaction, self._registry, table, to)
+            self._tokens.rename(transaction, found.table, to)
+            self._tags.rename(transaction, found.table, to)
+        return commit[0]
+
+    def drop_table(self, table: TableRef, author: Author) -> Commit:
+        """NotFound."""
+        with self._committed(author) as (transaction, commit):
+            tables.drop_table(transaction, self._registry, table)
+            self._tokens.forget(transaction, table)
+        return commit[0]
+
+    def undrop_table(self, table: TableRef, author: Author) -> Commit:
+        """The table as it was just before it was dropped. NotFound; AlreadyExists."""
+        with self._committed(author) as (transaction, commit):
+            self._history.undrop(transaction, table)
+        return commit[0]
+
+    def alter_table(
+        self, table: TableRef, changes: Sequence[SchemaChange], author: Author
+    ) -> Commit:
+        """All changes in one commit, in order. NotFound; AlreadyExists; InvalidRequest."""
+        with self._committed(author) as (transaction, commit):
+            tables.alter_table(transaction, self._registry, table, changes)
+        return commit[0]
+
+    # SupportsIngest, SupportsUpdate, SupportsTransactions
+
+    def ingest(
+        self,
+        table: TableRef,
+        request: IngestRequest,
+        batches: Any,
+        author: Author,
+        acknowledge: Acknowledge = lambda commit: None,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsIngest.ingest`."""
+        return self._ingests.ingest(table, request, batches, author, acknowledge, cancellation)
+
+    def update(
+        self,
+        table: TableRef,
+        assignments: Mapping[str, str],
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsUpdate.update`."""
+        with self.transaction(author) as transaction:
+            done = transaction.update(table, assignments, filter, author, cancellation)
+            return _made(done, transaction.commit())
+
+    def delete(
+        self,
+        table: TableRef,
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsUpdate.delete`."""
+        with self.transaction(author) as transaction:
+            done = transaction.delete(table, filter, author, cancellation)
+            return _made(done, transaction.commit())
+
+    @contextmanager
+    def transaction(self, author: Author) -> Iterator[LakeTransaction]:
+        """Commits at the end of the block unless that was done; rolls back on an error."""
+        with self._log.transaction(author) as transaction:
+            yield LakeTransaction(transaction, self._registry, self._ingests)
+
+    # SupportsVersions, SupportsChanges
+
+    def snapshot(self) -> int:
+        """The newest snapshot."""
+        return self._log.snapshot
+
+    def snapshot_at(self, as_of: dt.datetime) -> int:
+        """The snapshot that was the newest then. NotFound (version_not_found)."""
+        return catalog.snapshot_at(self._instance, as_of)
+
+    def versions(self, table: TableRef, limit: int | None = None) -> list[Version]:
+        """The table's history, newest first."""
+        return self._history.versions(table, limit)
+
+    def diff(
+        self, table: TableRef, older: int, newer: int, cancellation: Cancellation = NEVER
+    ) -> Batches:
+        """See `SupportsVersions.diff`."""
+        return self._history.diff(table, older, newer, cancellation)
+
+    def restore(self, table: TableRef, version: int, author: Author) -> Commit:
+        """A new commit in which the table is as it was at `version`."""
+        with self._committed(author) as (transaction, commit):
+            self._history.restore(transaction, table, version)
+        return commit[0]
+
+    def tags(self, table: TableRef) -> list[Tag]:
+        """The table's tags by name."""
+        return self._tags.of(table)
+
+    def create_tag(self, table: TableRef, name: str, version: int | None, author: Author) -> Tag:
+        """AlreadyExists; NotFound (version_not_found)."""
+        with self._committed(author) as (transaction, _):
+            found = self._registry.resolve(table, version)
+            now = dt.datetime.now(dt.UTC)
+            tag = Tag(name, found.table, found.snapshot, now, author.principal)
+            self._tags.create(transaction, tag)
+        return tag
+
+    def drop_tag(self, table: TableRef, name: str, author: Author) -> None:
+        """NotFound (tag_not_found)."""
+        with self._committed(author) as (transaction, _):
+            self._tags.drop(transaction, table, name)
+
+    def tagged(self, table: TableRef, name: str) -> int:
+        """The snapshot a tag names. NotFound (tag_not_found)."""
+        return self._tags.find(table, name).snapshot
+
+    def changes(
+        self, table: TableRef, request: ChangesRequest, cancellation: Cancellation = NEVER
+    ) -> Batches:
+        """See `SupportsChanges.changes`."""
+        return self._history.changes(table, request, cancellation)
+
+    # SupportsSlices, SupportsSql, SupportsPins, SupportsHousekeeping
+
+    def slices(self, table: TableRef, request: ScanRequest, bytes_each: int) -> list[Slice]:
+        """See `SupportsSlices.slices`. A table that waits to be merged is not sliced."""
+        found = self._registry.resolve(table, request.version)
+        number = catalog.table_id(self._instance, found.table, found.snapshot)
+        if self._housekeeper.is_due(number):
+            bytes_each = 2**62
+        return self._scans.slices(found, number, bytes_each)
+
+    def run_sql(self, request: SqlRequest, cancellation: Cancellation = NEVER) -> Batches:
+        """See `SupportsSql.run_sql`."""
+        return self._scans.query(request, cancellation)
+
+    def sql_schema(self, request: SqlRequest) -> pa.Schema:
+        """See `SupportsSql.sql_schema`."""
+        return self._scans.query_schema(request)
+
+    def explain_sql(
+        self, request: SqlRequest, analyze: bool = False, cancellation: Cancellation = NEVER
+    ) -> str:
+        """See `SupportsSql.explain_sql`."""
+        return self._scans.explain(request, analyze, cancellation)
+
+    def hold(self, version: int, seconds: float) -> None:
+        """See `SupportsPins.hold`."""
+        self._pins.hold(version, seconds)
+
+    def pinned(self, version: int) -> AbstractContextManager[None]:
+        """See `SupportsPins.pinned`."""
+        return self._pins.stream(version)
+
+    def housekeep(self, tables: Collection[TableRef] | None = None) -> Housekeeping:
+        """See `SupportsHousekeeping.housekeep`."""
+        return self._housekeeper.do_round(tables)
+
+    @contextmanager
+    def _committed(self, author: Author) -> Iterator[tuple[WriteTransaction, list[Commit]]]:
+        """A transaction, and where its commit will be found once the block has ended."""
+        commit: list[Commit] = []
+        with self._log.transaction(author) as transaction:
+            yield transaction, commit
+            commit.append(Commit(transaction.commit()))
+
+
+def _made(done: Commit, commit: Commit) -> Commit:
+    return Commit(
+        commit.snapshot,
+        done.rows,
+        done.rows_inserted,
+        done.rows_updated,
+        done.rows_deleted,
+    )

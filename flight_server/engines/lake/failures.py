@@ -1,0 +1,91 @@
+"""DuckDB's exceptions become ours, without a word of the SQL that we composed.
+
+DuckDB's messages quote the statement ("LINE 1: …") and, for files, paths. What is passed on is
+the first paragraph, and only for errors that concern the client's own request.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+import pyarrow as pa
+
+from flight_server.errors import (
+    Cancelled,
+    Conflict,
+    ErrorCode,
+    Internal,
+    InvalidRequest,
+    LimitExceeded,
+    PixelflightError,
+    Unavailable,
+)
+
+log = logging.getLogger(__name__)
+
+_CONFLICT = re.compile(r"conflict|concurrent", re.IGNORECASE)
+_PREFIX = re.compile(r"^[A-Za-z ]+ Error: ")
+# The metadata database of the attached lake, and paths, are nobody's business.
+_PRIVATE = re.compile(r"__ducklake_\w+|(?:[a-z0-9+]+://|/)[^\s'\"]*/[^\s'\"]*")
+
+
+@contextmanager
+def translated(what: str = "The statement") -> Iterator[None]:
+    """Raises the error of ours that stands for what DuckDB or Arrow raises in the block."""
+    try:
+        yield
+    except PixelflightError:
+        raise
+    except duckdb.InterruptException as error:
+        raise Cancelled(f"{what} was interrupted.") from error
+    except duckdb.OutOfMemoryException as error:
+        raise LimitExceeded(
+            f"{what} needs more memory than the server may use. Ask for less at once.",
+            code=ErrorCode.TOO_LARGE,
+        ) from error
+    except duckdb.TransactionException as error:
+        raise _of_transaction(what, error) from error
+    except (duckdb.FatalException, duckdb.InternalException, duckdb.IOException) as error:
+        log.error("the lake failed", exc_info=error)
+        raise _of_storage(error) from error
+    except (duckdb.ConstraintException, duckdb.ConversionException) as error:
+        raise InvalidRequest(said(error), code=ErrorCode.INVALID_DATA) from error
+    except duckdb.Error as error:
+        raise InvalidRequest(said(error), code=ErrorCode.INVALID_SQL) from error
+    except pa.ArrowInvalid as error:
+        raise InvalidRequest(
+            f"{what} could not be run: {_first_line(str(error))}", code=ErrorCode.INVALID_DATA
+        ) from error
+
+
+def said(error: BaseException) -> str:
+    """What DuckDB said, without its quotation of the statement and without paths."""
+    text = re.split(r"\n\s*\n?LINE \d+:", str(error))[0].strip()
+    text = _PRIVATE.sub("…", _PREFIX.sub("", text))
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _of_transaction(what: str, error: duckdb.Error) -> PixelflightError:
+    if _CONFLICT.search(str(error)):
+        return Conflict(
+            f"{what} met another commit to the same table. Nothing was written; try again."
+        )
+    log.error("a transaction failed", exc_info=error)
+    return Internal(f"{what} could not be committed. Nothing was written.")
+
+
+def _of_storage(error: duckdb.Error) -> PixelflightError:
+    text = str(error)
+    if "No space left" in text:
+        return Unavailable("The server's disk is full. Nothing was written.")
+    if isinstance(error, duckdb.FatalException):
+        return Unavailable("The lake had to stop after a storage failure; restart the server.")
+    return Internal("The lake could not read or write its files.")
+
+
+def _first_line(text: str) -> str:
+    return _PRIVATE.sub("…", text.splitlines()[0]) if text else "unknown reason"

@@ -1,0 +1,313 @@
+"""Versions, differences, restores, tags and change feeds."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from dataclasses import replace
+
+import pyarrow as pa
+
+from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.lake import catalog, tables
+from flight_server.engines.lake.commits import CommitLog, WriteTransaction
+from flight_server.engines.lake.instance import CATALOG, METADATA, literal
+from flight_server.engines.lake.registry import SCHEMA, Registry
+from flight_server.engines.lake.scans import Scans
+from flight_server.engines.lake.types import select_expression, storage_type
+from flight_server.engines.stream import BatchStream
+from flight_server.errors import AlreadyExists, ErrorCode, NotFound, did_you_mean
+from flight_server.model import (
+    CHANGE_COLUMNS,
+    DEFAULT_CATALOG,
+    ChangesRequest,
+    Images,
+    TableRef,
+    TableSpec,
+    TableVersion,
+    Tag,
+    Version,
+    quoted,
+    table_not_found,
+)
+
+Key = tuple[str, str]
+
+
+class Tags:
+    """Named versions, indexed in memory and kept in `_pixelflight.tags`."""
+
+    def __init__(self, log: CommitLog) -> None:
+        self._lock = threading.Lock()
+        self._tags: dict[Key, dict[str, Tag]] = defaultdict(dict)
+        for namespace, name, tag, snapshot, created_at, author in log.instance.rows(
+            f"SELECT namespace, name, tag, snapshot, created_at, author FROM {SCHEMA}.tags"
+        ):
+            table = TableRef(DEFAULT_CATALOG, namespace, name)
+            self._tags[_key(table)][tag] = Tag(tag, table, snapshot, created_at, author)
+
+    def of(self, table: TableRef) -> list[Tag]:
+        """The table's tags by name."""
+        with self._lock:
+            return [tag for _, tag in sorted(self._tags.get(_key(table), {}).items())]
+
+    def find(self, table: TableRef, name: str) -> Tag:
+        """NotFound (tag_not_found)."""
+        known = {tag.name: tag for tag in self.of(table)}
+        if name not in known:
+            raise NotFound(
+                f"The table '{table}' has no tag '{name}'.{did_you_mean(name, known)}",
+                code=ErrorCode.TAG_NOT_FOUND,
+            )
+        return known[name]
+
+    def snapshots(self) -> set[int]:
+        """The snapshots that any tag names."""
+        with self._lock:
+            return {tag.snapshot for tags in self._tags.values() for tag in tags.values()}
+
+    def create(self, transaction: WriteTransaction, tag: Tag) -> None:
+        """AlreadyExists."""
+        if tag.name in {other.name for other in self.of(tag.table)}:
+            raise AlreadyExists(f"The table '{tag.table}' has a tag '{tag.name}' already.")
+        transaction.run(
+            f"INSERT INTO {SCHEMA}.tags VALUES (?, ?, ?, ?, ?, ?)",
+            [*_key(tag.table), tag.name, tag.snapshot, tag.created_at, tag.author],
+        )
+        transaction.after_commit.append(lambda _: self._put(tag))
+
+    def drop(self, transaction: WriteTransaction, table: TableRef, name: str) -> None:
+        """NotFound (tag_not_found)."""
+        self.find(table, name)
+        transaction.run(
+            f"DELETE FROM {SCHEMA}.tags WHERE namespace = ? AND name = ? AND tag = ?",
+            [*_key(table), name],
+        )
+        transaction.after_commit.append(lambda _: self._remove(table, name))
+
+    def rename(self, transaction: WriteTransaction, table: TableRef, to: TableRef) -> None:
+        """Lets the tags of a table follow it to its new name."""
+        if not self.of(table):
+            return
+        transaction.run(
+            f"UPDATE {SCHEMA}.tags SET name = ? WHERE namespace = ? AND name = ?",
+            [to.name.lower(), *_key(table)],
+        )
+        transaction.after_commit.append(lambda _: self._move(table, to))
+
+    def _put(self, tag: Tag) -> None:
+        with self._lock:
+            self._tags[_key(tag.table)][tag.name] = tag
+
+    def _remove(self, table: TableRef, name: str) -> None:
+        with self._lock:
+            self._tags[_key(table)].pop(name, None)
+
+    def _move(self, table: TableRef, to: TableRef) -> None:
+        with self._lock:
+            tags = self._tags.pop(_key(table), {})
+            self._tags[_key(to)] = {name: replace(tag, table=to) for name, tag in tags.items()}
+
+
+class History:
+    """What a table was, and what happened to it."""
+
+    def __init__(self, log: CommitLog, registry: Registry, scans: Scans, tags: Tags) -> None:
+        self._log = log
+        self._registry = registry
+        self._scans = scans
+        self._tags = tags
+
+    def versions(self, table: TableRef, limit: int | None) -> list[Version]:
+        """The history of the table that has the name now, newest first. NotFound."""
+        found = self._registry.resolve(table)
+        tags = defaultdict(list)
+        for tag in self._tags.of(found.table):
+            tags[tag.snapshot].append(tag.name)
+        listed = catalog.versions(self._log.instance, found.table, found.snapshot, limit)
+        return [replace(version, tags=tuple(tags[version.snapshot])) for version in listed]
+
+    def diff(
+        self, table: TableRef, older: int, newer: int, cancellation: Cancellation
+    ) -> BatchStream:
+        """See `SupportsVersions.diff`."""
+        before = self._registry.resolve(table, older)
+        after = self._registry.resolve(table, newer)
+        same = self._is_same(table, older, newer)
+        schema = pa.schema([CHANGE_COLUMNS[2], CHANGE_COLUMNS[1], *map(_nullable, after.schema)])
+        sql = _diff_sql(before, after, older, newer, same)
+        return self._scans.rows(schema, sql, cancellation)
+
+    def changes(
+        self, table: TableRef, request: ChangesRequest, cancellation: Cancellation
+    ) -> BatchStream:
+        """See `SupportsChanges.changes`. NotFound (version_not_found) naming the oldest left."""
+        until = self._log.snapshot if request.until is None else request.until
+        self._registry.check_version(until)
+        found = self._registry.resolve(table, until)
+        start = self._first_followed(found, request.after, until)
+        schema = pa.schema([*CHANGE_COLUMNS, *map(_nullable, found.schema)])
+        sql = _changes_sql(found, start, until, request.images)
+        return self._scans.rows(schema, sql, cancellation)
+
+    def restore(self, transaction: WriteTransaction, table: TableRef, version: int) -> TableVersion:
+        """The table as it was at `version`, written in the transaction."""
+        old = self._registry.resolve(table, version)
+        found = self._registry.resolve(table)
+        alike = tables.is_kept_alike(found.spec, old.spec)
+        if alike and self._is_same(table, version, self._log.snapshot):
+            _restore_rows(transaction, found.table, old, version)
+        else:
+            transaction.run(f"DELETE FROM {found.table.sql}")
+            if not alike:
+                tables.reshape(transaction, found.table, found.spec, old.spec)
+            self._insert_all(transaction, found.table, old, version)
+        self._registry.put(transaction, found.table, old.spec)
+        return found
+
+    def undrop(self, transaction: WriteTransaction, table: TableRef) -> None:
+        """The table as it was just before it was dropped. NotFound; AlreadyExists."""
+        tables.check_free(transaction, self._registry, table)
+        version = self._last_seen(table)
+        old = self._registry.resolve(table, version)
+        tables.create_table(transaction, self._registry, old.table, old.spec)
+        self._insert_all(transaction, old.table, old, version)
+
+    def _insert_all(
+        self, transaction: WriteTransaction, table: TableRef, old: TableVersion, version: int
+    ) -> None:
+        names = _names(old.spec)
+        transaction.run(
+            f"INSERT INTO {table.sql} ({names}) SELECT {names} FROM {old.table.sql} "
+            f"AT (VERSION => {version})"
+        )
+
+    def _last_seen(self, table: TableRef) -> int:
+        """The snapshot before the last table of the name was dropped. NotFound."""
+        rows = self._log.instance.rows(
+            f"SELECT max(t.end_snapshot) FROM {METADATA}.ducklake_table t "
+            f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
+            "WHERE lower(t.table_name) = lower(?) AND lower(s.schema_name) = lower(?) "
+            # A table that only lost this name lives on under another one.
+            f"AND NOT EXISTS (FROM {METADATA}.ducklake_table later "
+            "WHERE later.table_id = t.table_id AND later.begin_snapshot = t.end_snapshot)",
+            [table.name, table.namespace],
+        )
+        if rows[0][0] is None:
+            raise table_not_found(table)
+        return int(rows[0][0]) - 1
+
+    def _is_same(self, table: TableRef, older: int, newer: int) -> bool:
+        """Whether the name meant one table at both versions, so that row ids compare."""
+        instance = self._log.instance
+        return catalog.table_id(instance, table, older) == catalog.table_id(instance, table, newer)
+
+    def _first_followed(self, found: TableVersion, after: int, until: int) -> int:
+        """The first snapshot whose changes are told: after `after`, and not before the table.
+
+        NotFound where one between has expired: a gap is never jumped in silence.
+        """
+        instance = self._log.instance
+        number = catalog.table_id(instance, found.table, until)
+        made, missing, oldest = instance.rows(
+            f"SELECT (SELECT min(begin_snapshot) FROM {METADATA}.ducklake_table "
+            "WHERE table_id = $1), $3 - $2 - count(*) FILTER (snapshot_id > $2 "
+            "AND snapshot_id <= $3), min(snapshot_id) "
+            f"FROM {METADATA}.ducklake_snapshot",
+            [number, after, until],
+        )[0]
+        if missing > 0:
+            raise NotFound(
+                f"The changes after {after} are no longer all there: snapshots have expired. "
+                f"The oldest one left is {oldest}; read the table anew and follow from there.",
+                code=ErrorCode.VERSION_NOT_FOUND,
+                details={"oldest": oldest},
+            )
+        return max(after + 1, int(made))
+
+
+def _restore_rows(
+    transaction: WriteTransaction, table: TableRef, old: TableVersion, version: int
+) -> None:
+    """Only what differs is written, and rows keep their ids, so that followers see little."""
+    past = f"{table.sql} AT (VERSION => {version})"
+    columns = [quoted(name) for name in old.schema.names]
+    kept, was = (", ".join(f"{side}.{c}" for c in columns) for side in ("kept", "was"))
+    transaction.run(f"DELETE FROM {table.sql} WHERE rowid NOT IN (SELECT rowid FROM {past})")
+    transaction.run(
+        f"MERGE INTO {table.sql} AS kept USING (SELECT rowid AS _row, * FROM {past}) AS was "
+        f"ON kept.rowid = was._row "
+        f"WHEN MATCHED AND row({kept}) IS DISTINCT FROM row({was}) "
+        f"THEN UPDATE SET {', '.join(f'{c} = was.{c}' for c in columns)} "
+        f"WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({was})"
+    )
+
+
+def _diff_sql(before: TableVersion, after: TableVersion, older: int, newer: int, same: bool) -> str:
+    old = f"{after.table.sql} AT (VERSION => {older})"
+    new = f"{after.table.sql} AT (VERSION => {newer})"
+    kinds = {field.name: storage_type(field) for field in before.schema}
+    shared = [
+        quoted(field.name) for field in after.schema if kinds.get(field.name) == storage_type(field)
+    ]
+    now = ", ".join(_expression(field) for field in after.schema)
+    then = ", ".join(
+        _expression(field)
+        if quoted(field.name) in shared
+        else f"CAST(NULL AS {storage_type(field)}) AS {quoted(field.name)}"
+        for field in after.schema
+    )
+    known = f"rowid IN (SELECT rowid FROM {old})" if same else "false"
+    still = f"rowid IN (SELECT rowid FROM {new})" if same else "false"
+    parts = [
+        f"SELECT 'insert', rowid AS _row, {now} FROM {new} WHERE NOT ({known})",
+        f"SELECT 'delete', rowid AS _row, {then} FROM {old} WHERE NOT ({still})",
+    ]
+    if same and shared:
+        left, right = (", ".join(f"{side}.{c}" for c in shared) for side in ("o", "n"))
+        changed = (
+            f"SELECT n.rowid FROM (SELECT rowid, * FROM {new}) n "
+            f"JOIN (SELECT rowid, * FROM {old}) o ON n.rowid = o.rowid "
+            f"WHERE row({left}) IS DISTINCT FROM row({right})"
+        )
+        for image, columns, version in (("pre", then, old), ("post", now, new)):
+            parts.append(
+                f"SELECT 'update_{image}image', rowid AS _row, {columns} FROM {version} "
+                f"WHERE rowid IN ({changed})"
+            )
+    return f"{' UNION ALL '.join(parts)} ORDER BY 2, 1 DESC"
+
+
+def _changes_sql(found: TableVersion, start: int, until: int, images: Images) -> str:
+    if start > until:
+        start = until
+        condition = "false"
+    elif images is Images.AFTER:
+        condition = "change_type <> 'update_preimage'"
+    else:
+        condition = "true"
+    columns = ", ".join(_expression(field) for field in found.schema)
+    table = f"{literal(found.table.namespace)}, {literal(found.table.name)}"
+    # Before an after-image of the same row stands its before-image: 'pre' sorts behind 'post'.
+    return (
+        f"SELECT snapshot_id, rowid, change_type, {columns} "
+        f"FROM ducklake_table_changes('{CATALOG}', {table}, {start}, {until}) "
+        f"WHERE {condition} ORDER BY snapshot_id, rowid, change_type DESC"
+    )
+
+
+def _expression(field: pa.Field) -> str:
+    column = quoted(field.name)
+    return f"{select_expression(field, column)} AS {column}"
+
+
+def _nullable(field: pa.Field) -> pa.Field:
+    return field.with_nullable(True)
+
+
+def _names(spec: TableSpec) -> str:
+    return ", ".join(quoted(name) for name in spec.schema.names)
+
+
+def _key(table: TableRef) -> Key:
+    return table.namespace.lower(), table.name.lower()

@@ -1,0 +1,222 @@
+"""The lake tends itself, and never under a reader.
+
+Inlined rows go into files, small files are merged, old snapshots expire, files nobody needs are
+removed. A snapshot is needed by a tag, a ticket that is out, or a stream that is open; files are
+removed only after a grace that is longer than any ticket lives, and not before every stream that
+was open when they fell out of use has ended.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from flight_server.engines.lake.catalog import table_id
+from flight_server.engines.lake.commits import CommitLog, flush_new_files
+from flight_server.engines.lake.failures import translated
+from flight_server.engines.lake.history import Tags
+from flight_server.engines.lake.instance import CATALOG, METADATA, literal
+from flight_server.engines.lake.pins import Pins
+from flight_server.errors import PixelflightError
+from flight_server.model import Housekeeping, TableRef
+
+log = logging.getLogger(__name__)
+
+# Files are merged once a table has so many small ones.
+SMALL_FILES_MIN = 8
+
+
+@dataclass(frozen=True)
+class _Due:
+    """A table with work to do."""
+
+    number: int
+    namespace: str
+    name: str
+
+
+class Housekeeper:
+    """Does rounds of housekeeping, on demand and in a thread of its own."""
+
+    def __init__(self, commits: CommitLog, pins: Pins, tags: Tags) -> None:
+        self._commits = commits
+        self._instance = commits.instance
+        self._settings = commits.instance.settings
+        self._pins = pins
+        self._tags = tags
+        self._round = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begins rounds in the background, unless they are turned off."""
+        if self._settings.housekeeping_seconds > 0:
+            self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the rounds; one that is running is waited for."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def do_round(self, only: Collection[TableRef] | None = None) -> Housekeeping:
+        """One round now; of `only` these tables, expiry and removal left out."""
+        with self._round, translated("Housekeeping"):
+            flushed = self._flush(only)
+            merged, written = self._merge(only)
+            expired = removed = 0
+            if only is None:
+                expired = self._expire()
+                removed = self._remove()
+            self._instance.forget_readers()
+            return Housekeeping(flushed, merged, written, expired, removed)
+
+    def is_due(self, table: int) -> bool:
+        """Whether a table waits to be merged: then its files must not be held."""
+        return any(due.number == table for due in self._small(SMALL_FILES_MIN))
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._settings.housekeeping_seconds):
+            try:
+                done = self.do_round()
+                if done != Housekeeping():
+                    log.info("housekeeping: %s", done)
+            except PixelflightError as error:
+                log.warning("housekeeping put off: %s", error.message)
+            except Exception:
+                log.exception("housekeeping failed; the next round tries again")
+
+    def _flush(self, only: Collection[TableRef] | None) -> int:
+        """Brings rows that are inlined in the catalog into files."""
+        rows = 0
+        for due in self._chosen(self._inlined(), only):
+            answer = self._maintain(
+                f"ducklake_flush_inlined_data('{CATALOG}', "
+                f"schema_name => {literal(due.namespace)}, table_name => {literal(due.name)})"
+            )
+            rows += sum(int(row[-1]) for row in answer)
+        return rows
+
+    def _merge(self, only: Collection[TableRef] | None) -> tuple[int, int]:
+        """Merges small files, and writes files anew whose rows were mostly deleted."""
+        merged = written = 0
+        small = self._small(SMALL_FILES_MIN if only is None else 2)
+        for due in self._chosen(small, only):
+            for call in ("ducklake_merge_adjacent_files", "ducklake_rewrite_data_files"):
+                answer = self._maintain(
+                    f"{call}('{CATALOG}', {literal(due.name)}, schema => {literal(due.namespace)})"
+                )
+                merged += sum(int(row[-2]) for row in answer)
+                written += sum(int(row[-1]) for row in answer)
+        return merged, written
+
+    def _maintain(self, call: str) -> list[Any]:
+        """One of DuckLake's own maintenance calls, as a commit."""
+        began = time.time()
+        connection = self._instance.connection()
+        try:
+            with self._commits.lock:
+                # DuckLake makes these calls a commit of their own, so the files must be on the
+                # disk before: a transaction around them gives the moment.
+                connection.execute("BEGIN TRANSACTION")
+                answer = connection.execute(f"CALL {call}").fetchall()
+                if self._instance.flushes:
+                    flush_new_files(self._instance.local_files, began)
+                connection.execute(
+                    f"CALL {CATALOG}.set_commit_message('pixelflight', 'housekeeping')"
+                )
+                connection.execute("COMMIT")
+                self._commits.refresh()
+            return answer
+        finally:
+            connection.close()
+
+    def _expire(self) -> int:
+        """Expires snapshots that are old or too many, but for those still needed."""
+        if self._pins.is_quiet:
+            return 0
+        oldest_needed, _ = self._pins.oldest_stream()
+        newest = self._commits.snapshot
+        limit = newest if oldest_needed is None else min(newest, oldest_needed)
+        spared = self._tags.snapshots() | self._pins.held_snapshots()
+        now = dt.datetime.now(dt.UTC)
+        old = now - dt.timedelta(seconds=self._settings.snapshot_seconds_max)
+        # A ticket may be out for any snapshot that was the newest while tickets of its time live.
+        recent = now - dt.timedelta(seconds=self._settings.ticket_seconds)
+        rows = self._instance.rows(
+            "SELECT snapshot_id FROM (SELECT snapshot_id, snapshot_time, "
+            "lead(snapshot_time) OVER (ORDER BY snapshot_id) AS replaced_at, "
+            "row_number() OVER (ORDER BY snapshot_id DESC) AS age "
+            f"FROM {METADATA}.ducklake_snapshot) "
+            "WHERE snapshot_id < $1 AND (replaced_at < $2 OR age > $3) AND replaced_at < $4",
+            [limit, old, self._settings.snapshots_max, recent],
+        )
+        doomed = sorted({int(row[0]) for row in rows} - spared)
+        if doomed:
+            with self._commits.lock:
+                versions = ", ".join(map(str, doomed))
+                self._instance.rows(
+                    f"CALL ducklake_expire_snapshots('{CATALOG}', versions => [{versions}])"
+                )
+        return len(doomed)
+
+    def _remove(self) -> int:
+        """Removes files that fell out of use long enough ago, and files no commit ever named."""
+        if self._pins.is_quiet:
+            return 0
+        _, began = self._pins.oldest_stream()
+        now = dt.datetime.now(dt.UTC).timestamp()
+        until = min(now - self._settings.removal_grace_seconds, began)
+        moment = literal(dt.datetime.fromtimestamp(until, dt.UTC).isoformat())
+        removed = 0
+        for call in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
+            with self._commits.lock:
+                removed += len(
+                    self._instance.rows(
+                        f"CALL {call}('{CATALOG}', older_than => {moment}::TIMESTAMPTZ)"
+                    )
+                )
+        return removed
+
+    def _chosen(self, due: list[_Due], only: Collection[TableRef] | None) -> list[_Due]:
+        held = self._pins.held_tables()
+        numbers = (
+            None
+            if only is None
+            else {table_id(self._instance, table, self._commits.snapshot) for table in only}
+        )
+        return [
+            table
+            for table in due
+            if table.number not in held and (numbers is None or table.number in numbers)
+        ]
+
+    def _inlined(self) -> list[_Due]:
+        """The tables that have rows in the catalog."""
+        rows = self._instance.rows(
+            f"SELECT DISTINCT t.table_id, s.schema_name, t.table_name "
+            f"FROM {METADATA}.ducklake_inlined_data_tables i "
+            f"JOIN {METADATA}.ducklake_table t USING (table_id) "
+            f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
+            "WHERE t.end_snapshot IS NULL"
+        )
+        return [_Due(*row) for row in rows]
+
+    def _small(self, least: int) -> list[_Due]:
+        """The tables with at least so many small files, or with files mostly deleted."""
+        rows = self._instance.rows(
+            f"SELECT t.table_id, s.schema_name, t.table_name "
+            f"FROM {METADATA}.ducklake_data_file f "
+            f"JOIN {METADATA}.ducklake_table t USING (table_id) "
+            f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
+            "WHERE f.end_snapshot IS NULL AND t.end_snapshot IS NULL "
+            "GROUP BY ALL HAVING count(*) FILTER (f.file_size_bytes < ?) >= ?",
+            [self._settings.small_file_bytes, least],
+        )
+        return [_Due(*row) for row in rows]

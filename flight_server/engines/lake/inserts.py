@@ -1,0 +1,85 @@
+"""Arrow handed to DuckDB: whole tables, and streams that are never held whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pyarrow as pa
+
+from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.lake.commits import WriteTransaction
+from flight_server.engines.lake.failures import translated
+from flight_server.engines.lake.inbound import Inbound
+from flight_server.model import TableRef, quoted
+
+
+def insert_table(transaction: WriteTransaction, table: TableRef, data: pa.Table) -> None:
+    """Inserts rows in storage types; columns that are not in `data` get their defaults."""
+    with translated("The insert"):
+        transaction.connection.register("incoming", data)
+        try:
+            transaction.connection.execute(_insert(table, data.schema))
+        finally:
+            transaction.connection.unregister("incoming")
+
+
+def insert_stream(
+    transaction: WriteTransaction,
+    table: TableRef,
+    inbound: Inbound,
+    rows: Iterator[pa.RecordBatch],
+    cancellation: Cancellation,
+) -> int:
+    """Inserts all rows; how many. An error of the stream is raised as it was."""
+    sql = _insert(table, inbound.schema)
+    return run_over_stream(transaction.connection, sql, inbound, rows, cancellation)
+
+
+def run_over_stream(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    inbound: Inbound,
+    rows: Iterator[pa.RecordBatch],
+    cancellation: Cancellation,
+) -> int:
+    """Runs a statement that reads the converted rows from `incoming`; its count."""
+    failed: list[BaseException] = []
+
+    def converted() -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in rows:
+                yield inbound.convert(batch)
+        except BaseException as error:
+            # DuckDB would pass on only its text, with the traceback in it.
+            failed.append(error)
+            raise
+
+    stream = _ArrowStream(pa.RecordBatchReader.from_batches(inbound.schema, converted()))
+    connection.register("incoming", stream)
+    try:
+        with translated("The insert"), cancellation.interrupting(connection.interrupt):
+            row = connection.execute(sql).fetchone()
+    except BaseException:
+        if failed:
+            raise failed[0] from None
+        raise
+    finally:
+        connection.unregister("incoming")
+    assert row is not None, "a statement that writes answers with a count"
+    return int(row[0])
+
+
+class _ArrowStream:
+    """An Arrow C stream. DuckDB would scan a plain reader through Acero, which wants alignment."""
+
+    def __init__(self, reader: pa.RecordBatchReader) -> None:
+        self._reader = reader
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._reader.__arrow_c_stream__(requested_schema)
+
+
+def _insert(table: TableRef, schema: pa.Schema) -> str:
+    names = ", ".join(quoted(name) for name in schema.names)
+    return f"INSERT INTO {table.sql} ({names}) SELECT * FROM incoming"

@@ -1,0 +1,213 @@
+"""What DuckLake does not keep of a table, kept in the lake itself.
+
+The hidden schema `_pixelflight` holds `tables` (the exact Arrow schema, keys, partitioning,
+defaults, comment), `tags`, and `ingest` (which token was committed where). Its rows are written in
+the transaction of the change they describe, so they can be as little lost, and travel in time as
+well as the tables themselves. Rows of the newest snapshot are also held in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from typing import Any
+
+import pyarrow as pa
+
+from flight_server.engines.lake.commits import CommitLog, WriteTransaction
+from flight_server.engines.lake.instance import CATALOG, METADATA
+from flight_server.errors import ErrorCode, NotFound
+from flight_server.model import (
+    DEFAULT_CATALOG,
+    HIDDEN_PREFIX,
+    Author,
+    TableRef,
+    TableSpec,
+    TableVersion,
+    table_not_found,
+)
+
+SCHEMA = f"{CATALOG}.{HIDDEN_PREFIX}"
+VERSIONS_CACHED_MAX = 1024
+_COLUMNS = "namespace, name, arrow_schema, key, partition_by, defaults, comment"
+_TABLES = {
+    "tables": "namespace VARCHAR, name VARCHAR, arrow_schema BLOB, key VARCHAR, "
+    "partition_by VARCHAR, defaults VARCHAR, comment VARCHAR",
+    "tags": "namespace VARCHAR, name VARCHAR, tag VARCHAR, snapshot BIGINT, "
+    "created_at TIMESTAMPTZ, author VARCHAR",
+    "ingest": "principal VARCHAR, namespace VARCHAR, name VARCHAR, token VARCHAR, "
+    "snapshot BIGINT, row_count BIGINT, rows_inserted BIGINT, rows_updated BIGINT, "
+    "stream_offset BIGINT, digest VARCHAR, committed_at TIMESTAMPTZ",
+}
+
+Key = tuple[str, str]
+
+
+class Registry:
+    """The specs of all tables, at the newest snapshot and at older ones."""
+
+    def __init__(self, log: CommitLog) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._older: OrderedDict[tuple[Key, int], tuple[TableRef, TableSpec]] = OrderedDict()
+        self._create_missing()
+        self._newest = self._load()
+
+    def resolve(
+        self,
+        table: TableRef,
+        version: int | None = None,
+        transaction: WriteTransaction | None = None,
+    ) -> TableVersion:
+        """The table at a version, or as a transaction has made it. NotFound."""
+        snapshot = self._log.snapshot
+        if transaction is not None and _key(table) in transaction.pending:
+            found = transaction.pending[_key(table)]
+        elif version is None or version == snapshot:
+            found = self._newest.get(_key(table))
+        else:
+            found = self._at(table, version)
+        if found is None:
+            raise table_not_found(table)
+        return TableVersion(*found, snapshot=snapshot if version is None else version)
+
+    def tables(self, namespace: str) -> list[TableRef]:
+        """The tables of a namespace, sorted."""
+        folded = namespace.lower()
+        return sorted(ref for (space, _), (ref, _) in self._newest.items() if space == folded)
+
+    def put(self, transaction: WriteTransaction, table: TableRef, spec: TableSpec) -> None:
+        """Writes a table's spec in the transaction; it is the newest once that commits."""
+        self._delete_row(transaction, table)
+        transaction.run(
+            f"INSERT INTO {SCHEMA}.tables ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [table.namespace, table.name, *_encoded(spec)],
+        )
+        self._publish(transaction, table, (table, spec))
+
+    def remove(self, transaction: WriteTransaction, table: TableRef) -> None:
+        """Takes a table's spec away in the transaction."""
+        self._delete_row(transaction, table)
+        self._publish(transaction, table, None)
+
+    def oldest(self) -> int:
+        """The oldest snapshot that can still be read."""
+        rows = self._log.instance.rows(f"SELECT min(snapshot_id) FROM {METADATA}.ducklake_snapshot")
+        return int(rows[0][0])
+
+    def _publish(
+        self,
+        transaction: WriteTransaction,
+        table: TableRef,
+        found: tuple[TableRef, TableSpec] | None,
+    ) -> None:
+        """Shows the change to the transaction now and to everybody once it has committed."""
+        if not transaction.pending:
+            transaction.after_commit.append(lambda _: self._merge(transaction.pending))
+        transaction.pending[_key(table)] = found
+
+    def _merge(self, pending: dict[Key, tuple[TableRef, TableSpec] | None]) -> None:
+        # A new dictionary, so that whoever reads the old one sees it whole.
+        merged = {**self._newest, **pending}
+        self._newest = {key: found for key, found in merged.items() if found is not None}
+
+    def _at(self, table: TableRef, version: int) -> tuple[TableRef, TableSpec] | None:
+        cached = ((_key(table)), version)
+        with self._lock:
+            if cached in self._older:
+                self._older.move_to_end(cached)
+                return self._older[cached]
+        found = self._read_at(table, version)
+        if found is not None:
+            with self._lock:
+                self._older[cached] = found
+                while len(self._older) > VERSIONS_CACHED_MAX:
+                    self._older.popitem(last=False)
+        return found
+
+    def _read_at(self, table: TableRef, version: int) -> tuple[TableRef, TableSpec] | None:
+        self.check_version(version)
+        rows = self._log.instance.rows(
+            f"SELECT {_COLUMNS} FROM {SCHEMA}.tables AT (VERSION => {int(version)}) "
+            "WHERE lower(namespace) = ? AND lower(name) = ?",
+            _key(table),
+        )
+        return _decoded(rows[0]) if rows else None
+
+    def check_version(self, version: int) -> None:
+        """NotFound (version_not_found) where the snapshot was never made or has expired."""
+        newest = self._log.snapshot
+        if version > newest or version < 0:
+            raise NotFound(
+                f"There is no version {version}; the newest is {newest}.",
+                code=ErrorCode.VERSION_NOT_FOUND,
+            )
+        if not self._log.instance.rows(
+            f"SELECT 1 FROM {METADATA}.ducklake_snapshot WHERE snapshot_id = ?", [version]
+        ):
+            raise NotFound(
+                f"Version {version} has expired; the oldest one left is {self.oldest()}.",
+                code=ErrorCode.VERSION_NOT_FOUND,
+            )
+
+    def _delete_row(self, transaction: WriteTransaction, table: TableRef) -> None:
+        transaction.run(
+            f"DELETE FROM {SCHEMA}.tables WHERE lower(namespace) = ? AND lower(name) = ?",
+            list(_key(table)),
+        )
+
+    def _create_missing(self) -> None:
+        with self._log.transaction(Author("pixelflight", reason="set up the lake")) as transaction:
+            transaction.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+            for name, columns in _TABLES.items():
+                transaction.run(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{name} ({columns})")
+
+    def _load(self) -> dict[Key, tuple[TableRef, TableSpec]]:
+        """The specs of all tables there are; a table made without us gets one from its columns."""
+        reader = self._log.instance.connection()
+        try:
+            rows = reader.execute(f"SELECT {_COLUMNS} FROM {SCHEMA}.tables").fetchall()
+            known = {_key(ref): (ref, spec) for ref, spec in map(_decoded, rows)}
+            names = reader.execute(
+                "SELECT schema_name, table_name FROM duckdb_tables() "
+                "WHERE database_name = ? AND schema_name NOT LIKE ?",
+                [CATALOG, f"{HIDDEN_PREFIX}%"],
+            ).fetchall()
+            found = {}
+            for namespace, name in names:
+                ref = TableRef(DEFAULT_CATALOG, namespace, name)
+                found[_key(ref)] = known.get(_key(ref)) or (ref, _derived(reader, ref))
+            return found
+        finally:
+            reader.close()
+
+
+def _key(table: TableRef) -> Key:
+    return table.namespace.lower(), table.name.lower()
+
+
+def _derived(reader: Any, table: TableRef) -> TableSpec:
+    schema = reader.execute(f"SELECT * FROM {table.sql} LIMIT 0").to_arrow_table().schema
+    return TableSpec(schema)
+
+
+def _encoded(spec: TableSpec) -> list[Any]:
+    return [
+        spec.schema.serialize().to_pybytes(),
+        json.dumps(spec.key),
+        json.dumps(spec.partition_by),
+        json.dumps(dict(spec.defaults)),
+        spec.comment,
+    ]
+
+
+def _decoded(row: Any) -> tuple[TableRef, TableSpec]:
+    namespace, name, schema, key, partition_by, defaults, comment = row
+    return TableRef(DEFAULT_CATALOG, namespace, name), TableSpec(
+        schema=pa.ipc.read_schema(pa.py_buffer(schema)),
+        key=tuple(json.loads(key)),
+        partition_by=tuple(json.loads(partition_by)),
+        defaults=json.loads(defaults),
+        comment=comment,
+    )

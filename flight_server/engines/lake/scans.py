@@ -1,0 +1,275 @@
+"""Reading: a scan or a query becomes SQL, runs in a lent connection, and streams out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.lake import catalog
+from flight_server.engines.lake.catalog import DataFile
+from flight_server.engines.lake.failures import translated
+from flight_server.engines.lake.instance import Instance, literal
+from flight_server.engines.lake.outbound import Outbound
+from flight_server.engines.lake.pins import Pins
+from flight_server.engines.lake.tables import true_name
+from flight_server.engines.lake.types import select_expression
+from flight_server.engines.stream import BatchStream
+from flight_server.errors import ErrorCode, InvalidRequest
+from flight_server.model import (
+    ROW_ID,
+    ScanRequest,
+    Slice,
+    SqlRequest,
+    TableInfo,
+    TableVersion,
+    quoted,
+)
+
+BATCH_ROWS_MIN = 2_048
+BATCH_ROWS_MAX = 122_880
+# A guess at the bytes of one value whose type has no fixed width.
+VARIABLE_BYTES = 16
+
+
+class Scans:
+    """Runs what reads."""
+
+    def __init__(self, instance: Instance, pins: Pins, newest: Callable[[], int]) -> None:
+        self._instance = instance
+        self._pins = pins
+        self._newest = newest
+
+    def scan(
+        self, found: TableVersion, request: ScanRequest, cancellation: Cancellation
+    ) -> BatchStream:
+        """The rows of a table at a version; see `Engine.scan`."""
+        schema = scan_schema(found, request)
+        files = self._slice_files(found, request) if request.slice else None
+
+        def sql(snapshot: int) -> str:
+            version = request.version if request.version != snapshot else None
+            return scan_sql(found, request, version, files)
+
+        duck_schema, batches = self._run(sql, (), self._rows_each(schema), cancellation)
+        return _converted(schema, duck_schema, batches)
+
+    def rows(self, schema: pa.Schema, sql: str, cancellation: Cancellation) -> BatchStream:
+        """The answer of a SELECT of ours, whose columns are those of the schema in order."""
+        duck_schema, batches = self._run(lambda _: sql, (), self._rows_each(schema), cancellation)
+        return _converted(schema, duck_schema, batches)
+
+    def query(self, request: SqlRequest, cancellation: Cancellation) -> BatchStream:
+        """The answer of one checked SELECT."""
+        schema, batches = self._run(
+            lambda _: request.sql, request.parameters, self._query_rows(), cancellation
+        )
+        return BatchStream(schema, batches, batches.close)
+
+    def query_schema(self, request: SqlRequest) -> pa.Schema:
+        """The schema of the answer; the statement is bound and planned, and reads no row."""
+        sql = f"SELECT * FROM ({request.sql}\n) LIMIT 0"
+        with (
+            translated("The query"),
+            self._instance.reading(self._newest()) as reader,
+        ):
+            answer = reader.connection.execute(sql, _bound(request.parameters))
+            return answer.to_arrow_reader(BATCH_ROWS_MIN).schema
+
+    def explain(self, request: SqlRequest, analyze: bool, cancellation: Cancellation) -> str:
+        """DuckDB's plan as text."""
+        verb = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
+        with (
+            translated("The query"),
+            self._instance.reading(self._newest()) as reader,
+            cancellation.interrupting(reader.connection.interrupt),
+        ):
+            answer = reader.connection.execute(f"{verb} {request.sql}", _bound(request.parameters))
+            return "\n".join(str(row[-1]) for row in answer.fetchall())
+
+    def describe(self, found: TableVersion) -> TableInfo:
+        """The table with its numbers: rows counted, the rest read from the catalog."""
+        instance = self._instance
+        number = catalog.table_id(instance, found.table, found.snapshot)
+        files = catalog.data_files(instance, number, found.snapshot)
+        listed = catalog.versions(instance, found.table, found.snapshot)
+        with instance.reading(self._newest()) as reader, translated("The count"):
+            at = "" if reader.snapshot == found.snapshot else f" AT (VERSION => {found.snapshot})"
+            rows = reader.connection.execute(
+                f"SELECT count(*) FROM {found.table.sql}{at}"
+            ).fetchall()
+        return TableInfo(
+            table=found.table,
+            spec=found.spec,
+            snapshot=found.snapshot,
+            rows=int(rows[0][0]),
+            bytes=sum(file.bytes for file in files),
+            files=len(files),
+            versions=len(listed),
+            created_at=catalog.created_at(instance, number),
+            changed_at=listed[0].committed_at if listed else catalog.created_at(instance, number),
+        )
+
+    def slices(self, found: TableVersion, number: int, bytes_each: int) -> list[Slice]:
+        """Groups of data files of about `bytes_each`; the last also has what is in no file."""
+        files = catalog.data_files(self._instance, number, found.snapshot)
+        bounds = _bounds([file.bytes for file in files], bytes_each)
+        if len(bounds) < 2:
+            rows, size = sum(f.rows for f in files), sum(f.bytes for f in files)
+            return [Slice(None, rows, size)]
+        digest = _digest(files)
+        self._pins.hold_files(number, self._instance.settings.ticket_seconds)
+        return [
+            Slice(
+                f"{start}:{end if end < len(files) else ''}:{digest}",
+                sum(file.rows for file in files[start:end]),
+                sum(file.bytes for file in files[start:end]),
+            )
+            for start, end in bounds
+        ]
+
+    def _slice_files(self, found: TableVersion, request: ScanRequest) -> str:
+        """The condition on `filename` that a slice means."""
+        assert request.slice is not None
+        start, end, digest = request.slice.split(":")
+        number = catalog.table_id(self._instance, found.table, found.snapshot)
+        files = catalog.data_files(self._instance, number, found.snapshot)
+        if _digest(files) != digest:
+            raise InvalidRequest(
+                "The files of this ticket have been merged since. Ask for the flight info again.",
+                code=ErrorCode.TICKET_EXPIRED,
+            )
+        mine = files[int(start) : int(end) if end else None]
+        others = files[: int(start)]
+        if end:
+            return f"({_any_of(mine)})"
+        return f"NOT ({_any_of(others)})"
+
+    def _run(
+        self,
+        sql: Callable[[int], str],
+        parameters: Any,
+        rows_each: int,
+        cancellation: Cancellation,
+    ) -> tuple[pa.Schema, Any]:
+        """The schema of the answer, and a generator of its batches that can be closed."""
+        running = self._running(sql, parameters, rows_each, cancellation)
+        # The first item is the schema, so that running and its clean-up stand in one place.
+        return next(running), running
+
+    def _running(
+        self,
+        sql: Callable[[int], str],
+        parameters: Any,
+        rows_each: int,
+        cancellation: Cancellation,
+    ) -> Iterator[Any]:
+        reader = self._instance.lend(self._newest())
+        finished = False
+        try:
+            with (
+                translated("The query"),
+                self._pins.stream(reader.snapshot),
+                cancellation.interrupting(reader.connection.interrupt),
+            ):
+                answer = reader.connection.execute(sql(reader.snapshot), _bound(parameters))
+                batches = answer.to_arrow_reader(rows_each)
+                yield batches.schema
+                yield from batches
+            finished = True
+        finally:
+            # A connection whose answer was not read to its end is busy, or its transaction spoilt.
+            if finished:
+                self._instance.give_back(reader)
+            else:
+                reader.connection.close()
+
+    def _rows_each(self, schema: pa.Schema) -> int:
+        width = sum(_width(field.type) for field in schema)
+        rows = self._instance.settings.batch_bytes // max(1, width)
+        return max(BATCH_ROWS_MIN, min(BATCH_ROWS_MAX, rows))
+
+    def _query_rows(self) -> int:
+        # The width of a query's rows is known only once it runs; the door slices what is too wide.
+        return 65_536
+
+
+def scan_sql(
+    found: TableVersion, request: ScanRequest, version: int | None, files: str | None = None
+) -> str:
+    """The SELECT that a scan means; `version` None reads the transaction's own snapshot."""
+    names = request.columns if request.columns is not None else tuple(found.schema.names)
+    columns = []
+    for name in names:
+        field = found.schema.field(true_name(found.schema, name))
+        column = quoted(field.name)
+        columns.append(f"{select_expression(field, column)} AS {column}")
+    if request.with_row_id:
+        columns.append(f"rowid AS {quoted(ROW_ID)}")
+    at = "" if version is None else f" AT (VERSION => {int(version)})"
+    conditions = [f"({part})" for part in (request.filter, files) if part]
+    clauses = [
+        f"SELECT {', '.join(columns)} FROM {found.table.sql}{at}",
+        f"WHERE {' AND '.join(conditions)}" if conditions else "",
+        f"ORDER BY {request.order_by}" if request.order_by else "",
+        f"LIMIT {request.limit}" if request.limit is not None else "",
+        f"OFFSET {request.offset}" if request.offset else "",
+    ]
+    return " ".join(clause for clause in clauses if clause)
+
+
+def scan_schema(found: TableVersion, request: ScanRequest) -> pa.Schema:
+    """The schema that a scan answers in. InvalidRequest (column_not_found)."""
+    full = found.schema
+    names = request.columns if request.columns is not None else full.names
+    fields = [full.field(true_name(full, name)) for name in names]
+    if request.with_row_id:
+        fields.append(pa.field(ROW_ID, pa.int64(), nullable=False))
+    return pa.schema(fields, metadata=full.metadata)
+
+
+def _converted(schema: pa.Schema, duck_schema: pa.Schema, batches: Any) -> BatchStream:
+    outbound = Outbound(schema, duck_schema)
+
+    def converted() -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield from outbound.convert(batch)
+
+    return BatchStream(schema, converted(), batches.close)
+
+
+def _bounds(sizes: list[int], bytes_each: int) -> list[tuple[int, int]]:
+    """Runs of neighbouring files that reach `bytes_each` together, as (start, end)."""
+    bounds, start, total = [], 0, 0
+    for index, size in enumerate(sizes):
+        total += size
+        if total >= bytes_each:
+            bounds.append((start, index + 1))
+            start, total = index + 1, 0
+    if start < len(sizes):
+        bounds.append((start, len(sizes)))
+    return bounds
+
+
+def _digest(files: list[DataFile]) -> str:
+    return hashlib.sha256("\n".join(file.path for file in files).encode()).hexdigest()[:16]
+
+
+def _any_of(files: list[DataFile]) -> str:
+    # A file may stand below a partition's folder; its own name is unique.
+    names = (file.path.rsplit("/", 1)[-1] for file in files)
+    return " OR ".join(f"ends_with(filename, {literal(name)})" for name in names)
+
+
+def _width(kind: pa.DataType) -> int:
+    try:
+        return max(1, int(kind.bit_width) // 8)
+    except ValueError:
+        return VARIABLE_BYTES * (1 + int(kind.num_fields))
+
+
+def _bound(parameters: Any) -> Any:
+    return dict(parameters) if hasattr(parameters, "keys") else list(parameters)

@@ -1,0 +1,215 @@
+"""Exactly-once: which ingest tokens were committed, and what was sent under them.
+
+A receipt is a row of `_pixelflight.ingest`, written in the transaction of the rows it speaks of.
+All receipts are indexed in memory. A token is claimed by one ingest at a time; whoever comes
+second waits and then finds the receipts of the first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from flight_server.engines.lake.commits import CommitLog, WriteTransaction
+from flight_server.engines.lake.registry import SCHEMA
+from flight_server.errors import Conflict, ErrorCode
+from flight_server.model import Commit, TableRef, quoted
+
+TOKEN_LENGTH_MAX = 512
+Key = tuple[str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One commit under a token: its record, and the digest of all rows up to its offset."""
+
+    commit: Commit
+    digest: str
+
+
+class Digest:
+    """A digest of rows that depends neither on their batches nor on their encoding.
+
+    The sum of DuckDB's hashes of the rows, which is computed at several million rows a second.
+    Sent rows are compared under one release of the server, so the hash need not be eternal; it
+    guards against mistakes, not against forgery.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> None:
+        self._connection = connection
+        self._rows = 0
+        self._sum = 0
+        names = ", ".join(quoted(name) for name in schema.names)
+        self._sql = f"SELECT CAST(sum(CAST(hash({names}) AS HUGEINT)) AS VARCHAR) FROM sent"
+        columns = "\n".join(f"{field.name}\t{field.type}" for field in schema)
+        self._columns = hashlib.sha256(columns.encode()).hexdigest()[:8]
+
+    def update(self, batch: pa.RecordBatch) -> None:
+        """Adds the rows of a batch."""
+        if not batch.num_rows:
+            return
+        self._connection.register("sent", pa.Table.from_batches([batch]))
+        row = self._connection.execute(self._sql).fetchone()
+        self._connection.unregister("sent")
+        assert row is not None
+        self._rows += batch.num_rows
+        self._sum = (self._sum + int(row[0])) % 2**64
+
+    def __str__(self) -> str:
+        return f"{self._columns}:{self._rows}:{self._sum:016x}"
+
+
+class Claim:
+    """The right to use a token now, with the receipts it has already."""
+
+    def __init__(self, tokens: Tokens, key: Key) -> None:
+        self._tokens = tokens
+        self._key = key
+        self.receipts = tokens.receipts(key)
+
+    @property
+    def offset(self) -> int:
+        """How many rows of the stream are safe already."""
+        return self.receipts[-1].commit.offset if self.receipts else 0
+
+    def check(self, rows: int, digest: Digest) -> None:
+        """Conflict (token_conflict) where the rows so far are not those of a receipt."""
+        for receipt in self.receipts:
+            if receipt.commit.offset == rows and receipt.digest != str(digest):
+                raise self.conflict()
+
+    def conflict(self) -> Conflict:
+        """The token was used for other content."""
+        commit = self.receipts[-1].commit
+        return Conflict(
+            f"The ingest token '{self._key[3]}' was used for other content, in commit "
+            f"{commit.snapshot} with {commit.offset} rows. Use a new token for new rows.",
+            code=ErrorCode.TOKEN_CONFLICT,
+        )
+
+    def record(self, transaction: WriteTransaction, commit: Commit, digest: str) -> None:
+        """Lets the transaction write a receipt; `commit` as it will be, but for its snapshot."""
+
+        def write(snapshot: int) -> None:
+            transaction.run(
+                f"INSERT INTO {SCHEMA}.ingest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                _row(self._key, snapshot, commit, digest),
+            )
+
+        transaction.before_commit.append(write)
+        transaction.after_commit.append(
+            lambda snapshot: self._tokens.add(self._key, _receipt(snapshot, commit, digest))
+        )
+
+
+class Tokens:
+    """The index of all receipts."""
+
+    def __init__(self, log: CommitLog) -> None:
+        self._lock = threading.Lock()
+        self._claims: dict[Key, tuple[threading.Lock, int]] = {}
+        self._receipts: dict[Key, list[Receipt]] = {}
+        for principal, namespace, name, token, snapshot, *numbers, digest in log.instance.rows(
+            "SELECT principal, namespace, name, token, snapshot, row_count, rows_inserted, "
+            f"rows_updated, stream_offset, digest FROM {SCHEMA}.ingest ORDER BY snapshot"
+        ):
+            rows, inserted, updated, offset = numbers
+            commit = Commit(snapshot, rows, inserted, updated, offset=offset)
+            self.add((principal, namespace, name, token), Receipt(commit, digest))
+
+    @contextmanager
+    def claim(self, principal: str, table: TableRef, token: str) -> Iterator[Claim]:
+        """The token for this block alone; others wait."""
+        key = (principal, table.namespace.lower(), table.name.lower(), token)
+        with self._lock:
+            mine, waiting = self._claims.get(key, (threading.Lock(), 0))
+            self._claims[key] = (mine, waiting + 1)
+        try:
+            with mine:
+                yield Claim(self, key)
+        finally:
+            with self._lock:
+                mine, waiting = self._claims[key]
+                if waiting == 1:
+                    del self._claims[key]
+                else:
+                    self._claims[key] = (mine, waiting - 1)
+
+    def receipts(self, key: Key) -> list[Receipt]:
+        """The receipts of a token in the order of their commits."""
+        with self._lock:
+            return list(self._receipts.get(key, ()))
+
+    def add(self, key: Key, receipt: Receipt) -> None:
+        """Remembers a receipt that has been committed."""
+        with self._lock:
+            self._receipts.setdefault(key, []).append(receipt)
+
+    def rename(self, transaction: WriteTransaction, table: TableRef, to: TableRef) -> None:
+        """Lets the receipts of a table follow it to its new name."""
+        old, new = (table.namespace.lower(), table.name.lower()), to.name.lower()
+        with self._lock:
+            keys = [key for key in self._receipts if key[1:3] == old]
+        if not keys:
+            return
+        transaction.run(
+            f"UPDATE {SCHEMA}.ingest SET name = ? WHERE namespace = ? AND name = ?", [new, *old]
+        )
+
+        def move(_: int) -> None:
+            with self._lock:
+                for principal, namespace, name, token in keys:
+                    receipts = self._receipts.pop((principal, namespace, name, token))
+                    self._receipts[principal, namespace, new, token] = receipts
+
+        transaction.after_commit.append(move)
+
+    def forget(self, transaction: WriteTransaction, table: TableRef) -> None:
+        """Drops the receipts of a table that is dropped: a new one of its name starts afresh."""
+        old = (table.namespace.lower(), table.name.lower())
+        with self._lock:
+            keys = [key for key in self._receipts if key[1:3] == old]
+        if not keys:
+            return
+        transaction.run(f"DELETE FROM {SCHEMA}.ingest WHERE namespace = ? AND name = ?", old)
+
+        def drop(_: int) -> None:
+            with self._lock:
+                for key in keys:
+                    self._receipts.pop(key, None)
+
+        transaction.after_commit.append(drop)
+
+
+def _receipt(snapshot: int, commit: Commit, digest: str) -> Receipt:
+    return Receipt(
+        Commit(
+            snapshot,
+            commit.rows,
+            commit.rows_inserted,
+            commit.rows_updated,
+            offset=commit.offset,
+        ),
+        digest,
+    )
+
+
+def _row(key: Key, snapshot: int, commit: Commit, digest: str) -> list[Any]:
+    return [
+        *key,
+        snapshot,
+        commit.rows,
+        commit.rows_inserted,
+        commit.rows_updated,
+        commit.offset,
+        digest,
+        dt.datetime.now(dt.UTC),
+    ]

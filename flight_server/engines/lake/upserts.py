@@ -1,0 +1,130 @@
+"""Rows that meet others by key: staged first, then merged in one statement.
+
+The stage is a temporary table of the connection, which DuckDB spills to disk, so a stream of any
+length is held in bounded memory and the commit lock is not held while a client sends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pyarrow as pa
+
+from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.lake.commits import WriteTransaction
+from flight_server.engines.lake.inbound import Inbound
+from flight_server.engines.lake.inserts import run_over_stream
+from flight_server.engines.lake.tables import check_required, true_name
+from flight_server.errors import ErrorCode, InvalidRequest
+from flight_server.model import Commit, IngestMode, IngestRequest, TableVersion, quoted
+
+STAGE = "_pixelflight_stage"
+
+
+def stage_rows(
+    connection: duckdb.DuckDBPyConnection,
+    inbound: Inbound,
+    rows: Iterator[pa.RecordBatch],
+    cancellation: Cancellation,
+) -> tuple[str, ...]:
+    """Keeps the rows in the connection's stage; the names of their columns."""
+    run_over_stream(
+        connection,
+        f"CREATE OR REPLACE TEMP TABLE {STAGE} AS SELECT * FROM incoming",
+        inbound,
+        rows,
+        cancellation,
+    )
+    return tuple(inbound.schema.names)
+
+
+def merge_stage(
+    transaction: WriteTransaction,
+    found: TableVersion,
+    request: IngestRequest,
+    columns: tuple[str, ...],
+    cancellation: Cancellation = NEVER,
+) -> Commit:
+    """Merges the staged rows into the table; inserted and updated ones are counted apart."""
+    key = _key(found, request, columns)
+    _check_key(transaction, key, cancellation)
+    count = f"SELECT count(*) FROM {found.table.sql}"
+    before = transaction.count(count)
+    changed = transaction.count(_merge_sql(found, request.mode, key, columns), (), cancellation)
+    absent = [name for name in found.schema.names if name not in columns]
+    check_required(transaction, found.table, found.schema, absent)
+    inserted = transaction.count(count) - before
+    rows = transaction.count(f"SELECT count(*) FROM temp.{STAGE}")
+    return Commit(
+        -1, rows=rows, rows_inserted=inserted, rows_updated=changed - inserted, offset=rows
+    )
+
+
+def _key(found: TableVersion, request: IngestRequest, columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns to match by: the request's, else the table's own."""
+    key = tuple(true_name(found.schema, name) for name in request.key) or found.spec.key
+    if not key:
+        raise InvalidRequest(
+            f"The table '{found.table}' has no key. Name the columns to match by in 'key'."
+        )
+    for name in key:
+        if name not in columns:
+            raise InvalidRequest(
+                f"The key column '{name}' is missing from what was sent.",
+                code=ErrorCode.SCHEMA_MISMATCH,
+            )
+    return key
+
+
+def _check_key(
+    transaction: WriteTransaction, key: tuple[str, ...], cancellation: Cancellation
+) -> None:
+    """InvalidRequest (invalid_data) where a key is null or comes twice."""
+    names = ", ".join(f"'{name}'" for name in key)
+    for name in key:
+        nulls = transaction.count(f"SELECT count(*) FROM temp.{STAGE} WHERE {quoted(name)} IS NULL")
+        if nulls:
+            raise InvalidRequest(
+                f"The key column '{name}' is null in {nulls} of the rows sent.",
+                code=ErrorCode.INVALID_DATA,
+            )
+    columns = ", ".join(quoted(name) for name in key)
+    twice = transaction.run(
+        f"SELECT {columns} FROM temp.{STAGE} GROUP BY ALL HAVING count(*) > 1 LIMIT 1",
+        (),
+        cancellation,
+    )
+    if twice:
+        raise InvalidRequest(
+            f"The key ({names}) = {tuple(twice[0])!r} comes more than once in the rows sent. "
+            f"Send each key once.",
+            code=ErrorCode.INVALID_DATA,
+        )
+
+
+def _merge_sql(
+    found: TableVersion, mode: IngestMode, key: tuple[str, ...], columns: tuple[str, ...]
+) -> str:
+    matches = " AND ".join(f"kept.{quoted(name)} = sent.{quoted(name)}" for name in key)
+    names = ", ".join(quoted(name) for name in columns)
+    values = ", ".join(f"sent.{quoted(name)}" for name in columns)
+    return (
+        f"MERGE INTO {found.table.sql} AS kept USING temp.{STAGE} AS sent ON {matches} "
+        f"WHEN MATCHED THEN {_matched(found, mode, key, columns)} "
+        f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
+    )
+
+
+def _matched(
+    found: TableVersion, mode: IngestMode, key: tuple[str, ...], columns: tuple[str, ...]
+) -> str:
+    """An upsert replaces the row, columns that did not come included; a merge sets what came."""
+    sets = [f"{quoted(name)} = sent.{quoted(name)}" for name in columns if name not in key]
+    if mode is IngestMode.UPSERT:
+        absent: list[pa.Field] = [field for field in found.schema if field.name not in columns]
+        sets += [
+            f"{quoted(field.name)} = {found.spec.defaults.get(field.name, 'NULL')}"
+            for field in absent
+        ]
+    return f"UPDATE SET {', '.join(sets)}" if sets else "DO NOTHING"
