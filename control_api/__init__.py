@@ -1,1 +1,1 @@
-"""(room)"""
+"""The HTTP door. It knows `flight_server`; but for the command line, nothing knows it."""

@@ -97,6 +97,8 @@ class PixelflightError(Exception):
     """
 
     default: ClassVar[ErrorCode] = ErrorCode.INTERNAL
+    # Which request it was, as the server told it; set by clients on what came over the wire.
+    request_id: str = ""
 
     def __init__(
         self,

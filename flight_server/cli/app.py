@@ -1,0 +1,48 @@
+"""The `pixelflight` command: its verbs, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import typer
+from typer import TyperException
+
+from flight_server.cli.demo import demo
+from flight_server.cli.doctor import doctor
+from flight_server.cli.exits import MEANINGS, Exit, report, report_usage, say
+from flight_server.cli.keys import keys
+from flight_server.cli.putting import put
+from flight_server.cli.reading import get, sql
+from flight_server.cli.serve import serve
+from flight_server.cli.settings import settings
+from flight_server.cli.tables import describe, history, restore, tables
+from flight_server.errors import PixelflightError
+
+app = typer.Typer(
+    name="pixelflight",
+    help="Arrow batches in; versioned tables, SQL and streams out.",
+    epilog=MEANINGS,
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for verb in (serve, demo, sql, get, put, tables, describe, history, restore, settings, doctor):
+    app.command()(verb)
+app.add_typer(keys, name="keys")
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line; gives the exit code. Errors become a sentence, bugs a traceback."""
+    given = None if arguments is None else list(arguments)
+    try:
+        code = app(given, prog_name="pixelflight", standalone_mode=False)
+    except TyperException as error:
+        return report_usage(error)
+    except PixelflightError as error:
+        return report(error)
+    except (KeyboardInterrupt, typer.Abort):
+        say("interrupted")
+        return Exit.INTERRUPTED
+    return code if isinstance(code, int) else Exit.DONE

@@ -1,0 +1,165 @@
+"""Rows for the terminal and for programs: a table that fits, or a stream of CSV, JSON, Arrow."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from flight_server.cli.exits import Exit
+from flight_server.cli.formats import open_sink
+from flight_server.cli.options import Output
+
+CELL_WIDTH_MAX = 42
+ROWS_OFF_TERMINAL = 40
+WIDTH_OFF_TERMINAL = 160
+# Rows that are not shown are counted up to here; beyond, the transfer is ended.
+COUNTED_MAX = 1_000_000
+
+
+def show(
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    output: Output,
+    rows_max: int | None = None,
+) -> None:
+    """Prints the rows on standard output. `rows_max` bounds what a table shows, not the others.
+
+    None fits a table to the terminal; 0 shows all.
+    """
+    if output is Output.TABLE:
+        _show_table(schema, iter(batches), _rows_that_fit() if rows_max is None else rows_max)
+        return
+    with standard_output() as stream, open_sink(stream, output.value, schema) as sink:
+        for batch in batches:
+            sink.write_batch(batch)
+
+
+def show_records(records: list[dict[str, Any]], schema: pa.Schema, output: Output) -> None:
+    """Prints a list that is known to be short, whole: a table wraps what is too wide for it."""
+    found = pa.Table.from_pylist(records, schema)
+    if output is not Output.TABLE:
+        show(schema, found.to_batches(), output)
+        return
+    table = Table(*schema.names, box=SIMPLE_HEAD, pad_edge=False)
+    for row in zip(*(column.to_pylist() for column in found.columns), strict=True):
+        table.add_row(*(Text("" if value is None else _clean(value)) for value in row))
+    with standard_output():
+        _console().print(table)
+
+
+@contextmanager
+def standard_output() -> Iterator[BinaryIO]:
+    """Standard output as bytes; a reader that has left (`| head`) ends the command quietly."""
+    try:
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        # What Python would flush at its end goes nowhere instead of raising again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(Exit.DONE) from None
+
+
+def _show_table(schema: pa.Schema, batches: Iterator[pa.RecordBatch], rows_max: int) -> None:
+    shown, more = _taken(batches, rows_max)
+    columns = [
+        [_cell(value) for batch in shown for value in _values(batch.column(i))]
+        for i in range(len(schema))
+    ]
+    console = _console()
+    widths = [
+        max(cell_len(text) for text in [_cell(name), *column])
+        for name, column in zip(schema.names, columns, strict=True)
+    ]
+    count = _columns_that_fit(widths, console.width)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for field in list(schema)[:count]:
+        right = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
+        table.add_column(
+            Text(_cell(field.name)), justify="right" if right else "left", no_wrap=True
+        )
+    for row in zip(*columns[:count], strict=True):
+        table.add_row(*(Text(text) for text in row))
+    with standard_output():
+        console.print(table)
+        console.print(_note(sum(b.num_rows for b in shown), more, count, len(schema)))
+
+
+def _taken(
+    batches: Iterator[pa.RecordBatch], rows_max: int
+) -> tuple[list[pa.RecordBatch], int | None]:
+    """The first rows, and how many more there are; None for more than are counted."""
+    shown, taken, more = [], 0, 0
+    for batch in batches:
+        here = batch.num_rows if not rows_max else min(batch.num_rows, rows_max - taken)
+        if here:
+            shown.append(batch.slice(0, here))
+        taken += here
+        more += batch.num_rows - here
+        if more > COUNTED_MAX:
+            return shown, None
+    return shown, more
+
+
+def _note(rows: int, more: int | None, columns: int, columns_all: int) -> Text:
+    text = f"{rows:,} {'row' if rows == 1 else 'rows'}"
+    if more is None:
+        text += f" shown, more than {COUNTED_MAX:,} others not (--limit, or --output csv for all)"
+    elif more:
+        text += f" of {rows + more:,} shown (--limit for more, --output csv for all)"
+    if columns < columns_all:
+        text += f"; {columns} of {columns_all} columns shown: the window is too narrow for all"
+    return Text(text, style="dim")
+
+
+def _rows_that_fit() -> int:
+    if not sys.stdout.isatty():
+        return ROWS_OFF_TERMINAL
+    return max(5, os.get_terminal_size().lines - 7)
+
+
+def _columns_that_fit(widths: list[int], width: int) -> int:
+    used = 0
+    for count, each in enumerate(widths):
+        used += each + 2
+        if used > width and count:
+            return count
+    return len(widths)
+
+
+def _values(column: pa.Array) -> list[Any]:
+    """Python's values, or text for times, of which Python's hold no nanoseconds."""
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
+        column = column.cast(pa.string())
+    return list(column.to_pylist())
+
+
+def _cell(value: Any) -> str:
+    """A value as text of one line, without what a terminal would obey."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bytes):
+        value = value[:CELL_WIDTH_MAX].hex()
+    if isinstance(value, list | dict):
+        value = json.dumps(value, ensure_ascii=False, default=str)
+    text = _clean(str(value)[:400])
+    return text if cell_len(text) <= CELL_WIDTH_MAX else text[: CELL_WIDTH_MAX - 1] + "…"
+
+
+def _clean(value: Any) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else WIDTH_OFF_TERMINAL)

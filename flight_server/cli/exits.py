@@ -1,0 +1,79 @@
+"""How the command ends: exit codes, and errors as one sentence on standard error."""
+
+from __future__ import annotations
+
+import sys
+from enum import IntEnum
+
+from typer import TyperException
+
+from flight_server.errors import (
+    ErrorCode,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    PixelflightError,
+    Unauthenticated,
+    Unavailable,
+)
+
+
+class Exit(IntEnum):
+    """What the exit code says."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NOT_ALLOWED = 4
+    INTERRUPTED = 130
+
+
+MEANINGS = (
+    "Exit codes: 0 done · 1 the server or the data said no · 2 the command line is wrong · "
+    "3 no server answers · 4 no valid key, or one that may not do this · 130 interrupted."
+)
+
+
+def exit_code(error: PixelflightError) -> Exit:
+    """The exit code of an error; one that no server raised is about the command line."""
+    if isinstance(error, Unavailable):
+        return Exit.UNREACHABLE
+    if isinstance(error, Unauthenticated | Forbidden):
+        return Exit.NOT_ALLOWED
+    local = not error.request_id and error.code in (
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.INVALID_NAME,
+        ErrorCode.NOT_FOUND,
+    )
+    return Exit.USAGE if local and isinstance(error, InvalidRequest | NotFound) else Exit.FAILED
+
+
+def report(error: PixelflightError) -> Exit:
+    """Says what went wrong, and what may help. Gives the exit code."""
+    hint = f" {remedy}" if (remedy := _remedy(error)) else ""
+    request = f" (request {error.request_id})" if error.request_id else ""
+    say(f"error: {error.message}{hint}{request}")
+    return exit_code(error)
+
+
+def report_usage(error: TyperException) -> Exit:
+    """Says what is wrong with the command line, and where its help is."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context is not None else "pixelflight"
+    say(f"error: {error.format_message()}")
+    say(f"See '{path} --help'.")
+    return Exit.USAGE
+
+
+def say(text: str) -> None:
+    """A line for the person at the terminal."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _remedy(error: PixelflightError) -> str:
+    if isinstance(error, Unauthenticated):
+        return "Give a key with --key or PIXELFLIGHT_KEY; the first one is in DATA/admin.key."
+    if error.code is ErrorCode.TABLE_NOT_FOUND and "mean" not in error.message:
+        return "'pixelflight tables' lists those there are."
+    return ""

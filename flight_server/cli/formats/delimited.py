@@ -1,0 +1,151 @@
+"""CSV, read in blocks: types from a large sample or from the table, errors with their line.
+
+Arrow's streaming reader infers types from its first block alone and does not count lines. So the
+sample is larger than a block, and after an error the file is read once more to find the line.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+import pyarrow.csv
+
+from flight_server.cli.formats.files import InputFile
+from flight_server.cli.formats.kinds import Hints
+from flight_server.errors import ErrorCode, InvalidRequest
+
+SAMPLE_BYTES = 16 * 2**20
+BLOCK_BYTES = 4 * 2**20
+DELIMITERS = ",;\t|"
+
+
+def open_delimited(file: InputFile, hints: Hints) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The schema and the batches of a CSV file with a header line.
+
+    InvalidRequest (invalid_data) names the file, the line and the value that does not fit.
+    """
+    sample = file.sample(SAMPLE_BYTES)
+    if not sample.strip():
+        raise _invalid(f"{file} is empty; a CSV file begins with a line of column names.")
+    parsing = pa.csv.ParseOptions(
+        delimiter=hints.delimiter or _delimiter(file, sample), newlines_in_values=True
+    )
+    schema = _inferred(file, sample, parsing, hints)
+    types = {field.name: hints.type_of(field.name, field.type) for field in schema}
+    return pa.schema(list(types.items())), _batches(file, parsing, _converting(hints, types))
+
+
+def _batches(
+    file: InputFile, parsing: pa.csv.ParseOptions, converting: pa.csv.ConvertOptions
+) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from pa.csv.open_csv(
+            file.open(),
+            read_options=pa.csv.ReadOptions(block_size=BLOCK_BYTES),
+            parse_options=parsing,
+            convert_options=converting,
+        )
+    except pa.lib.ArrowInvalid as error:
+        names = list(converting.column_types)
+        raise _invalid(_explain(str(error), file, parsing.delimiter, names)) from None
+
+
+def _inferred(
+    file: InputFile, sample: bytes, parsing: pa.csv.ParseOptions, hints: Hints
+) -> pa.Schema:
+    """The schema of whole lines in the sample; lines that are wrong are found out later."""
+    if len(sample) == SAMPLE_BYTES:
+        sample = sample[: sample.rfind(b"\n") + 1] or sample
+    try:
+        schema = pa.csv.read_csv(
+            io.BytesIO(sample),
+            read_options=pa.csv.ReadOptions(block_size=len(sample) + 1, use_threads=False),
+            parse_options=pa.csv.ParseOptions(
+                delimiter=parsing.delimiter,
+                newlines_in_values=True,
+                invalid_row_handler=lambda row: "skip",
+            ),
+            convert_options=_converting(hints, {}),
+        ).schema
+    except pa.lib.ArrowInvalid as error:
+        raise _invalid(_explain(str(error), file, parsing.delimiter, [])) from None
+    for name, count in Counter(schema.names).items():
+        if count > 1:
+            raise _invalid(f"The header of {file} names the column '{name}' {count} times.")
+        if not name.strip():
+            raise _invalid(f"The header of {file} holds a column without a name.")
+    return schema
+
+
+def _converting(hints: Hints, types: dict[str, pa.DataType]) -> pa.csv.ConvertOptions:
+    if not hints.nulls:
+        return pa.csv.ConvertOptions(column_types=types)
+    return pa.csv.ConvertOptions(
+        column_types=types,
+        null_values=["", *hints.nulls],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+
+
+def _delimiter(file: InputFile, sample: bytes) -> str:
+    """What stands most often in the header line; a comma where nothing does."""
+    if file.is_tab_separated:
+        return "\t"
+    header = sample.split(b"\n", 1)[0].decode("utf-8", "replace")
+    return max(DELIMITERS, key=lambda mark: (header.count(mark), mark == ","))
+
+
+def _explain(message: str, file: InputFile, delimiter: str, names: list[str]) -> str:
+    conversion = re.search(r"column #(\d+): .*?error to (.+?): (?:invalid value '(.*)')?", message)
+    if "invalid UTF8" in message:
+        return (
+            f"{file} is not UTF-8. Convert it first, for example: "
+            f"iconv -f latin1 -t utf-8 {file.path}"
+        )
+    if conversion and conversion[3] is not None:
+        at, kind, value = int(conversion[1]), conversion[2], conversion[3]
+        line = _find(file, delimiter, lambda row: at < len(row) and row[at].strip() == value)
+        name = names[at] if at < len(names) else f"#{at + 1}"
+        return (
+            f"{file}{line}: the column '{name}' is {kind}, but here it holds '{value}'. "
+            f"Mend the line, or choose another type with --type '{name}=string', or name a "
+            f"spelling of null with --null '{value}'."
+        )
+    if counts := re.search(r"Expected (\d+) columns, got (\d+)", message):
+        expected, got = int(counts[1]), int(counts[2])
+        line = _find(file, delimiter, lambda row: bool(row) and len(row) != expected)
+        return f"{file}{line}: {got} values, but the header names {expected} columns."
+    return f"{file} cannot be read as CSV: {message.splitlines()[0]}."
+
+
+def _find(file: InputFile, delimiter: str, is_wrong: Callable[[list[str]], bool]) -> str:
+    """`, line N` of the first row that is wrong; nothing where the file cannot be read again."""
+    if file.is_stdin:
+        return ""
+    with io.TextIOWrapper(_Buffered(file.open()), "utf-8", "replace", newline="") as text:
+        rows = csv.reader(text, delimiter=delimiter)
+        next(rows, None)
+        try:
+            for row in rows:
+                if is_wrong(row):
+                    return f", line {rows.line_num}"
+        except csv.Error:
+            return ""
+    return ""
+
+
+class _Buffered(io.BufferedReader):
+    """Arrow's streams as buffers of Python."""
+
+    def __init__(self, stream: object) -> None:
+        super().__init__(stream, 2**20)  # type: ignore[arg-type]  # they have what is needed
+
+
+def _invalid(message: str) -> InvalidRequest:
+    return InvalidRequest(message, code=ErrorCode.INVALID_DATA)

@@ -1,0 +1,123 @@
+"""`keys`: API keys made, listed and revoked in a server's folder, beside it or without it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import pyarrow as pa
+import typer
+
+from flight_server.cli.display import show_records
+from flight_server.cli.exits import say
+from flight_server.cli.options import Output, OutputOption, names
+from flight_server.errors import InvalidRequest
+from flight_server.settings import Settings, load
+
+if TYPE_CHECKING:
+    from flight_server.auth import KeyInfo, KeyStore
+
+Data = Annotated[Path | None, typer.Option(help="The server's folder; default as 'serve' has it.")]
+Config = Annotated[Path | None, typer.Option(help="TOML file of settings.")]
+
+keys = typer.Typer(
+    help="API keys, in the folder of a server on this machine; it need not be running.",
+    no_args_is_help=True,
+)
+_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("name", pa.string()),
+        ("roles", pa.string()),
+        ("state", pa.string()),
+        ("created_at", pa.timestamp("s", "UTC")),
+        ("expires_at", pa.timestamp("s", "UTC")),
+        ("created_by", pa.string()),
+    ]
+)
+
+
+@keys.command()
+def create(
+    name: Annotated[str, typer.Argument(help="Who or what will use it.")],
+    role: Annotated[
+        list[str] | None,
+        typer.Option("--role", "-r", help="What it may do: admin, writer or reader, and others."),
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="It expires after so many days.")] = None,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Makes a key and prints it, this once; only a hash of it is kept."""
+    from flight_server.auth import BUILT_IN_ROLES
+
+    roles = names(role or [])
+    if roles is None:
+        raise InvalidRequest(f"Give the key a --role: {', '.join(sorted(BUILT_IN_ROLES))}.")
+    expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(days=days) if days else None
+    with _store(data, config) as store:
+        text, info = store.create(name, roles, created_by="command line", expires_at=expires_at)
+    say(f"Key {info.id} for '{info.name}' ({', '.join(info.roles)}). It is shown only now:")
+    print(text)
+
+
+@keys.command("list")
+def list_(data: Data = None, config: Config = None, output: OutputOption = Output.TABLE) -> None:
+    """Lists all keys, revoked ones too; never their secrets."""
+    with _store(data, config) as store:
+        records = [_record(info) for info in store.list()]
+    show_records(records, _SCHEMA, output)
+
+
+@keys.command()
+def revoke(
+    id: Annotated[str, typer.Argument(help="As 'keys list' has it.")],
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Ends a key; a running server notices within seconds."""
+    with _store(data, config) as store:
+        info = store.revoke(id)
+    say(f"The key {info.id} of '{info.name}' is revoked.")
+
+
+@contextmanager
+def _store(data: Path | None, config: Path | None) -> Iterator[KeyStore]:
+    # Imported here because it takes as long as all the rest of the command line.
+    from flight_server.auth import KeyStore
+    from flight_server.metastore import Metastore
+
+    settings, _ = load(config, overrides={"data": data})
+    path = metastore_path(settings)
+    if not path.exists():
+        raise InvalidRequest(
+            f"No server has run in '{settings.data}' yet. Start one with "
+            f"'pixelflight serve --data {settings.data}', or name its folder with --data."
+        )
+    metastore = Metastore.open(path)
+    try:
+        yield KeyStore(metastore)
+    finally:
+        metastore.close()
+
+
+def metastore_path(settings: Settings) -> Path:
+    """Where `assemble` keeps the metastore."""
+    return settings.data / "metastore.sqlite"
+
+
+def _record(info: KeyInfo) -> dict[str, object]:
+    now = dt.datetime.now(dt.UTC)
+    state = "expired" if info.expires_at and info.expires_at <= now else "valid"
+    return {
+        "id": info.id,
+        "name": info.name,
+        "roles": ", ".join(info.roles),
+        "state": "revoked" if info.revoked_at else state,
+        "created_at": info.created_at,
+        "expires_at": info.expires_at,
+        "created_by": info.created_by,
+    }

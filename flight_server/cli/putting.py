@@ -1,0 +1,132 @@
+"""`put`: files into a table, as one stream, in bounded memory."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import pyarrow as pa
+import typer
+
+from flight_server.arrow_types import parse_type
+from flight_server.cli.exits import say
+from flight_server.cli.formats import Hints, find_files, open_source
+from flight_server.cli.options import names, pairs, with_client
+from flight_server.cli.progress import metered, rate
+from flight_server.cli.reading import Quiet
+from flight_server.client import Client
+from flight_server.errors import ErrorCode, InvalidRequest, NotFound
+from flight_server.model import Commit, CommitEvery, IngestMode
+
+
+@with_client
+def put(
+    client: Client,
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="[catalog:][namespace.]name")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE", help="Paths or patterns; '-' is standard input."),
+    ],
+    mode: Annotated[IngestMode, typer.Option(help="What to do with the rows.")] = IngestMode.APPEND,
+    match_by: Annotated[
+        list[str] | None,
+        typer.Option("--by", "-b", help="Columns that upsert and merge match by; commas between."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(help="A name for this put: sent again under it, it counts once."),
+    ] = None,
+    create: Annotated[
+        bool,
+        typer.Option("--create/--no-create", help="Make the table where there is none."),
+    ] = True,
+    commit_every_rows: Annotated[
+        int | None, typer.Option(min=1, help="Commit after so many rows; else all at once.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option(help="csv, json, parquet or arrow, where the ending does not say.")
+    ] = None,
+    type: Annotated[
+        list[str] | None,
+        typer.Option("--type", "-t", metavar="COLUMN=TYPE", help="A column's type in CSV or JSON."),
+    ] = None,
+    null: Annotated[
+        list[str] | None,
+        typer.Option(help="A spelling of null in CSV, in columns of text too. May be repeated."),
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="CSV's; seen in the header without.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Puts files into a table: CSV, JSON lines, Parquet, Arrow; several become one commit.
+
+    The table is made where there is none, in the types of the first file. Files may be
+    compressed (.gz .zst .bz2 .lz4 .zip). CSV needs a header line; an empty field is null in
+    every column but those of text.
+    """
+    found = find_files(files, format)
+    chosen = {name: parse_type(text) for name, text in pairs(type or [], "--type").items()}
+    hints = Hints(_types_of(client, table, mode), chosen, tuple(null or ()), _delimiter(delimiter))
+    source = open_source(found, hints)
+    _check_chosen(chosen, source.schema)
+    started = time.monotonic()
+    every = CommitEvery(rows=commit_every_rows) if commit_every_rows else None
+    what = f"{files[0] if len(files) == 1 else f'{len(found)} files'} → {table}"
+    with metered(what, source.size, quiet) as meter:
+        commit = client.put(
+            table,
+            source.reader(),
+            mode=mode,
+            key=names(match_by or []) or (),
+            token=token,
+            commit_every=every,
+            create_if_missing=create and mode is not IngestMode.CREATE,
+            on_sent=lambda rows, size: meter.advance(rows, size, source.position),
+        )
+    if not quiet:
+        seconds = time.monotonic() - started
+        say(
+            told(commit, table) + f" In {seconds:.1f} s ({rate(meter.rows, meter.bytes, seconds)})."
+        )
+
+
+def told(commit: Commit, table: str) -> str:
+    """What a commit did, as a sentence."""
+    if commit.duplicate:
+        return (
+            f"Nothing written: this token was used before, for {commit.rows:,} rows of {table} "
+            f"(version {commit.snapshot})."
+        )
+    text = f"{commit.rows:,} rows into {table} (version {commit.snapshot})"
+    if commit.rows_updated:
+        text += f": {commit.rows_inserted:,} inserted, {commit.rows_updated:,} updated"
+    return text + "."
+
+
+def _types_of(client: Client, table: str, mode: IngestMode) -> dict[str, pa.DataType]:
+    """The types of the table's columns; none where it is about to be made."""
+    if mode is IngestMode.CREATE:
+        return {}
+    try:
+        return {field.name: field.type for field in client.schema(table)}
+    except NotFound as error:
+        if error.code is not ErrorCode.TABLE_NOT_FOUND:
+            raise
+        return {}
+
+
+def _delimiter(text: str | None) -> str | None:
+    text = {"tab": "\t", "\\t": "\t"}.get(text or "", text)
+    if text is not None and len(text) != 1:
+        raise InvalidRequest(f"--delimiter '{text}' is not one character. For a tab write 'tab'.")
+    return text
+
+
+def _check_chosen(chosen: dict[str, pa.DataType], schema: pa.Schema) -> None:
+    for name in chosen:
+        if name not in schema.names:
+            raise InvalidRequest(
+                f"--type names the column '{name}', which the file does not have. It has: "
+                f"{', '.join(schema.names)}."
+            )

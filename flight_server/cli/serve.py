@@ -1,0 +1,287 @@
+"""`serve`: settings → services → both doors → until a signal → a graceful stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from flight_server.cli.exits import Exit, say
+from flight_server.errors import Conflict, InvalidRequest, PixelflightError, Unavailable
+from flight_server.settings import Durability, Settings, load
+
+log = logging.getLogger("flight_server.serve")
+
+
+def serve(
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of everything the server keeps; made if missing.")
+    ] = None,
+    flight: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where Arrow Flight is served.")
+    ] = None,
+    http: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="Where HTTP is served.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML file of settings; PIXELFLIGHT_CONFIG names one too.")
+    ] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="PEM certificate chain.")] = None,
+    tls_private_key: Annotated[Path | None, typer.Option(help="PEM private key.")] = None,
+    tls_client_ca: Annotated[
+        Path | None, typer.Option(help="PEM authorities that clients must have a certificate of.")
+    ] = None,
+    durability: Annotated[
+        Durability | None, typer.Option(help="Whether acknowledged means on disk.")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="DEBUG, INFO, WARNING or ERROR.")] = None,
+    log_json: Annotated[
+        bool | None, typer.Option("--log-json", help="Write log lines as JSON.")
+    ] = None,
+    insecure_no_auth: Annotated[
+        bool | None,
+        typer.Option("--insecure-no-auth", help="Anyone may do anything; loopback only."),
+    ] = None,
+) -> None:
+    """Serves a folder until SIGTERM or Ctrl-C.
+
+    Prints one line on standard output once it answers: ready flight=URL http=URL. Its log goes
+    to standard error. Every setting can also be given by --config or the environment; see
+    'pixelflight settings'.
+    """
+    overrides = dict(locals())
+    del overrides["config"]
+    settings, _ = load(config, overrides=overrides)
+    run(settings)
+
+
+def run(settings: Settings) -> None:
+    """Serves until a signal comes. A second signal ends the process at once."""
+    _configure_logging(settings)
+    stop = _signals()
+    with ExitStack() as open_things:
+        sockets = _reserve(settings, open_things)
+        urls = _open_doors(settings, sockets, open_things)
+        print(f"ready flight={urls[0]} http={urls[1]}", flush=True)
+        stop.wait()
+        log.info("Stopping; running streams have %g s.", settings.shutdown_seconds)
+        closing = threading.Thread(target=open_things.close, name="closing")
+        closing.start()
+        # Joined in small steps, so that this thread can take a second signal.
+        while closing.is_alive():
+            closing.join(0.2)
+    log.info("Stopped.")
+
+
+def _open_doors(
+    settings: Settings, http_socket: socket.socket, open_things: ExitStack
+) -> tuple[str, str]:
+    """Assembles the services and starts both doors; gives their URLs."""
+    # What serves is imported here, so that other verbs start without it.
+    from control_api.app import create_app
+    from flight_server.assemble import assemble
+    from flight_server.auth import ensure_admin_key
+    from flight_server.wire import FlightDoor
+
+    services = assemble(settings)
+    open_things.callback(services.close)
+    path = ensure_admin_key(services.keys, settings.data)
+    if path is not None:
+        log.info("First start: the administrator's API key is in %s.", path)
+    app = create_app(services)
+    app.state.serving = False
+    # Closed in the reverse order: HTTP answers "not ready" until the last Flight stream has ended.
+    open_things.enter_context(_http(app, settings, http_socket))
+    door = FlightDoor(services)
+    open_things.callback(door.stop, settings.shutdown_seconds)
+    open_things.callback(setattr, app.state, "serving", False)
+    door.start()
+    app.state.serving = True
+    host, _ = split_address(settings.http, "http")
+    scheme = "https" if settings.tls_certificate else "http"
+    return door.url, f"{scheme}://{_bracketed(host)}:{http_socket.getsockname()[1]}"
+
+
+@contextmanager
+def _http(app: Any, settings: Settings, listening: socket.socket) -> Iterator[None]:
+    """HTTP in a thread of its own, while the block runs."""
+    import uvicorn
+
+    options: dict[str, Any] = {}
+    if settings.tls_certificate:
+        options = {
+            "ssl_certfile": settings.tls_certificate,
+            "ssl_keyfile": settings.tls_private_key,
+        }
+    if settings.tls_client_ca:
+        options |= {"ssl_ca_certs": settings.tls_client_ca, "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app, log_config=None, access_log=False, timeout_graceful_shutdown=5, **options
+        )
+    )
+    thread = threading.Thread(target=server.run, args=([listening],), name="http")
+    thread.start()
+    try:
+        while not server.started:
+            if not thread.is_alive():
+                raise Unavailable("The HTTP server did not start; the log says why.")
+            thread.join(0.01)
+        yield
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def _reserve(settings: Settings, open_things: ExitStack) -> socket.socket:
+    """Finds out what is in the way, as sentences, before anything is built.
+
+    Gives the socket that HTTP listens on; the one for Flight is tried and let go.
+    """
+    _check_folder(settings.data)
+    _check_tls_files(settings)
+    for name in ("flight", "http"):
+        host, _ = split_address(getattr(settings, name), name)
+        if settings.insecure_no_auth and not is_loopback(host):
+            raise InvalidRequest(
+                f"Without authentication the server listens to this machine only, and {name} = "
+                f"'{getattr(settings, name)}' is not of it. Use 127.0.0.1, or leave "
+                "--insecure-no-auth out."
+            )
+    if settings.insecure_no_auth:
+        say("WARNING: --insecure-no-auth: whoever reaches this machine may do anything.")
+    bound(settings.flight, "flight").close()
+    listening = bound(settings.http, "http")
+    open_things.callback(listening.close)
+    return listening
+
+
+def split_address(address: str, name: str) -> tuple[str, int]:
+    """HOST and PORT of a setting. InvalidRequest."""
+    host, _, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise InvalidRequest(f"{name} = '{address}' is not HOST:PORT, such as 127.0.0.1:8815.")
+    return host, int(port)
+
+
+def bound(address: str, name: str) -> socket.socket:
+    """A socket that has the address. Conflict where somebody else has it."""
+    host, port = split_address(address, name)
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise InvalidRequest(f"{name} = '{address}': this host is not known ({error}).") from None
+    found = socket.socket(family, kind, protocol)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind(where)
+        found.listen()
+    except OSError as error:
+        found.close()
+        raise _not_bound(address, name, error) from None
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the host's address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _not_bound(address: str, name: str, error: OSError) -> PixelflightError:
+    if isinstance(error, PermissionError):
+        return InvalidRequest(f"{name} = '{address}': ports below 1024 need privileges.")
+    return Conflict(
+        f"{name} = '{address}' cannot be listened on: {(error.strerror or str(error)).lower()}. "
+        f"Stop what uses it, or choose another with --{name} HOST:PORT (port 0 takes a free one)."
+    )
+
+
+def _check_folder(data: Path) -> None:
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=data):
+            pass
+    except OSError as error:
+        raise InvalidRequest(
+            f"The data folder '{data}' cannot be written: {error.strerror or error}. "
+            "Choose another with --data."
+        ) from None
+
+
+def _check_tls_files(settings: Settings) -> None:
+    for name in ("tls_certificate", "tls_private_key", "tls_client_ca"):
+        path = getattr(settings, name)
+        try:
+            if path is not None:
+                path.read_bytes()
+        except OSError as error:
+            raise InvalidRequest(
+                f"{name} = '{path}' cannot be read: {error.strerror or error}."
+            ) from None
+
+
+def _signals() -> threading.Event:
+    """An event that the first SIGTERM or SIGINT sets; the second ends the process."""
+    stop = threading.Event()
+
+    def received(number: int, frame: object) -> None:
+        if stop.is_set():
+            say("Ended at once; streams were cut.")
+            os._exit(Exit.FAILED)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, received)
+    return stop
+
+
+def _configure_logging(settings: Settings) -> None:
+    level = logging.getLevelNamesMapping().get(settings.log_level.upper())
+    if level is None:
+        raise InvalidRequest(
+            f"log_level = '{settings.log_level}' is none of DEBUG, INFO, WARNING, ERROR."
+        )
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_JsonLines() if settings.log_json else logging.Formatter(form))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line."""
+        import json
+
+        values = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            values["exception"] = self.formatException(record.exc_info)
+        return json.dumps(values, ensure_ascii=False)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

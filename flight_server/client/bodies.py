@@ -1,0 +1,116 @@
+"""What goes over the wire as JSON, and what comes back: nouns of the model from answers."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from flight_server.errors import InvalidRequest
+from flight_server.model import Commit, TableInfo, TableRef, TableSpec, Tag, Version
+
+
+def encoded(fields: Mapping[str, Any]) -> bytes:
+    """The JSON object of the fields that are not None."""
+    return json.dumps(given(fields), default=_plain).encode()
+
+
+def command(name: str, /, **fields: Any) -> bytes:
+    """The JSON command of that name over the fields that are not None."""
+    return encoded({name: given(fields)})
+
+
+def given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields without those that are None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def names(values: Sequence[str], what: str) -> list[str]:
+    """Names as a list. InvalidRequest for a bare string, which is a sequence too."""
+    if isinstance(values, str):
+        raise InvalidRequest(f"'{what}' is the text '{values}'; give a list: ['{values}'].")
+    return list(values)
+
+
+def moment(as_of: dt.datetime | str | None) -> str | None:
+    """A time as the wire has it. InvalidRequest for one without a zone."""
+    if isinstance(as_of, dt.datetime):
+        if as_of.tzinfo is None:
+            raise InvalidRequest(
+                f"'as_of' = {as_of} has no time zone. Say which: as_of.replace(tzinfo=UTC)."
+            )
+        return as_of.isoformat()
+    return as_of
+
+
+def parameters(values: Sequence[Any] | Mapping[str, Any] | None) -> Any:
+    """The parameters of a statement, as a list or an object."""
+    if values is None:
+        return None
+    if isinstance(values, str):
+        raise InvalidRequest(f"'parameters' is the text '{values}'; give a list: ['{values}'].")
+    return dict(values) if isinstance(values, Mapping) else list(values)
+
+
+def commit_from(answer: Mapping[str, Any]) -> Commit:
+    """The commit that an acknowledgement or an action's answer speaks of."""
+    fields = ("rows", "rows_inserted", "rows_updated", "rows_deleted", "offset")
+    counts = {name: int(answer.get(name) or 0) for name in fields}
+    return Commit(int(answer["commit"]), **counts, duplicate=bool(answer.get("duplicate")))
+
+
+def table_from(answer: Mapping[str, Any]) -> TableInfo:
+    """The table that `describe_table` answers with."""
+    schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(answer["schema_ipc"])))
+    spec = TableSpec(
+        schema,
+        key=tuple(answer["key"]),
+        partition_by=tuple(answer["partition_by"]),
+        defaults=answer["defaults"],
+        comment=answer["comment"],
+    )
+    counts = {
+        name: -1 if answer[name] is None else int(answer[name])
+        for name in ("rows", "bytes", "files")
+    }
+    return TableInfo(
+        TableRef.parse(answer["table"]),
+        spec,
+        snapshot=answer["snapshot"],
+        versions=answer["versions"],
+        created_at=dt.datetime.fromisoformat(answer["created_at"]),
+        changed_at=dt.datetime.fromisoformat(answer["changed_at"]),
+        **counts,
+    )
+
+
+def version_from(answer: Mapping[str, Any]) -> Version:
+    """One line of a table's history."""
+    return Version(
+        answer["version"],
+        dt.datetime.fromisoformat(answer["committed_at"]),
+        tuple(answer["changes"]),
+        answer["author"],
+        answer["reason"],
+        tuple(answer["tags"]),
+    )
+
+
+def tag_from(answer: Mapping[str, Any]) -> Tag:
+    """One tag of a table."""
+    return Tag(
+        answer["name"],
+        TableRef.parse(answer["table"]),
+        answer["version"],
+        dt.datetime.fromisoformat(answer["created_at"]),
+        answer["author"],
+    )
+
+
+def _plain(value: Any) -> Any:
+    """A parameter that JSON has no form for, as text that DuckDB casts back."""
+    return value.isoformat() if isinstance(value, dt.date | dt.time) else str(value)

@@ -1,0 +1,134 @@
+"""A connection: where the server is, who is asking, and the three kinds of calls.
+
+Everything that speaks to Flight in this room goes through `Connection`; errors leave it as the
+classes of `flight_server.errors`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+from pyarrow import flight
+
+from flight_server.client.failures import translated
+from flight_server.errors import ErrorCode, InvalidRequest, Unavailable
+
+DEFAULT_URL = "grpc://127.0.0.1:8815"
+SCHEMES = {"grpc": "grpc", "grpc+tcp": "grpc", "grpc+tls": "grpc+tls"}
+# What gRPC is told so that large batches pass and a broken network is noticed.
+OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+
+
+class Connection:
+    """One server, one credential. Every method may be called from any thread."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        tls_root_certificates: str | bytes | Path | None = None,
+        tls_client_certificate: str | bytes | Path | None = None,
+        tls_client_key: str | bytes | Path | None = None,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        self.url = checked_url(url or os.environ.get("PIXELFLIGHT_URL") or DEFAULT_URL)
+        self._key = os.environ.get("PIXELFLIGHT_KEY", "") if key is None else key
+        self._timeout = timeout_seconds
+        with self.translated():
+            self._client = flight.FlightClient(
+                self.url,
+                tls_root_certs=_pem(tls_root_certificates),
+                cert_chain=_pem(tls_client_certificate),
+                private_key=_pem(tls_client_key),
+                generic_options=OPTIONS,
+            )
+
+    def translated(self) -> AbstractContextManager[None]:
+        """A block in which Flight's exceptions become ours."""
+        return translated(self.url)
+
+    def action(self, name: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Does an action and gives its JSON answer: the one result, or a list of several."""
+        request = flight.Action(name, json.dumps(body or {}).encode())
+        with self.translated():
+            results = [bytes(r.body) for r in self._client.do_action(request, self._options())]
+        answers = [json.loads(result) for result in results if result]
+        return answers[0] if len(answers) == 1 else answers
+
+    def flight_info(self, descriptor: flight.FlightDescriptor) -> flight.FlightInfo:
+        """What a read will give, and the tickets to get it with."""
+        with self.translated():
+            return self._client.get_flight_info(descriptor, self._options())
+
+    def flights(self, criteria: Mapping[str, Any]) -> list[flight.FlightInfo]:
+        """The tables that meet the criteria."""
+        with self.translated():
+            return list(self._client.list_flights(json.dumps(criteria).encode(), self._options()))
+
+    def read(self, ticket: flight.Ticket) -> flight.FlightStreamReader:
+        """Opens the stream that a ticket names; the schema has arrived when this returns."""
+        with self.translated():
+            reader = self._client.do_get(ticket, self._options())
+            reader.schema  # noqa: B018 - asking for it waits for the server's first message
+            return reader
+
+    def write(
+        self, descriptor: flight.FlightDescriptor, schema: pa.Schema
+    ) -> tuple[flight.FlightStreamWriter, flight.FlightMetadataReader]:
+        """Opens a stream into a table."""
+        with self.translated():
+            writer, reader = self._client.do_put(descriptor, schema, self._options())
+            return writer, reader
+
+    def close(self) -> None:
+        """Ends the connection; a second time does nothing."""
+        self._client.close()
+
+    def _options(self) -> flight.FlightCallOptions:
+        headers = [(b"authorization", b"Bearer " + self._key.encode())] if self._key else []
+        return flight.FlightCallOptions(timeout=self._timeout, headers=headers)
+
+
+def checked_url(url: str) -> str:
+    """The URL as Flight wants it. InvalidRequest says what is wrong with it."""
+    parts = urlsplit(url)
+    port: int | None = None
+    if parts.scheme not in SCHEMES:
+        meant = "grpc+tls://" if parts.scheme == "https" else "grpc://"
+        host = url.split("//")[-1]
+        raise InvalidRequest(f"'{url}' is not a Flight URL. Write {meant}{host}.")
+    with contextlib.suppress(ValueError):
+        port = parts.port
+    if not parts.hostname or not port:
+        raise InvalidRequest(f"'{url}' needs a host and a port: {parts.scheme}://HOST:PORT.")
+    return f"{SCHEMES[parts.scheme]}://{parts.netloc}"
+
+
+def unexpected(url: str, what: str) -> Unavailable:
+    """The error for an answer that no server of ours would give."""
+    return Unavailable(
+        f"The server at {url} gave an answer that is not Pixelflight's: {what}.",
+        code=ErrorCode.UNAVAILABLE,
+    )
+
+
+def _pem(source: str | bytes | Path | None) -> bytes | None:
+    """PEM text, given as such or as the path of a file."""
+    if source is None or isinstance(source, bytes):
+        return source
+    if isinstance(source, str) and source.lstrip().startswith("-----BEGIN"):
+        return source.encode()
+    try:
+        return Path(source).read_bytes()
+    except OSError as error:
+        raise InvalidRequest(
+            f"The file '{source}' cannot be read: {error.strerror or error}."
+        ) from None
