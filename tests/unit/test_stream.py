@@ -53,14 +53,13 @@ def test_leaving_the_block_closes_a_stream_that_was_half_read() -> None:
     assert closed == ["done"]
 
 
-def test_what_was_added_last_is_freed_first() -> None:
+def test_what_is_named_first_is_freed_first() -> None:
     closed: list[str] = []
     stream = BatchStream(
         SCHEMA, iter([]), lambda: closed.append("reader"), lambda: closed.append("connection")
     )
-    stream.on_close(lambda: closed.append("place in the queue"))
     stream.close()
-    assert closed == ["place in the queue", "reader", "connection"]
+    assert closed == ["reader", "connection"]
 
 
 def test_one_action_that_fails_does_not_keep_the_others_from_being_called() -> None:

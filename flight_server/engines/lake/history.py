@@ -170,8 +170,11 @@ class History:
         tables.check_free(transaction, self._registry, table)
         version = self._last_seen(table)
         old = self._registry.resolve(table, version)
-        tables.create_table(transaction, self._registry, old.table, old.spec)
-        self._insert_all(transaction, old.table, old, version)
+        # Once a new table has the name, the transaction no longer finds the old one under it.
+        aside = replace(old.table, name="_pixelflight_undropped")
+        tables.create_table(transaction, self._registry, aside, old.spec)
+        self._insert_all(transaction, aside, old, version)
+        tables.rename_table(transaction, self._registry, aside, old.table)
 
     def _insert_all(
         self, transaction: WriteTransaction, table: TableRef, old: TableVersion, version: int

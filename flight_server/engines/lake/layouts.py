@@ -40,7 +40,7 @@ class Step:
 def list_step(source: pa.DataType, target: pa.DataType, child: Step) -> Step:
     """From one list-like type to another; `target` holds what `child` gives."""
     if kinds.is_fixed_size_list(target):
-        return Step(target, lambda array: _as_fixed_size(array, source, target, child))
+        return Step(target, lambda array: _as_fixed_size(array, target, child))
     if child.convert is None and source.id == target.id and kinds.is_list(target):
         return Step(target, lambda array: _from_list_parts(target, array))
     return Step(target, lambda array: _as_list(array, target, child))
@@ -204,15 +204,29 @@ def _lengths_and_values(array: pa.Array, child: Step) -> tuple[pa.Array, pa.Arra
     return lengths, type(array).from_arrays(offsets, lengths, child(array.values)).flatten()
 
 
-def _as_fixed_size(
-    array: pa.Array, source: pa.DataType, target: pa.DataType, child: Step
-) -> pa.Array:
-    """Lists of one length; the slots of null lists are filled, as the layout wants it."""
+def _as_fixed_size(array: pa.Array, target: pa.DataType, child: Step) -> pa.Array:
+    """Lists of one length, from plain ones as DuckDB gives them."""
     size = target.list_size
-    even = array.cast(pa.list_(source.value_field, size))
-    values = child(even.values.slice(even.offset * size, len(even) * size))
+    if pc.any(pc.not_equal(pc.list_value_length(array), size)).as_py():
+        raise pa.ArrowInvalid(f"a list has not {size} items")
+    values = child(_evenly_spaced(array, size))
     if size == 0:
         # Without values nothing tells from_arrays how many lists there are.
-        validity = None if not even.null_count else even.is_valid().buffers()[1]
-        return pa.Array.from_buffers(target, len(even), [validity], children=[values])
-    return pa.FixedSizeListArray.from_arrays(values, type=target, mask=_mask(even))
+        validity = pc.invert(array.is_null()).buffers()[1] if array.null_count else None
+        return pa.Array.from_buffers(target, len(array), [validity], children=[values])
+    return pa.FixedSizeListArray.from_arrays(values, type=target, mask=_mask(array))
+
+
+def _evenly_spaced(array: pa.Array, size: int) -> pa.Array:
+    """The items of lists of one length, with nulls for those that a null list lacks.
+
+    Arrow's own cast fills up with rubbish, on which the conversion of items may then fail.
+    """
+    first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
+    if last - first == len(array) * size:
+        return array.values.slice(first, last - first)
+    place = positions(len(array) * size)
+    row = pc.divide(place, size)
+    starts = pc.if_else(array.is_valid(), array.offsets[:-1].cast(pa.int64()), None)
+    within = pc.subtract(place, pc.multiply(row, size))
+    return array.values.take(pc.add(starts.take(row), within))
