@@ -45,7 +45,7 @@ def create(
     name: Annotated[str, typer.Argument(help="Who or what will use it.")],
     role: Annotated[
         list[str] | None,
-        typer.Option("--role", "-r", help="What it may do: admin, writer or reader, and others."),
+        typer.Option("--role", "-r", help="What it may do: admin, writer or reader."),
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, help="It expires after so many days.")] = None,
     data: Data = None,

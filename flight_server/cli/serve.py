@@ -263,6 +263,8 @@ def _configure_logging(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if settings.log_json else logging.Formatter(form))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    for library in ("alembic", "uvicorn"):
+        logging.getLogger(library).setLevel(max(level, logging.WARNING))
 
 
 class _JsonLines(logging.Formatter):

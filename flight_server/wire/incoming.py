@@ -18,6 +18,9 @@ from flight_server.errors import Cancelled, ErrorCode, InvalidRequest
 from flight_server.wire.guard import arrow_message
 
 _ALIGNED = pa.default_cpu_memory_manager()
+# Metadata of a message without rows: the client gives up. Without it a client whose library can
+# only end a stream, as pyarrow's, could not say that what it sent is not all.
+ABANDON = b'{"abandon": true}'
 
 
 class Incoming:
@@ -82,7 +85,7 @@ class Incoming:
         self._cancellation.check()
         try:
             while (chunk := self._reader.read_chunk()).data is None:
-                continue
+                _heed(chunk.app_metadata)
             batch = chunk.data.copy_to(_ALIGNED)
             batch.validate(full=True)
         except StopIteration:
@@ -122,3 +125,8 @@ class Incoming:
         return InvalidRequest(
             f"Batch {number} of the stream is corrupt: {message}.", code=ErrorCode.INVALID_DATA
         )
+
+
+def _heed(metadata: pa.Buffer | None) -> None:
+    if metadata is not None and metadata.to_pybytes() == ABANDON:
+        raise Cancelled("The client abandoned the stream.")
