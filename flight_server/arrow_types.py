@@ -87,8 +87,7 @@ def parse_type(text: str) -> pa.DataType:
 
     Examples: `int64`, `decimal128(10, 2)`, `timestamp[us, tz=UTC]`, `list<int32>`,
     `fixed_size_list<float>[3]`, `struct<a: int32, "b c": string not null>`,
-    `map<string, int64>`, `dictionary<values=string, indices=int32, ordered=0>`, `uuid`, `json`,
-    `fixed_shape_tensor<float>[2, 3]`.
+    `dictionary<values=string, indices=int32, ordered=0>`, `fixed_shape_tensor<float>[2, 3]`.
     """
     reader = _Reader(text)
     try:

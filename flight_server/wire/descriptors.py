@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from pyarrow import flight
 
-from flight_server.errors import ErrorCode, InvalidRequest, did_you_mean
+from flight_server.errors import InvalidRequest, did_you_mean
 from flight_server.model import (
     DEFAULT_CATALOG,
     DEFAULT_NAMESPACE,
@@ -58,12 +58,7 @@ def ingest_of(
 
 def table_of_path(path: list[bytes], catalogs: Collection[str]) -> TableRef:
     """The table of a Flight path; a first part that names a catalog is taken as one."""
-    try:
-        parts = [part.decode() for part in path]
-    except UnicodeDecodeError:
-        raise InvalidRequest(
-            "A part of the descriptor's path is not UTF-8 text.", code=ErrorCode.INVALID_NAME
-        ) from None
+    parts = [part.decode() for part in path]
     if len(parts) == 2 and parts[0] in catalogs:
         return TableRef(parts[0], DEFAULT_NAMESPACE, parts[1])
     return TableRef.of(*parts)

@@ -58,7 +58,7 @@ def flight_error(error: BaseException, request_id: str) -> flight.FlightError:
     known = described(error, request_id)
     kind = _CLASSES.get(known.code.grpc, flight.FlightServerError)
     sent = known.code.grpc if known.code.grpc in _CLASSES else _UNKNOWN
-    return kind(_shortened(known.message), status(known, request_id, sent))
+    return kind(_sentence(known.message), status(known, request_id, sent))
 
 
 def status(error: PixelflightError, request_id: str, grpc_code: int) -> bytes:
@@ -151,7 +151,7 @@ def _quiet(error: PixelflightError) -> _Quiet:
     bases = (_Quiet,) if base is None else (_Quiet, base)
     sent = _UNKNOWN if base is None else code.grpc
     kind: type[_Quiet] = type(code.text, bases, {"grpc": sent})
-    return kind(_shortened(error.message))
+    return kind(_sentence(error.message))
 
 
 def _is_unsupported(error: Exception) -> bool:
@@ -176,6 +176,11 @@ def _shortened(message: str) -> str:
     if len(encoded) <= MESSAGE_BYTES_MAX:
         return message
     return encoded[: MESSAGE_BYTES_MAX - 3].decode(errors="ignore") + "…"
+
+
+def _sentence(message: str) -> str:
+    """The message without its full stop: pyarrow puts its own behind it, and a word of detail."""
+    return _shortened(message).removesuffix(".")
 
 
 def _json(value: Any) -> str:

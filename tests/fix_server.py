@@ -1,0 +1,34 @@
+"""Servers for tests: one that a module shares, and one that a test may break."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flight_server.testing.server import LocalServer, local_server
+
+# Housekeeping in the background would make other snapshots than a test expects.
+QUIET = {"housekeeping_seconds": 0, "durability": "none", "threads": 2}
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A server on a lake, shared by all tests that leave it as they found it."""
+    with local_server(tmp_path_factory.mktemp("server"), **QUIET) as running:
+        yield running
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., LocalServer]]:
+    """Starts a server of a test's own, with settings of its own."""
+    with ExitStack() as closing:
+
+        def start(**settings: Any) -> LocalServer:
+            folder = settings.pop("data", tmp_path / "data")
+            return closing.enter_context(local_server(folder, **QUIET | settings))
+
+        yield start
