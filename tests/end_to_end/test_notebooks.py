@@ -154,7 +154,7 @@ def test_the_past_stays_readable_and_can_be_put_back(notebook: Notebook) -> None
 
     assert sold() == [2.4, 3.5]
     assert sold(version=first) == sold(as_of=before) == [1.2, 1.75, 3.1]
-    notebook.act("restore", table="past_prices", tag="opening")
+    notebook.act("restore", table="past_prices", version="opening")
     assert sold() == [1.2, 1.75, 3.1]
     history = notebook.act("list_versions", table="past_prices")
     assert len(history["versions"]) == 4

@@ -10,10 +10,14 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from google.rpc import code_pb2
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from flight_server.errors import ErrorCode
 from flight_server.settings import PREFIX, Settings
+from flight_server.wire import action_requests
+from flight_server.wire.actions import ACTIONS
+from flight_server.wire.flight_actions import FLIGHT_ACTIONS
 from tests.tidy.sources import ROOT
 
 DOCS = ROOT / "docs"
@@ -47,7 +51,29 @@ def errors() -> str:
     )
 
 
-PARTS: dict[str, Callable[[], str]] = {"settings": settings, "errors": errors}
+def actions() -> str:
+    """Every action with the fields of its body."""
+    return _table(
+        ("action", "fields", "what it does"),
+        [(f"`{name}`", _fields(it.body), it.description) for name, it in ACTIONS.items()]
+        + [(f"`{name}`", "Flight's own", does) for name, (does, _) in FLIGHT_ACTIONS.items()],
+    )
+
+
+def alterations() -> str:
+    """Every change that `alter_table` takes."""
+    return _table(
+        ("change", "fields"),
+        ((f"`{name}`", _fields(body)) for name, (body, _) in action_requests._CHANGES.items()),
+    )
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "errors": errors,
+    "actions": actions,
+    "alterations": alterations,
+}
 
 
 def filled(text: str) -> str:
@@ -74,6 +100,14 @@ def main() -> None:
 def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     lines = [heads, tuple("---" for _ in heads), *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _fields(body: type[BaseModel]) -> str:
+    """The fields of a body; those that may be left out are followed by `?`."""
+    fields = body.model_fields.items()
+    return ", ".join(
+        f"`{field.alias or name}`{'' if field.is_required() else '?'}" for name, field in fields
+    )
 
 
 def _default(field: FieldInfo) -> str:
