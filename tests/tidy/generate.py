@@ -6,13 +6,17 @@ In a document such a part stands between `<!-- generated: name -->` and `<!-- en
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+import typer
 from google.rpc import code_pb2
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from flight_server.cli.app import app
 from flight_server.errors import ErrorCode
 from flight_server.settings import PREFIX, Settings
 from flight_server.wire import action_requests
@@ -21,6 +25,13 @@ from flight_server.wire.flight_actions import FLIGHT_ACTIONS
 from tests.tidy.sources import ROOT
 
 DOCS = ROOT / "docs"
+CONNECTION_OPTIONS = {
+    "url",
+    "key",
+    "tls_root_certificates",
+    "tls_client_certificate",
+    "tls_client_key",
+}
 
 
 def settings() -> str:
@@ -68,11 +79,24 @@ def alterations() -> str:
     )
 
 
+def commands() -> str:
+    """Every command of the command line, with what it takes."""
+    return "\n".join(_commands("pixelflight", typer.main.get_command(app)))
+
+
+def connection() -> str:
+    """The options that every command has that speaks to a server."""
+    get = vars(typer.main.get_command(app))["commands"]["get"]
+    return _options([option for option in get.params if option.name in CONNECTION_OPTIONS])
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "errors": errors,
     "actions": actions,
     "alterations": alterations,
+    "commands": commands,
+    "connection": connection,
 }
 
 
@@ -108,6 +132,44 @@ def _fields(body: type[BaseModel]) -> str:
     return ", ".join(
         f"`{field.alias or name}`{'' if field.is_required() else '?'}" for name, field in fields
     )
+
+
+def _commands(path: str, command: Any) -> Iterator[str]:
+    """A section for a command, or one for each command of a group."""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from _commands(f"{path} {name}", inner)
+    if hasattr(command, "commands"):
+        return
+    arguments = [option for option in command.params if option.param_type_name == "argument"]
+    usage = " ".join([path, *map(_argument, arguments)])
+    options = [option for option in command.params if option.name not in CONNECTION_OPTIONS]
+    yield f"### {usage}\n\n{command.help}\n\n{_options(options)}"
+
+
+def _options(options: list[Any]) -> str:
+    rows = [
+        (f"`{_spelling(option)}`", (option.help or "") + _choices(option)) for option in options
+    ]
+    return _table(("", ""), rows) if rows else ""
+
+
+def _argument(argument: Any) -> str:
+    name = str(argument.metavar or argument.name.upper()) + ("…" if argument.nargs < 0 else "")
+    return name if argument.required else f"[{name}]"
+
+
+def _choices(option: Any) -> str:
+    kind = option.type_descriptor.annotation
+    if not (isinstance(kind, type) and issubclass(kind, StrEnum)):
+        return ""
+    return f" One of {', '.join(f'`{choice}`' for choice in kind)}."
+
+
+def _spelling(option: Any) -> str:
+    if option.param_type_name == "argument":
+        return _argument(option)
+    names = ", ".join([*option.opts, *option.secondary_opts])
+    return names if option.is_flag else f"{names} {option.metavar or '…'}"
 
 
 def _default(field: FieldInfo) -> str:
