@@ -23,6 +23,7 @@ class Client:
     """What tests ask a server. `flight` is pyarrow's client."""
 
     def __init__(self, url: str, key: str | None, **options: Any) -> None:
+        self.url = url
         self.flight = flight.connect(url, **options)
         self._headers = [("authorization", f"Bearer {key}")] if key else []
 

@@ -8,8 +8,9 @@ A client gets a message for people and, in the trailer `grpc-status-details-bin`
 - `google.protobuf.StringValue`: the error shape of every protocol as JSON,
   `{"code", "message", "retryable", "request_id", "details"}`.
 
-pyarrow lets a server choose among eight gRPC codes. Errors of the other codes are sent as UNKNOWN;
-the code within the details must be the one that was sent, or ADBC takes the error for damaged.
+pyarrow lets a server choose among seven gRPC codes. Errors of the others are sent as UNKNOWN; the
+code within the details must be the one that was sent, or ADBC takes the error for damaged.
+CANCELLED could be sent, but pyarrow's `read_all` makes a KeyboardInterrupt of it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ DETAILS_BYTES_MAX = 1000
 
 _UNKNOWN, _UNIMPLEMENTED = 2, 12
 _CLASSES: dict[int, type[flight.FlightError]] = {
-    ErrorCode.CANCELLED.grpc: flight.FlightCancelledError,
     ErrorCode.TIMED_OUT.grpc: flight.FlightTimedOutError,
     ErrorCode.FORBIDDEN.grpc: flight.FlightUnauthorizedError,
     ErrorCode.INTERNAL.grpc: flight.FlightInternalError,
