@@ -222,9 +222,8 @@ def _evenly_spaced(array: pa.Array, size: int) -> pa.Array:
 
     Arrow's own cast fills up with rubbish, on which the conversion of items may then fail.
     """
-    first, last = array.offsets[0].as_py(), array.offsets[-1].as_py()
-    if last - first == len(array) * size:
-        return array.values.slice(first, last - first)
+    if not array.null_count:
+        return array.values.slice(array.offsets[0].as_py(), len(array) * size)
     place = positions(len(array) * size)
     row = pc.divide(place, size)
     starts = pc.if_else(array.is_valid(), array.offsets[:-1].cast(pa.int64()), None)
