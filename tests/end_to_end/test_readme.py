@@ -70,6 +70,13 @@ def test_the_readme_has_a_tour() -> None:
     assert len(languages) >= BLOCKS_MIN
 
 
+def test_what_is_not_printed_as_shown_is_noticed() -> None:
+    shown = Block("text", "version ...: 3 rows\n", 1)
+    assert_printed(shown, "version 17:  3 rows\n")
+    with pytest.raises(AssertionError, match="but this was printed"):
+        assert_printed(shown, "version 17: 4 rows\n")
+
+
 def run_bash(block: Block, monkeypatch: pytest.MonkeyPatch) -> str:
     """Runs a block in bash, any failing command ends it; later blocks see what it exports."""
     script = MAKE.sub(rf"make -n -C {ROOT} \1 > /dev/null", block.text)
