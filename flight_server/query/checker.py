@@ -7,6 +7,7 @@ done with tables, columns and WITH is left to the subclasses.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -97,11 +98,10 @@ class Checker:
                 self.plain(part)
 
     def constant(self, node: Tree, shape: str, scope: Scope) -> Tree:
-        """A literal. DuckDB writes true and false, where it made them itself, as casts."""
-        value = node["value"]
-        if value["type"]["id"] == "BOOLEAN" and not value["is_null"]:
-            cast: Tree = parsed(f"SELECT {value['value']}")["node"]["select_list"][0]
-            return cast | {"alias": node["alias"]}
+        """A literal, as a cast where DuckDB would write it as a literal of another type."""
+        text = _cast_text(node["value"])
+        if text is not None:
+            return _cast(text) | {"alias": node["alias"]}
         return self.fields(node, shape, scope)
 
     def function(self, node: Tree, shape: str, scope: Scope) -> Tree:
@@ -157,6 +157,28 @@ class Checker:
     def _check_function(self, node: Tree, kinds: Collection[str]) -> None:
         name, schema, catalog = node["function_name"], node["schema"], node["catalog"]
         functions.check_function(name, schema, catalog, kinds)
+
+
+def _cast_text(value: Tree) -> str | None:
+    """The literal as SQL that says its type: 1e0 would be written as 1.0, and 5. as 5."""
+    kind, literal = value["type"]["id"], value.get("value")
+    if literal is None:
+        return None
+    if kind == "BOOLEAN":
+        return "true" if literal else "false"
+    if kind == "DOUBLE" and "e" not in repr(literal):
+        return f"CAST('{literal!r}' AS DOUBLE)"
+    if kind == "DECIMAL" and not value["type"]["type_info"]["scale"]:
+        if isinstance(literal, dict):
+            literal = literal["upper"] * 2**64 + literal["lower"]
+        return f"CAST('{literal}' AS DECIMAL({value['type']['type_info']['width']}, 0))"
+    return None
+
+
+@functools.lru_cache(maxsize=256)
+def _cast(text: str) -> Tree:
+    node: Tree = parsed(f"SELECT {text}")["node"]["select_list"][0]
+    return node
 
 
 def _too_deep() -> InvalidRequest:

@@ -78,13 +78,13 @@ def loaded(text: str) -> Any:
 
 def asked_micros(moment: str) -> int:
     """The moment that DuckDB reads in a text, in microseconds since 1970 in UTC."""
-    try:
-        return int(_asked("SELECT epoch_us(?::TIMESTAMPTZ)", moment))
-    except duckdb.Error:
+    micros = _asked("SELECT epoch_us(TRY_CAST(? AS TIMESTAMPTZ))", moment)
+    if micros is None:
         raise InvalidRequest(
             f"'{moment}' is not a moment. Write AT (TIMESTAMP => '2024-01-31 12:00:00').",
             code=ErrorCode.INVALID_SQL,
-        ) from None
+        )
+    return int(micros)
 
 
 def _check_text(sql: str) -> None:
@@ -132,12 +132,13 @@ def _not_a_select(sql: str) -> PixelflightError:
         statements = _cursor().extract_statements(sql)
     except duckdb.Error:
         return Forbidden("This kind of statement is not allowed; queries are SELECT statements.")
-    if any(not statement.query for statement in statements):
+    # PIVOT becomes several statements, which have no text of their own.
+    if not all(statement.query for statement in statements) and "pivot" in sql.lower():
         return Unsupported(
             "PIVOT without a list of values is not supported: name them, "
             "as in PIVOT t ON column IN ('a', 'b') USING sum(x)."
         )
-    if len(statements) > 1:
+    if len({statement.query for statement in statements}) > 1:
         return _several(len(statements))
     kind = statements[0].type.name if statements else "???"
     if kind in _WRITING:

@@ -75,6 +75,8 @@ def _scalar(text: str, columns: tuple[str, ...], what: str) -> str:
 @functools.lru_cache(maxsize=128)
 def _order(text: str, columns: tuple[str, ...]) -> str:
     tree = _parsed_after("SELECT 1 ORDER BY ", text, "order")
+    expected = _parsed_after("SELECT 1 ORDER BY ", "1", "order")
+    _refuse_more(tree, expected, "modifiers", text, "order")
     modifiers = tree["node"]["modifiers"]
     if [modifier["type"] for modifier in modifiers] != ["ORDER_MODIFIER"]:
         raise _not_one("order", text)
@@ -85,8 +87,6 @@ def _order(text: str, columns: tuple[str, ...]) -> str:
                 code=ErrorCode.INVALID_SQL,
             )
         order["expression"] = _checked(order["expression"], columns)
-    expected = _parsed_after("SELECT 1 ORDER BY ", "1", "order")
-    _refuse_more(tree, expected, "modifiers", text, "order")
     return dialect.written(tree).removeprefix("SELECT 1 ORDER BY ")
 
 
@@ -189,8 +189,8 @@ def _parsed_expression(text: str, what: str) -> Tree:
     """The one expression that the text is, and nothing after it."""
     tree = _parsed_after("SELECT 1 WHERE ", text, what)
     expected = _parsed_after("SELECT 1 WHERE ", "1", what)
-    node: Tree = tree["node"]["where_clause"]
     _refuse_more(tree, expected, "where_clause", text, what)
+    node: Tree = tree["node"]["where_clause"]
     return node
 
 

@@ -38,8 +38,8 @@ def first_word(sql: str) -> str:
 
 def _kind(options: str) -> str:
     kind = EXPLAIN
-    for option in options.upper().split(","):
-        words = tuple(option.replace("'", " ").split())
+    for option in options.split(","):
+        words = tuple(option.upper().replace("'", " ").split())
         if words in {("ANALYZE",), ("ANALYZE", "TRUE"), ("ANALYZE", "ON")}:
             kind = EXPLAIN_ANALYZE
         elif words not in {("FORMAT", "TEXT"), ("FORMAT", "DEFAULT")}:

@@ -39,7 +39,6 @@ class Statement:
     tables: tuple[TableUse, ...]
     parameters: tuple[str, ...]
     tree: str = field(repr=False)
-    aliases: frozenset[str] = field(repr=False)
     # Whether a virtual column of tables may be meant: then tables are shown without theirs.
     names_virtual_column: bool = field(repr=False)
 
@@ -73,7 +72,6 @@ def _parsed(sql: str, default_catalog: str, default_namespace: str) -> Statement
         tables=tuple(finder.found),
         parameters=tuple(sorted(entry["key"] for entry in tree["named_param_map"])),
         tree=json.dumps(tree),
-        aliases=frozenset(finder.aliases),
         names_virtual_column=finder.names_virtual_column,
     )
 
@@ -96,7 +94,7 @@ def _rewritten(statement: Statement, sources: tuple[Source, ...]) -> str:
         node.clear()
         node.update(_from_table(source, whole), **kept)
     for node in references if prefixes else ():
-        node["column_names"] = _shortened(node["column_names"], prefixes, statement.aliases)
+        node["column_names"] = _shortened(node["column_names"], prefixes)
     return dialect.written(tree)
 
 
@@ -147,12 +145,10 @@ def _prefixes(source: Source) -> set[tuple[str, ...]]:
     return {(catalog, namespace, name), (namespace, name), (catalog, name)}
 
 
-def _shortened(
-    names: list[str], prefixes: set[tuple[str, ...]], aliases: frozenset[str]
-) -> list[str]:
+def _shortened(names: list[str], prefixes: set[tuple[str, ...]]) -> list[str]:
     """`sales.daily.x` as `daily.x`: a subquery's name has one part."""
     for length in (3, 2):
         prefix = tuple(folded(name) for name in names[:length])
-        if len(names) > length and prefix in prefixes and prefix[0] not in aliases:
+        if len(names) > length and prefix in prefixes:
             return names[length - 1 :]
     return names

@@ -72,7 +72,6 @@ class TableFinder(Checker):
     def __init__(self, default_catalog: str, default_namespace: str) -> None:
         super().__init__()
         self.found: list[TableUse] = []
-        self.aliases: set[str] = set()
         self.names_virtual_column = False
         self._defaults = (default_catalog, default_namespace)
         self._renamed = 0
@@ -112,8 +111,6 @@ class TableFinder(Checker):
     def base_table(self, node: Tree, shape: str, scope: Scope) -> Tree:
         """A name in FROM: one that WITH defines, or a table's."""
         result = self.fields(node | {"at_clause": None}, shape, scope)
-        if node["alias"]:
-            self.aliases.add(folded(node["alias"]))
         defined = _defined(node, scope)
         if defined is not None:
             return result | {"table_name": defined, "alias": node["alias"] or node["table_name"]}
