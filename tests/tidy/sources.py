@@ -12,6 +12,7 @@ PRODUCT = ("flight_server", "control_api")
 EVERYTHING = (*PRODUCT, "tests", "bench")
 # Folders that tools make and git ignores.
 MADE_BY_TOOLS = {"__pycache__", "node_modules", "dist", "results"}
+MADE_BY_BENCH = ROOT / "bench" / "data"
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -22,7 +23,7 @@ def python_files(*folders: str) -> list[Path]:
         path
         for folder in folders
         for path in sorted((ROOT / folder).rglob("*.py"))
-        if not MADE_BY_TOOLS & set(path.parts)
+        if not _is_made(path)
     ]
 
 
@@ -33,7 +34,7 @@ def text_files() -> Iterator[Path]:
             yield path
     for folder in (*EVERYTHING, "docs", "js-client", ".ci"):
         for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and not MADE_BY_TOOLS & set(path.parts) and _is_text(path):
+            if path.is_file() and not _is_made(path) and _is_text(path):
                 yield path
 
 
@@ -68,6 +69,11 @@ def _functions(node: ast.AST, within: str) -> Iterator[tuple[str, Function]]:
             yield from _functions(child, f"{within}{child.name}.")
         else:
             yield from _functions(child, within)
+
+
+def _is_made(path: Path) -> bool:
+    inside = path.relative_to(ROOT).parts
+    return bool(MADE_BY_TOOLS & set(inside)) or path.is_relative_to(MADE_BY_BENCH)
 
 
 def _is_text(path: Path) -> bool:
