@@ -116,7 +116,7 @@ class Incoming:
     def _refused(self, error: Exception, number: int) -> InvalidRequest:
         self._cancellation.check()
         message = arrow_message(error)
-        if "schema" in message.lower():
+        if "schema" in message.lower() or "Header-type" in message:
             return InvalidRequest(
                 f"The schema changes before batch {number}. A stream has one schema: open another "
                 "for other columns.",
