@@ -23,6 +23,7 @@ MAY_SLEEP = {
     "tests/unit/query/test_admission.py:work": "holds its place for others to meet it there",
     "tests/wire/test_broken_streams.py:test_a_client_that_is_killed": "lets a stream get going",
     "tests/wire/test_broken_streams.py:test_a_client_that_cancels": "lets a deadline pass",
+    "tests/wire/test_tickets.py:test_a_ticket_expires": "lets a ticket expire",
     "tests/wire/test_puts.py:test_puts_during_a_scan_are_not_seen_by_it": "lets a put do harm",
 }
 
