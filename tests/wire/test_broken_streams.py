@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import grpc
 import pyarrow as pa
@@ -41,7 +42,7 @@ def raw_put(server: LocalServer, *messages: bytes) -> list[bytes]:
 
 
 def code_of(error: grpc.RpcError) -> str:
-    trailers = dict(error.trailing_metadata())
+    trailers: dict[str, Any] = {key: value for key, value in error.trailing_metadata()}  # noqa: C416
     status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
     assert status.code == error.code().value[0]
     return str(status.details[0].value.decode(errors="ignore"))
@@ -79,7 +80,7 @@ def test_a_schema_that_changes_in_mid_stream(
     with pytest.raises(grpc.RpcError) as caught:
         raw_put(server, *put_messages(table, DATA, other))
     assert "SCHEMA_MISMATCH" in code_of(caught.value)
-    assert "The schema changes before batch 2" in caught.value.details()
+    assert "The schema changes before batch 2" in str(caught.value.details())
     assert rows(client, table) == 2
 
 
