@@ -41,8 +41,8 @@ def raw_put(server: LocalServer, *messages: bytes) -> list[bytes]:
     return raw_call(server, "DoPut", list(messages), ("authorization", f"Bearer {server.key}"))
 
 
-def code_of(error: grpc.RpcError) -> str:
-    trailers: dict[str, Any] = {key: value for key, value in error.trailing_metadata()}  # noqa: C416
+def code_of(error: Any) -> str:
+    trailers = dict(error.trailing_metadata())
     status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
     assert status.code == error.code().value[0]
     return str(status.details[0].value.decode(errors="ignore"))
