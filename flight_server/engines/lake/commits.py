@@ -22,7 +22,7 @@ import duckdb
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
-from flight_server.errors import Conflict
+from flight_server.engines.lake.pins import Pins
 from flight_server.model import Author, TableRef, TableSpec
 
 # File systems stamp directories with a coarse clock: look a little further back.
@@ -49,7 +49,8 @@ class WriteTransaction:
         self.pending: dict[tuple[str, str], tuple[TableRef, TableSpec] | None] = {}
         self.is_open = True
         self._began = time.time()
-        self.connection.execute("BEGIN TRANSACTION")
+        with translated("The transaction"):
+            self.connection.execute("BEGIN TRANSACTION")
 
     def run(
         self, sql: str, parameters: Any = (), cancellation: Cancellation = NEVER
@@ -67,7 +68,8 @@ class WriteTransaction:
         assert self.is_open, "the transaction has ended"
         try:
             if self.log.instance.flushes:
-                flush_new_files(self.log.instance.local_files, self._began)
+                with translated("The commit"):
+                    flush_new_files(self.log.instance.local_files, self._began)
             return self.log.commit(self)
         except BaseException:
             self.rollback()
@@ -88,9 +90,12 @@ class WriteTransaction:
 class CommitLog:
     """The order of commits, and the newest snapshot."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, pins: Pins) -> None:
         self.instance = instance
+        self.pins = pins
         self.lock = threading.RLock()
+        # Held while a new snapshot and what goes with it become visible together.
+        self.publishing = threading.Lock()
         self._reader = instance.connection()
         self.snapshot = self._newest()
 
@@ -104,9 +109,10 @@ class CommitLog:
         """Commits at the end of the block unless that was done; rolls back on an error.
 
         An exclusive one holds the commit lock from its beginning, so that it meets no conflict.
-        `connection` is one that holds staged rows; it is closed with the transaction.
+        `connection` is one that holds staged rows; it is closed with the transaction. While it is
+        open, nothing that it reads or has written so far is tidied away.
         """
-        with self.lock if exclusive else nullcontext():
+        with self.lock if exclusive else nullcontext(), self.pins.stream(self.snapshot):
             transaction = WriteTransaction(self, author, connection)
             try:
                 yield transaction
@@ -126,12 +132,14 @@ class CommitLog:
                 connection.execute(_message(transaction))
                 connection.execute("COMMIT")
             transaction.close()
-            self.snapshot = self._newest()
-            if transaction.before_commit and self.snapshot != before + 1:
-                raise Conflict("Another process wrote to the lake; it must be this server's alone.")
-            for action in transaction.after_commit:
-                action(self.snapshot)
-            return self.snapshot
+            snapshot = self._newest()
+            with self.publishing:
+                self.snapshot = snapshot
+                for action in transaction.after_commit:
+                    action(snapshot)
+            # A transaction that in the end changed nothing makes none.
+            assert snapshot in (before, before + 1), "somebody else wrote to the lake"
+            return snapshot
 
     def refresh(self) -> None:
         """Looks the newest snapshot up again, after commits that went around this log."""
@@ -159,21 +167,25 @@ def flush_new_files(folder: Path, since: float) -> None:
     """
     since -= CLOCK_SLACK_SECONDS
     for path, _, names in os.walk(folder):
-        if os.stat(path).st_mtime < since:
+        if not _flush_if_new(path, since):
             continue
         for name in names:
-            file = os.path.join(path, name)
-            if os.stat(file).st_mtime >= since:
-                _flush(file)
-        _flush(path)
+            _flush_if_new(os.path.join(path, name), since)
 
 
-def _flush(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+def _flush_if_new(path: str, since: float) -> bool:
+    """Whether it was flushed. What has gone was another transaction's, or is tidied away."""
+    try:
+        if os.stat(path).st_mtime < since:
+            return False
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    return True
 
 
 def _message(transaction: WriteTransaction) -> str:

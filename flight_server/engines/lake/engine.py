@@ -54,9 +54,9 @@ class LakeEngine:
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
-        self._log = CommitLog(instance)
-        self._registry = Registry(self._log)
         self._pins = Pins(instance.settings.ticket_seconds)
+        self._log = CommitLog(instance, self._pins)
+        self._registry = Registry(self._log)
         self._tags = Tags(self._log)
         self._tokens = Tokens(self._log)
         self._scans = Scans(instance, self._pins, lambda: self._log.snapshot)
@@ -150,12 +150,15 @@ class LakeEngine:
         with self._committed(author) as (transaction, commit):
             tables.drop_table(transaction, self._registry, table)
             self._tokens.forget(transaction, table)
+            self._tags.forget(transaction, table)
         return commit[0]
 
     def undrop_table(self, table: TableRef, author: Author) -> Commit:
         """The table as it was just before it was dropped. NotFound; AlreadyExists."""
         with self._committed(author) as (transaction, commit):
-            self._history.undrop(transaction, table)
+            old = self._history.undrop(transaction, table)
+            self._tokens.recall(transaction, old.table, old.snapshot)
+            self._tags.recall(transaction, old.table, old.snapshot)
         return commit[0]
 
     def alter_table(

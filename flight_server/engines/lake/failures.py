@@ -56,6 +56,9 @@ def translated(what: str = "The statement") -> Iterator[None]:
         raise InvalidRequest(said(error), code=ErrorCode.INVALID_DATA) from error
     except duckdb.Error as error:
         raise InvalidRequest(said(error), code=ErrorCode.INVALID_SQL) from error
+    except OSError as error:
+        log.error("the lake failed", exc_info=error)
+        raise _of_storage(error) from error
     except pa.ArrowInvalid as error:
         raise InvalidRequest(
             f"{what} could not be run: {_first_line(str(error))}", code=ErrorCode.INVALID_DATA
@@ -78,7 +81,7 @@ def _of_transaction(what: str, error: duckdb.Error) -> PixelflightError:
     return Internal(f"{what} could not be committed. Nothing was written.")
 
 
-def _of_storage(error: duckdb.Error) -> PixelflightError:
+def _of_storage(error: Exception) -> PixelflightError:
     text = str(error)
     if "No space left" in text:
         return Unavailable("The server's disk is full. Nothing was written.")

@@ -17,7 +17,7 @@ from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.inserts import insert_table
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.tokens import Claim
-from flight_server.errors import Conflict, PixelflightError
+from flight_server.errors import Conflict
 from flight_server.model import Author, Commit, TableRef, TableVersion
 
 
@@ -31,7 +31,7 @@ class SmallAppend:
     commit: Commit
     claim: Claim | None = None
     digest: str = ""
-    error: PixelflightError | None = field(default=None)
+    error: Exception | None = field(default=None)
     is_done: bool = False
 
 
@@ -51,6 +51,7 @@ class GroupCommits:
         with self._log.lock:
             if not small.is_done:
                 self._lead()
+        assert small.is_done, "whoever led the group saw to everybody in it"
         if small.error is not None:
             raise small.error
         return small.commit
@@ -58,19 +59,21 @@ class GroupCommits:
     def _lead(self) -> None:
         with self._lock:
             group, self._waiting = self._waiting, []
+        self._lead_group(group)
+
+    def _lead_group(self, group: list[SmallAppend]) -> None:
         try:
             self._commit(group)
-        except PixelflightError:
+        except Exception as error:
+            left = [small for small in group if not small.is_done]
+            if len(group) == 1:
+                # Told to the one who sent it, in its own thread.
+                for small in left:
+                    small.error, small.is_done = error, True
+                return
             # One of them cannot be written. Alone, each meets its own fate.
-            for small in group:
-                self._commit_alone(small)
-
-    def _commit_alone(self, small: SmallAppend) -> None:
-        try:
-            self._commit([small])
-        except PixelflightError as error:
-            small.error = error
-            small.is_done = True
+            for small in left:
+                self._lead_group([small])
 
     def _commit(self, group: list[SmallAppend]) -> None:
         with self._log.transaction(_author(group)) as transaction:
@@ -82,10 +85,9 @@ class GroupCommits:
             if len(group) > 1:
                 transaction.notes["authors"] = sorted({s.author.principal for s in group})
             transaction.notes["rows"] = sum(small.data.num_rows for small in group)
-            snapshot = transaction.commit()
-        for small in group:
-            small.commit = replace(small.commit, snapshot=snapshot)
-            small.is_done = True
+            # Once it is committed nothing may let a part of it be committed again.
+            transaction.after_commit.append(lambda snapshot: _finish(group, snapshot))
+            transaction.commit()
 
     def _insert(self, transaction: WriteTransaction, same: list[SmallAppend]) -> None:
         found = same[0].found
@@ -95,6 +97,12 @@ class GroupCommits:
         if not data.num_rows:
             return
         insert_table(transaction, found.table, data)
+
+
+def _finish(group: list[SmallAppend], snapshot: int) -> None:
+    for small in group:
+        small.commit = replace(small.commit, snapshot=snapshot)
+        small.is_done = True
 
 
 def _by_shape(group: list[SmallAppend]) -> list[list[SmallAppend]]:

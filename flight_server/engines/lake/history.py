@@ -95,13 +95,38 @@ class Tags:
         )
         transaction.after_commit.append(lambda _: self._move(table, to))
 
-    def _put(self, tag: Tag) -> None:
+    def forget(self, transaction: WriteTransaction, table: TableRef) -> None:
+        """Drops the tags of a table that is dropped: a new one of its name has none."""
+        if not self.of(table):
+            return
+        transaction.run(
+            f"DELETE FROM {SCHEMA}.tags WHERE namespace = ? AND name = ?", list(_key(table))
+        )
+        transaction.after_commit.append(lambda _: self._forget(table))
+
+    def recall(self, transaction: WriteTransaction, table: TableRef, version: int) -> None:
+        """Brings back the tags that a table had at a version, where their snapshots live."""
+        past = (
+            f"FROM {SCHEMA}.tags AT (VERSION => {version}) WHERE namespace = ? AND name = ? "
+            f"AND snapshot IN (SELECT snapshot_id FROM {METADATA}.ducklake_snapshot)"
+        )
+        rows = transaction.run(f"SELECT * {past}", list(_key(table)))
+        transaction.run(f"INSERT INTO {SCHEMA}.tags {past}", list(_key(table)))
+        tags = [Tag(name, table, *others) for _, _, name, *others in rows]
+        transaction.after_commit.append(lambda _: self._put(*tags))
+
+    def _put(self, *tags: Tag) -> None:
         with self._lock:
-            self._tags[_key(tag.table)][tag.name] = tag
+            for tag in tags:
+                self._tags[_key(tag.table)][tag.name] = tag
 
     def _remove(self, table: TableRef, name: str) -> None:
         with self._lock:
             self._tags[_key(table)].pop(name, None)
+
+    def _forget(self, table: TableRef) -> None:
+        with self._lock:
+            self._tags.pop(_key(table), None)
 
     def _move(self, table: TableRef, to: TableRef) -> None:
         with self._lock:
@@ -165,8 +190,8 @@ class History:
         self._registry.put(transaction, found.table, old.spec)
         return found
 
-    def undrop(self, transaction: WriteTransaction, table: TableRef) -> None:
-        """The table as it was just before it was dropped. NotFound; AlreadyExists."""
+    def undrop(self, transaction: WriteTransaction, table: TableRef) -> TableVersion:
+        """The table as it was just before it was dropped: that version. NotFound; AlreadyExists."""
         tables.check_free(transaction, self._registry, table)
         version = self._last_seen(table)
         old = self._registry.resolve(table, version)
@@ -175,6 +200,7 @@ class History:
         tables.create_table(transaction, self._registry, aside, old.spec)
         self._insert_all(transaction, aside, old, version)
         tables.rename_table(transaction, self._registry, aside, old.table)
+        return old
 
     def _insert_all(
         self, transaction: WriteTransaction, table: TableRef, old: TableVersion, version: int

@@ -17,7 +17,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from flight_server.engines.lake.catalog import table_id
-from flight_server.engines.lake.commits import CommitLog, flush_new_files
+from flight_server.engines.lake.commits import (
+    CLOCK_SLACK_SECONDS,
+    CommitLog,
+    flush_new_files,
+)
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.history import Tags
 from flight_server.engines.lake.instance import CATALOG, METADATA, literal
@@ -141,8 +145,19 @@ class Housekeeper:
         """Expires snapshots that are old or too many, but for those still needed."""
         if self._pins.is_quiet:
             return 0
-        oldest_needed, _ = self._pins.oldest_stream()
+        # Under the lock no tag is made, no commit comes and no ticket is made for what it brings.
+        with self._commits.lock:
+            doomed = self._expired()
+            if doomed:
+                versions = ", ".join(map(str, doomed))
+                self._instance.rows(
+                    f"CALL ducklake_expire_snapshots('{CATALOG}', versions => [{versions}])"
+                )
+        return len(doomed)
+
+    def _expired(self) -> list[int]:
         newest = self._commits.snapshot
+        oldest_needed, _ = self._pins.oldest_stream()
         limit = newest if oldest_needed is None else min(newest, oldest_needed)
         spared = self._tags.snapshots() | self._pins.held_snapshots()
         now = dt.datetime.now(dt.UTC)
@@ -157,29 +172,26 @@ class Housekeeper:
             "WHERE snapshot_id < $1 AND (replaced_at < $2 OR age > $3) AND replaced_at < $4",
             [limit, old, self._settings.snapshots_max, recent],
         )
-        doomed = sorted({int(row[0]) for row in rows} - spared)
-        if doomed:
-            with self._commits.lock:
-                versions = ", ".join(map(str, doomed))
-                self._instance.rows(
-                    f"CALL ducklake_expire_snapshots('{CATALOG}', versions => [{versions}])"
-                )
-        return len(doomed)
+        return sorted({int(row[0]) for row in rows} - spared)
 
     def _remove(self) -> int:
         """Removes files that fell out of use long enough ago, and files no commit ever named."""
         if self._pins.is_quiet:
             return 0
         _, began = self._pins.oldest_stream()
-        now = dt.datetime.now(dt.UTC).timestamp()
-        until = min(now - self._settings.removal_grace_seconds, began)
-        moment = literal(dt.datetime.fromtimestamp(until, dt.UTC).isoformat())
+        until = min(time.time() - self._settings.removal_grace_seconds, began)
+        # A file that is being written is named by no commit yet, and stamped by a coarse clock.
+        moments = {
+            "ducklake_cleanup_old_files": until,
+            "ducklake_delete_orphaned_files": until - CLOCK_SLACK_SECONDS,
+        }
         removed = 0
-        for call in ("ducklake_cleanup_old_files", "ducklake_delete_orphaned_files"):
+        for call, moment in moments.items():
+            older_than = literal(dt.datetime.fromtimestamp(moment, dt.UTC).isoformat())
             with self._commits.lock:
                 removed += len(
                     self._instance.rows(
-                        f"CALL {call}('{CATALOG}', older_than => {moment}::TIMESTAMPTZ)"
+                        f"CALL {call}('{CATALOG}', older_than => {older_than}::TIMESTAMPTZ)"
                     )
                 )
         return removed

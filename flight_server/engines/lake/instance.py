@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 from duckdb_extensions import import_extension
 
-from flight_server.errors import Unavailable
+from flight_server.errors import InvalidRequest, PixelflightError, Unavailable
 from flight_server.settings import Durability, Settings
 
 CATALOG = "lake"
@@ -99,8 +99,15 @@ class Instance:
             return reader
         else:
             reader.connection.execute("ROLLBACK")
-        reader.connection.execute("BEGIN TRANSACTION")
-        row = reader.connection.execute(f"FROM {CATALOG}.current_snapshot()").fetchone()
+        return self._begun(reader, epoch)
+
+    def _begun(self, reader: Reader, epoch: int) -> Reader:
+        try:
+            reader.connection.execute("BEGIN TRANSACTION")
+            row = reader.connection.execute(f"FROM {CATALOG}.current_snapshot()").fetchone()
+        except BaseException:
+            reader.connection.close()
+            raise
         assert row is not None
         reader.snapshot, reader.epoch = int(row[0]), epoch
         return reader
@@ -201,13 +208,32 @@ def _attach(
             f"ATTACH {literal(f'ducklake:{catalog}')} AS {CATALOG} "
             f"(DATA_PATH {literal(files)}{encrypted})"
         )
-    except duckdb.IOException as error:
-        if "lock" in str(error).lower():
-            raise Unavailable(
-                f"The lake in '{folder}' is in use by another server. Stop it, or choose another "
-                f"data folder."
-            ) from error
-        raise
+    except duckdb.Error as error:
+        known = _not_opened(error, folder)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _not_opened(error: duckdb.Error, folder: Path) -> PixelflightError | None:
+    """Why the lake cannot be opened, where an operator can do something about it."""
+    text = str(error)
+    if "Could not set lock" in text or "Unique file handle conflict" in text:
+        return Unavailable(
+            f"The lake in '{folder}' is in use by another server. Stop it, or choose another data "
+            f"folder."
+        )
+    if "DATA_PATH parameter" in text:
+        return InvalidRequest(
+            f"The files of the lake in '{folder}' are kept elsewhere than 'lake_files' says. They "
+            f"stay where they were when the lake was made."
+        )
+    if "encrypt" in text:
+        return InvalidRequest(
+            f"'lake_encrypted' is not as it was when the lake in '{folder}' was made, and it "
+            f"cannot be changed since. Set it back, or choose another data folder."
+        )
+    return None
 
 
 def _lock_down(connection: duckdb.DuckDBPyConnection, folder: Path, files: str) -> None:

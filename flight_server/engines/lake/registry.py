@@ -61,11 +61,12 @@ class Registry:
         transaction: WriteTransaction | None = None,
     ) -> TableVersion:
         """The table at a version, or as a transaction has made it. NotFound."""
-        snapshot = self._log.snapshot
+        with self._log.publishing:
+            snapshot, newest = self._log.snapshot, self._newest
         if transaction is not None and _key(table) in transaction.pending:
             found = transaction.pending[_key(table)]
         elif version is None or version == snapshot:
-            found = self._newest.get(_key(table))
+            found = newest.get(_key(table))
         else:
             found = self._at(table, version)
         if found is None:

@@ -51,7 +51,8 @@ class Scans:
         files = self._slice_files(found, request) if request.slice else None
 
         def sql(snapshot: int) -> str:
-            version = request.version if request.version != snapshot else None
+            # Never another snapshot than the one whose columns are known.
+            version = found.snapshot if found.snapshot != snapshot else None
             return scan_sql(found, request, version, files)
 
         duck_schema, batches = self._run(sql, (), self._rows_each(schema), cancellation)
@@ -167,14 +168,23 @@ class Scans:
         rows_each: int,
         cancellation: Cancellation,
     ) -> Iterator[Any]:
-        reader = self._instance.lend(self._newest())
+        newest = self._newest()
+        # Pinned before the transaction begins, so that nothing can go in between.
+        with translated("The query"), self._pins.stream(newest):
+            yield from self._lent(newest, sql, parameters, rows_each, cancellation)
+
+    def _lent(
+        self,
+        newest: int,
+        sql: Callable[[int], str],
+        parameters: Any,
+        rows_each: int,
+        cancellation: Cancellation,
+    ) -> Iterator[Any]:
+        reader = self._instance.lend(newest)
         finished = False
         try:
-            with (
-                translated("The query"),
-                self._pins.stream(reader.snapshot),
-                cancellation.interrupting(reader.connection.interrupt),
-            ):
+            with cancellation.interrupting(reader.connection.interrupt):
                 answer = reader.connection.execute(sql(reader.snapshot), _bound(parameters))
                 batches = answer.to_arrow_reader(rows_each)
                 yield batches.schema

@@ -25,6 +25,10 @@ from flight_server.model import Commit, TableRef, quoted
 
 TOKEN_LENGTH_MAX = 512
 Key = tuple[str, str, str, str]
+_COLUMNS = (
+    "principal, namespace, name, token, snapshot, row_count, rows_inserted, rows_updated, "
+    "stream_offset, digest"
+)
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,7 @@ class Tokens:
         self._lock = threading.Lock()
         self._claims: dict[Key, tuple[threading.Lock, int]] = {}
         self._receipts: dict[Key, list[Receipt]] = {}
-        for principal, namespace, name, token, snapshot, *numbers, digest in log.instance.rows(
-            "SELECT principal, namespace, name, token, snapshot, row_count, rows_inserted, "
-            f"rows_updated, stream_offset, digest FROM {SCHEMA}.ingest ORDER BY snapshot"
-        ):
-            rows, inserted, updated, offset = numbers
-            commit = Commit(snapshot, rows, inserted, updated, offset=offset)
-            self.add((principal, namespace, name, token), Receipt(commit, digest))
+        self._load(log.instance.rows(f"SELECT {_COLUMNS} FROM {SCHEMA}.ingest ORDER BY snapshot"))
 
     @contextmanager
     def claim(self, principal: str, table: TableRef, token: str) -> Iterator[Claim]:
@@ -187,6 +185,21 @@ class Tokens:
                     self._receipts.pop(key, None)
 
         transaction.after_commit.append(drop)
+
+    def recall(self, transaction: WriteTransaction, table: TableRef, version: int) -> None:
+        """Brings back the receipts that a table had at a version: it is undropped."""
+        where = "WHERE namespace = ? AND name = ?"
+        name = [table.namespace.lower(), table.name.lower()]
+        past = f"FROM {SCHEMA}.ingest AT (VERSION => {version}) {where}"
+        rows = transaction.run(f"SELECT {_COLUMNS} {past} ORDER BY snapshot", name)
+        transaction.run(f"INSERT INTO {SCHEMA}.ingest {past}", name)
+        transaction.after_commit.append(lambda _: self._load(rows))
+
+    def _load(self, rows: list[tuple[Any, ...]]) -> None:
+        for principal, namespace, name, token, snapshot, *numbers, digest in rows:
+            count, inserted, updated, offset = numbers
+            commit = Commit(snapshot, count, inserted, updated, offset=offset)
+            self.add((principal, namespace, name, token), Receipt(commit, digest))
 
 
 def _receipt(snapshot: int, commit: Commit, digest: str) -> Receipt:
