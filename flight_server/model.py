@@ -22,6 +22,8 @@ DEFAULT_NAMESPACE = "main"
 NAME_LENGTH_MAX = 200
 # Namespaces that start so are the server's own: no client ever sees or names one.
 HIDDEN_PREFIX = "_pixelflight"
+# Columns that scans and change feeds add to a table's own, and DuckLake's name for row ids.
+OWN_COLUMNS = frozenset({"_row_id", "_snapshot", "_change", "rowid"})
 
 
 def check_name(name: str, what: str = "name") -> str:
@@ -148,6 +150,27 @@ def _quoted_from(text: str, at: int) -> tuple[str, int]:
     raise InvalidRequest(
         f"'{text}' is not a table name: a double quote is not closed.", code=ErrorCode.INVALID_NAME
     )
+
+
+def check_schema(schema: pa.Schema) -> None:
+    """InvalidRequest where the schema's names cannot be those of a table's columns."""
+    if not len(schema):
+        raise InvalidRequest("A table needs at least one column.", code=ErrorCode.SCHEMA_MISMATCH)
+    seen: set[str] = set()
+    for name in schema.names:
+        check_name(name, "column name")
+        folded = name.lower()
+        if folded in OWN_COLUMNS or folded.startswith(HIDDEN_PREFIX):
+            raise InvalidRequest(
+                f"The column name '{name}' is the server's own. Choose another.",
+                code=ErrorCode.INVALID_NAME,
+            )
+        if folded in seen:
+            raise InvalidRequest(
+                f"The column '{name}' stands twice in the schema (case does not tell them apart).",
+                code=ErrorCode.SCHEMA_MISMATCH,
+            )
+        seen.add(folded)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from flight_server.engines.base import (
     SupportsUndrop,
     require,
 )
-from flight_server.errors import ErrorCode, InvalidRequest, did_you_mean
+from flight_server.errors import InvalidRequest
 from flight_server.model import (
-    ROW_ID,
     AddColumn,
     Commit,
     NamespaceRef,
@@ -26,7 +25,7 @@ from flight_server.model import (
     TableInfo,
     TableRef,
     TableSpec,
-    check_name,
+    check_schema,
 )
 from flight_server.operations.authorise import (
     hide_internal,
@@ -135,24 +134,7 @@ def alter_table(
 
 def checked_spec(spec: TableSpec) -> TableSpec:
     """The spec with its defaults checked. InvalidRequest names what cannot be."""
-    names = spec.schema.names
-    if not names:
-        raise InvalidRequest("A table needs at least one column.", code=ErrorCode.SCHEMA_MISMATCH)
-    for name in names:
-        _check_column_name(name)
-    folded = [name.lower() for name in names]
-    for name in names:
-        if folded.count(name.lower()) > 1:
-            raise InvalidRequest(
-                f"The column '{name}' stands twice in the schema (case does not tell them apart).",
-                code=ErrorCode.SCHEMA_MISMATCH,
-            )
-    for name in (*spec.key, *spec.defaults):
-        if name.lower() not in folded:
-            raise InvalidRequest(
-                f"The schema has no column '{name}'.{did_you_mean(name, names)}",
-                code=ErrorCode.COLUMN_NOT_FOUND,
-            )
+    check_schema(spec.schema)
     return replace(spec, defaults={k: check_literal(v) for k, v in spec.defaults.items()})
 
 
@@ -162,17 +144,6 @@ def spec_of(schema: pa.Schema, key: tuple[str, ...] = ()) -> TableSpec:
 
 
 def _checked_change(change: SchemaChange) -> SchemaChange:
-    if isinstance(change, AddColumn):
-        _check_column_name(change.field.name)
     if isinstance(change, AddColumn | SetDefault) and change.default is not None:
         return replace(change, default=check_literal(change.default))
     return change
-
-
-def _check_column_name(name: str) -> None:
-    check_name(name, "column name")
-    if name.lower() in (ROW_ID, "rowid", "_snapshot", "_change"):
-        raise InvalidRequest(
-            f"The column name '{name}' is the server's own. Choose another.",
-            code=ErrorCode.INVALID_NAME,
-        )

@@ -7,11 +7,12 @@ some of these too, but several times slower.
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import dataclass
 
 from flight_server.engines.lake.instance import METADATA, Instance
 from flight_server.errors import ErrorCode, NotFound
-from flight_server.model import TableRef, Version, table_not_found
+from flight_server.model import DEFAULT_CATALOG, TableRef, Version, table_not_found
 
 # Commits that change files and no rows are not versions of a table.
 _MAINTENANCE = ("inline_flush", "merge_adjacent", "rewrite_delete")
@@ -46,6 +47,18 @@ def table_id(instance: Instance, table: TableRef, snapshot: int) -> int:
     if not rows:
         raise table_not_found(table)
     return int(rows[0][0])
+
+
+def name_of(instance: Instance, table: int, snapshot: int) -> TableRef | None:
+    """The name that a table had at a snapshot, None where it did not exist."""
+    rows = instance.rows(
+        f"SELECT s.schema_name, t.table_name FROM {METADATA}.ducklake_table t "
+        f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
+        "WHERE t.table_id = $1 AND t.begin_snapshot <= $2 "
+        "AND (t.end_snapshot IS NULL OR t.end_snapshot > $2)",
+        [table, snapshot],
+    )
+    return TableRef(DEFAULT_CATALOG, *rows[0]) if rows else None
 
 
 def data_files(instance: Instance, table: int, snapshot: int) -> list[DataFile]:
@@ -105,22 +118,22 @@ def versions(
         Version(
             snapshot=snapshot,
             committed_at=moment,
-            changes=_kinds(changes, {str(number) for number in ids}, created),
+            changes=_kinds(changes, {str(number) for number in ids}, created, notes),
             author=author or "",
             reason=reason or "",
         )
-        for snapshot, moment, changes, ids, created, author, reason in rows
+        for snapshot, moment, changes, ids, created, author, reason, notes in rows
     ]
 
 
-def _kinds(changes: str, ids: set[str], created: bool) -> tuple[str, ...]:
+def _kinds(changes: str, ids: set[str], created: bool, notes: str | None) -> tuple[str, ...]:
+    """What happened to the table: as the commit's own notes say, else as DuckLake's log says."""
     kinds = ["created"] if created else []
-    for change in changes.split(","):
-        verb, _, what = change.partition(":")
-        kind = _KINDS.get(verb)
-        if kind is not None and what in ids and kind not in kinds:
-            kinds.append(kind)
-    return tuple(kinds)
+    noted = json.loads(notes).get("tables", {}) if notes else {}
+    told = [kind for number in ids for kind in noted.get(number, ())]
+    logged = (change.partition(":") for change in changes.split(","))
+    kinds += told or [_KINDS[verb] for verb, _, what in logged if verb in _KINDS and what in ids]
+    return tuple(dict.fromkeys(kinds))
 
 
 def changed_since(instance: Instance, table: TableRef, snapshot: int) -> bool:
@@ -147,7 +160,7 @@ WITH named AS (
     SELECT t.table_id, t.begin_snapshot, coalesce(t.end_snapshot, $3 + 1)
     FROM {METADATA}.ducklake_table t JOIN named n ON n.table_id = t.table_id AND n.is_current
 ), log AS (
-    SELECT snapshot_id, snapshot_time, changes_made, author, commit_message,
+    SELECT snapshot_id, snapshot_time, changes_made, author, commit_message, commit_extra_info,
            string_split(changes_made, ',') AS changes
     FROM {METADATA}.ducklake_snapshot JOIN {METADATA}.ducklake_snapshot_changes
     USING (snapshot_id) WHERE snapshot_id <= $3
@@ -157,11 +170,12 @@ WITH named AS (
 )
 SELECT log.snapshot_id, any_value(snapshot_time), any_value(changes_made),
        list(DISTINCT span.table_id), bool_or(made.snapshot_id IS NOT NULL),
-       any_value(author), any_value(commit_message)
+       any_value(author), any_value(commit_message), any_value(commit_extra_info)
 FROM span
 JOIN log ON log.snapshot_id BETWEEN span.begin_snapshot AND span.end_snapshot
 LEFT JOIN made ON made.table_id = span.table_id AND made.snapshot_id = log.snapshot_id
 WHERE made.snapshot_id IS NOT NULL OR (({_MINE}) AND NOT ({_NOT_MINE}))
+      OR json_exists(commit_extra_info, '$.tables."' || span.table_id || '"')
 GROUP BY log.snapshot_id
 ORDER BY log.snapshot_id DESC
 """

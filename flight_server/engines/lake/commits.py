@@ -13,16 +13,18 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.lake.catalog import table_id
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
 from flight_server.engines.lake.pins import Pins
+from flight_server.errors import NotFound
 from flight_server.model import Author, TableRef, TableSpec
 
 # File systems stamp directories with a coarse clock: look a little further back.
@@ -47,6 +49,9 @@ class WriteTransaction:
         self.after_commit: list[Callable[[int], object]] = []
         # Tables as this transaction has made them, None where it dropped them.
         self.pending: dict[tuple[str, str], tuple[TableRef, TableSpec] | None] = {}
+        # What is held until the transaction ends, such as the claim of an ingest token.
+        self.held = ExitStack()
+        self._touched: list[TableRef] = []
         self.is_open = True
         self._began = time.time()
         with translated("The transaction"):
@@ -62,6 +67,23 @@ class WriteTransaction:
     def count(self, sql: str, parameters: Any = (), cancellation: Cancellation = NEVER) -> int:
         """The one number that a statement answers with: rows written, or a count."""
         return int(self.run(sql, parameters, cancellation)[0][0])
+
+    def note(self, table: TableRef, *kinds: str) -> None:
+        """Lets the log say of a table what DuckLake's own log does not: that rows were updated."""
+        try:
+            number = table_id(self.log.instance, table, self.log.snapshot)
+        except NotFound:
+            # It is made in this transaction, which is all there is to say.
+            return
+        noted = self.notes.setdefault("tables", {}).setdefault(str(number), [])
+        noted.extend(kind for kind in kinds if kind not in noted)
+        self._touched.append(table)
+
+    @property
+    def named(self) -> str:
+        """The tables that a conflict may be about, as a part of a sentence."""
+        names = sorted({f"'{table}'" for table in self._touched})
+        return f" to {', '.join(names)}" if names else ""
 
     def commit(self) -> int:
         """The snapshot that was made, or the newest one where nothing was written. Conflict."""
@@ -85,6 +107,7 @@ class WriteTransaction:
         self.is_open = False
         # Closing a connection in the middle of a result or an aborted transaction rolls it back.
         self.connection.close()
+        self.held.close()
 
 
 class CommitLog:
@@ -128,7 +151,7 @@ class CommitLog:
             before = self.snapshot
             for action in transaction.before_commit:
                 action(before + 1)
-            with translated("The commit"):
+            with translated(f"The commit{transaction.named}"):
                 connection.execute(_message(transaction))
                 connection.execute("COMMIT")
             transaction.close()

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
-from flight_server.engines.lake import catalog, tables
+from flight_server.engines.lake import catalog, columns, tables
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.groups import GroupCommits
 from flight_server.engines.lake.history import History, Tags
@@ -166,7 +166,7 @@ class LakeEngine:
     ) -> Commit:
         """All changes in one commit, in order. NotFound; AlreadyExists; InvalidRequest."""
         with self._committed(author) as (transaction, commit):
-            tables.alter_table(transaction, self._registry, table, changes)
+            columns.alter_table(transaction, self._registry, table, changes)
         return commit[0]
 
     # SupportsIngest, SupportsUpdate, SupportsTransactions
@@ -192,7 +192,7 @@ class LakeEngine:
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """See `SupportsUpdate.update`."""
-        with self.transaction(author) as transaction:
+        with self._transaction(author, exclusive=True) as transaction:
             done = transaction.update(table, assignments, filter, author, cancellation)
             return _made(done, transaction.commit())
 
@@ -204,14 +204,20 @@ class LakeEngine:
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """See `SupportsUpdate.delete`."""
-        with self.transaction(author) as transaction:
+        with self._transaction(author, exclusive=True) as transaction:
             done = transaction.delete(table, filter, author, cancellation)
             return _made(done, transaction.commit())
 
+    def transaction(self, author: Author) -> AbstractContextManager[LakeTransaction]:
+        """Commits at the end of the block unless that was done; rolls back on an error.
+
+        It keeps nobody else from committing; a commit that it collides with makes it a Conflict.
+        """
+        return self._transaction(author, exclusive=False)
+
     @contextmanager
-    def transaction(self, author: Author) -> Iterator[LakeTransaction]:
-        """Commits at the end of the block unless that was done; rolls back on an error."""
-        with self._log.transaction(author) as transaction:
+    def _transaction(self, author: Author, exclusive: bool) -> Iterator[LakeTransaction]:
+        with self._log.transaction(author, exclusive) as transaction:
             yield LakeTransaction(transaction, self._registry, self._ingests)
 
     # SupportsVersions, SupportsChanges
@@ -272,6 +278,9 @@ class LakeEngine:
 
     def slices(self, table: TableRef, request: ScanRequest, bytes_each: int) -> list[Slice]:
         """See `SupportsSlices.slices`. A table that waits to be merged is not sliced."""
+        if request.limit is not None or request.offset or request.order_by is not None:
+            # A window cannot be cut without knowing the rest.
+            bytes_each = 2**62
         found = self._registry.resolve(table, request.version)
         number = catalog.table_id(self._instance, found.table, found.snapshot)
         if self._housekeeper.is_due(number):

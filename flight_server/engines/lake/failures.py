@@ -74,9 +74,7 @@ def said(error: BaseException) -> str:
 
 def _of_transaction(what: str, error: duckdb.Error) -> PixelflightError:
     if _CONFLICT.search(str(error)):
-        return Conflict(
-            f"{what} met another commit to the same table. Nothing was written; try again."
-        )
+        return Conflict(f"{what} collided with another commit. Nothing was written; try again.")
     log.error("a transaction failed", exc_info=error)
     return Internal(f"{what} could not be committed. Nothing was written.")
 

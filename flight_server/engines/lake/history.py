@@ -16,7 +16,13 @@ from flight_server.engines.lake.registry import SCHEMA, Registry
 from flight_server.engines.lake.scans import Scans
 from flight_server.engines.lake.types import select_expression, storage_type
 from flight_server.engines.stream import BatchStream
-from flight_server.errors import AlreadyExists, ErrorCode, NotFound, did_you_mean
+from flight_server.errors import (
+    AlreadyExists,
+    ErrorCode,
+    InvalidRequest,
+    NotFound,
+    did_you_mean,
+)
 from flight_server.model import (
     CHANGE_COLUMNS,
     DEFAULT_CATALOG,
@@ -156,9 +162,12 @@ class History:
         self, table: TableRef, older: int, newer: int, cancellation: Cancellation
     ) -> BatchStream:
         """See `SupportsVersions.diff`."""
-        before = self._registry.resolve(table, older)
-        after = self._registry.resolve(table, newer)
-        same = self._is_same(table, older, newer)
+        if older > newer:
+            raise InvalidRequest(
+                f"The older version {older} comes after the newer {newer}. Exchange them."
+            )
+        after, _ = self._then(table, newer)
+        before, same = self._then(table, older)
         schema = pa.schema([CHANGE_COLUMNS[2], CHANGE_COLUMNS[1], *map(_nullable, after.schema)])
         sql = _diff_sql(before, after, older, newer, same)
         return self._scans.rows(schema, sql, cancellation)
@@ -177,10 +186,11 @@ class History:
 
     def restore(self, transaction: WriteTransaction, table: TableRef, version: int) -> TableVersion:
         """The table as it was at `version`, written in the transaction."""
-        old = self._registry.resolve(table, version)
         found = self._registry.resolve(table)
+        old, same = self._then(table, version)
         alike = tables.is_kept_alike(found.spec, old.spec)
-        if alike and self._is_same(table, version, self._log.snapshot):
+        transaction.note(found.table, "inserted", "updated", "deleted")
+        if alike and same:
             _restore_rows(transaction, found.table, old, version)
         else:
             transaction.run(f"DELETE FROM {found.table.sql}")
@@ -226,10 +236,17 @@ class History:
             raise table_not_found(table)
         return int(rows[0][0]) - 1
 
-    def _is_same(self, table: TableRef, older: int, newer: int) -> bool:
-        """Whether the name meant one table at both versions, so that row ids compare."""
-        instance = self._log.instance
-        return catalog.table_id(instance, table, older) == catalog.table_id(instance, table, newer)
+    def _then(self, table: TableRef, version: int) -> tuple[TableVersion, bool]:
+        """What the table was at a version, and whether it was itself, so that row ids compare.
+
+        A table that bore another name then is found under that; one that did not exist then is
+        what bore its name.
+        """
+        found = self._registry.resolve(table)
+        self._registry.check_version(version)
+        number = catalog.table_id(self._log.instance, found.table, found.snapshot)
+        name = catalog.name_of(self._log.instance, number, version)
+        return self._registry.resolve(name or found.table, version), name is not None
 
     def _first_followed(self, found: TableVersion, after: int, until: int) -> int:
         """The first snapshot whose changes are told: after `after`, and not before the table.
@@ -259,7 +276,7 @@ def _restore_rows(
     transaction: WriteTransaction, table: TableRef, old: TableVersion, version: int
 ) -> None:
     """Only what differs is written, and rows keep their ids, so that followers see little."""
-    past = f"{table.sql} AT (VERSION => {version})"
+    past = f"{old.table.sql} AT (VERSION => {version})"
     columns = [quoted(name) for name in old.schema.names]
     kept, was = (", ".join(f"{side}.{c}" for c in columns) for side in ("kept", "was"))
     transaction.run(f"DELETE FROM {table.sql} WHERE rowid NOT IN (SELECT rowid FROM {past})")
@@ -273,7 +290,7 @@ def _restore_rows(
 
 
 def _diff_sql(before: TableVersion, after: TableVersion, older: int, newer: int, same: bool) -> str:
-    old = f"{after.table.sql} AT (VERSION => {older})"
+    old = f"{before.table.sql} AT (VERSION => {older})"
     new = f"{after.table.sql} AT (VERSION => {newer})"
     kinds = {field.name: storage_type(field) for field in before.schema}
     shared = [

@@ -140,7 +140,7 @@ def _extension_step(source: pa.DataType, target: pa.DataType, path: str, top: bo
             return Step(source)
         return _after_stripping(source, _step(source.storage_type, target.storage_type, path))
     if is_text(source) and is_uuid(target) and top:
-        return _without_view(source)
+        return _as_stored(source)
     step = _step(source, target.storage_type, path)
     if is_uuid(target) and top:
         return step.then(target, lambda array: pa.ExtensionArray.from_storage(target, array))
@@ -223,7 +223,7 @@ def _leaf(source: pa.DataType, target: pa.DataType, path: str) -> Step:
     if cast is None:
         _no_cast(path, source, target)
     if _stored_alike(source, target):
-        return _without_view(source)
+        return _as_stored(source)
     step = Step(source)
     if not source.equals(target):
         step = Step(target, lambda array: _checked(array, cast, target, path))
@@ -245,8 +245,8 @@ def _stored_alike(source: pa.DataType, target: pa.DataType) -> bool:
     return is_bytes(source) and not kinds.is_fixed_size_binary(target)
 
 
-def _without_view(source: pa.DataType) -> Step:
-    """As it is, but views as `storage_of` lays them down."""
+def _as_stored(source: pa.DataType) -> Step:
+    """Text, bytes and dates by their own storage, which the target's is alike."""
     stored = storage_of(source, "").arrow
     return Step(source) if stored.equals(source) else Step(stored, lambda a: a.cast(stored))
 

@@ -84,7 +84,9 @@ class Ingests:
         with claiming as claim:
             connection = self._log.instance.connection()
             try:
-                digest = Digest(connection, batches.schema) if claim is not None else None
+                digest = (
+                    Digest(connection, batches.schema, request.mode) if claim is not None else None
+                )
                 run = _Run(table, request, batches.schema, author, cancellation, claim, digest)
                 return self._run(run, batches, acknowledge)
             finally:
@@ -99,15 +101,48 @@ class Ingests:
         cancellation: Cancellation,
     ) -> Commit:
         """The whole stream as a part of a transaction, which commits it later or not at all."""
-        if request.token is not None or request.commit_every is not None:
-            raise InvalidRequest("'token' and 'commit_every' mean nothing in a transaction.")
+        if request.commit_every is not None:
+            raise InvalidRequest("'commit_every' means nothing in a transaction: it commits once.")
+        if request.token is not None:
+            return self._claimed_within(transaction, table, request, batches, cancellation)
         run = _Run(table, request, batches.schema, transaction.author, cancellation)
+        return self._write_within(transaction, run, iter(batches))
+
+    def _claimed_within(
+        self,
+        transaction: WriteTransaction,
+        table: TableRef,
+        request: IngestRequest,
+        batches: Any,
+        cancellation: Cancellation,
+    ) -> Commit:
+        """With a token, which stays claimed until the transaction ends."""
+        assert request.token is not None, "there is a token to claim"
+        author = transaction.author
+        token = _checked_token(request.token)
+        claim = transaction.held.enter_context(self._tokens.claim(author.principal, table, token))
+        digest = Digest(self._log.instance.connection(), batches.schema, request.mode)
+        run = _Run(table, request, batches.schema, author, cancellation, claim, digest)
+        rows = self._fresh_rows(run, iter(batches))
+        first = next(rows, None)
+        if first is None and claim.receipts:
+            return replace(claim.receipts[-1].commit, duplicate=True)
+        rows = itertools.chain(() if first is None else (first,), rows)
+        commit = self._write_within(transaction, run, rows)
+        claim.record(transaction, commit, str(digest))
+        return commit
+
+    def _write_within(
+        self, transaction: WriteTransaction, run: _Run, rows: Iterator[pa.RecordBatch]
+    ) -> Commit:
+        request = run.request
         found = self._target(run, transaction)
         inbound = self._inbound(run, found)
         if request.mode in _BY_KEY:
-            stage = stage_rows(transaction.connection, inbound, iter(batches), cancellation)
-            return merge_stage(transaction, found, request, stage)
-        return self._stream(transaction, run, found, inbound, iter(batches))
+            counted = self._counting(run, rows)
+            stage = stage_rows(transaction.connection, inbound, counted, run.cancellation)
+            return merge_stage(transaction, found, request, stage, run.cancellation)
+        return self._stream(transaction, run, found, inbound, rows)
 
     def _run(self, run: _Run, batches: Any, acknowledge: Acknowledge) -> Commit:
         rows = self._fresh_rows(run, iter(batches))
@@ -233,6 +268,7 @@ class Ingests:
                 )
 
         transaction.before_commit.append(check)
+        transaction.note(found.table, "deleted", "inserted")
         transaction.run(f"DELETE FROM {found.table.sql}", cancellation=run.cancellation)
 
     def _commit(self, transaction: WriteTransaction, run: _Run, commit: Commit) -> Commit:
@@ -263,25 +299,7 @@ class Ingests:
             spec = TableSpec(run.schema, key=run.request.key)
             tables.create_table(transaction, self._registry, run.table, spec)
             return self._registry.resolve(run.table, transaction=transaction)
-        if run.mode is IngestMode.OVERWRITE and not found.schema.equals(run.schema):
-            found = self._reshaped(transaction, found, run.schema)
         return found
-
-    def _reshaped(
-        self, transaction: WriteTransaction, found: TableVersion, schema: pa.Schema
-    ) -> TableVersion:
-        """An overwritten table takes the stream's columns, unless they fit those it has."""
-        try:
-            inbound = Inbound(schema, found.schema)
-            if not inbound.missing:
-                return found
-        except InvalidRequest:
-            pass
-        transaction.run(f"DELETE FROM {found.table.sql}")
-        spec = tables.checked_spec(tables.with_schema(found.spec, schema))
-        tables.reshape(transaction, found.table, found.spec, spec)
-        self._registry.put(transaction, found.table, spec)
-        return replace(found, spec=spec)
 
     def _make_missing(self, run: _Run) -> None:
         """The table of an upsert is made in a commit of its own, empty, where it is missing."""

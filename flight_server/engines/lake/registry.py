@@ -52,6 +52,7 @@ class Registry:
         self._lock = threading.Lock()
         self._older: OrderedDict[tuple[Key, int], tuple[TableRef, TableSpec]] = OrderedDict()
         self._create_missing()
+        self._since = self._first_snapshot()
         self._newest = self._load()
 
     def resolve(
@@ -129,6 +130,8 @@ class Registry:
 
     def _read_at(self, table: TableRef, version: int) -> tuple[TableRef, TableSpec] | None:
         self.check_version(version)
+        if version < self._since:
+            return None
         rows = self._log.instance.rows(
             f"SELECT {_COLUMNS} FROM {SCHEMA}.tables AT (VERSION => {int(version)}) "
             "WHERE lower(namespace) = ? AND lower(name) = ?",
@@ -163,6 +166,14 @@ class Registry:
             transaction.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             for name, columns in _TABLES.items():
                 transaction.run(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{name} ({columns})")
+
+    def _first_snapshot(self) -> int:
+        """The snapshot that made our own tables: before it there is nothing to find."""
+        rows = self._log.instance.rows(
+            f"SELECT min(begin_snapshot) FROM {METADATA}.ducklake_schema WHERE schema_name = ?",
+            [HIDDEN_PREFIX],
+        )
+        return int(rows[0][0])
 
     def _load(self) -> dict[Key, tuple[TableRef, TableSpec]]:
         """The specs of all tables there are; a table made without us gets one from its columns."""

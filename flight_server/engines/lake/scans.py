@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -33,6 +34,7 @@ BATCH_ROWS_MIN = 2_048
 BATCH_ROWS_MAX = 122_880
 # A guess at the bytes of one value whose type has no fixed width.
 VARIABLE_BYTES = 16
+_SLICE = re.compile(r"(\d{1,9}):(\d{0,9}):([0-9a-f]{16})")
 
 
 class Scans:
@@ -48,7 +50,7 @@ class Scans:
     ) -> BatchStream:
         """The rows of a table at a version; see `Engine.scan`."""
         schema = scan_schema(found, request)
-        files = self._slice_files(found, request) if request.slice else None
+        files = self._slice_files(found, request) if request.slice is not None else None
 
         def sql(snapshot: int) -> str:
             # Never another snapshot than the one whose columns are known.
@@ -135,7 +137,13 @@ class Scans:
     def _slice_files(self, found: TableVersion, request: ScanRequest) -> str:
         """The condition on `filename` that a slice means."""
         assert request.slice is not None
-        start, end, digest = request.slice.split(":")
+        match = _SLICE.fullmatch(request.slice)
+        if match is None:
+            raise InvalidRequest(
+                f"'{request.slice}' is no part of a scan. Ask for the flight info again.",
+                code=ErrorCode.INVALID_TICKET,
+            )
+        start, end, digest = match.groups()
         number = catalog.table_id(self._instance, found.table, found.snapshot)
         files = catalog.data_files(self._instance, number, found.snapshot)
         if _digest(files) != digest:

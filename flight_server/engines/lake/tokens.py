@@ -21,7 +21,7 @@ import pyarrow as pa
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.registry import SCHEMA
 from flight_server.errors import Conflict, ErrorCode
-from flight_server.model import Commit, TableRef, quoted
+from flight_server.model import Commit, IngestMode, TableRef, quoted
 
 TOKEN_LENGTH_MAX = 512
 Key = tuple[str, str, str, str]
@@ -47,14 +47,17 @@ class Digest:
     guards against mistakes, not against forgery.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, schema: pa.Schema) -> None:
+    def __init__(
+        self, connection: duckdb.DuckDBPyConnection, schema: pa.Schema, mode: IngestMode
+    ) -> None:
         self._connection = connection
         self._rows = 0
         self._sum = 0
         names = ", ".join(quoted(name) for name in schema.names)
         self._sql = f"SELECT CAST(sum(CAST(hash({names}) AS HUGEINT)) AS VARCHAR) FROM sent"
         columns = "\n".join(f"{field.name}\t{field.type}" for field in schema)
-        self._columns = hashlib.sha256(columns.encode()).hexdigest()[:8]
+        sent = f"{mode}\n{columns}"
+        self._columns = hashlib.sha256(sent.encode()).hexdigest()[:8]
 
     def update(self, batch: pa.RecordBatch) -> None:
         """Adds the rows of a batch."""

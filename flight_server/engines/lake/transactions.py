@@ -9,13 +9,14 @@ import pyarrow as pa
 
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.lake.columns import check_required
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.ingest import Ingests
 from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import BATCH_ROWS_MAX, scan_schema, scan_sql
-from flight_server.engines.lake.tables import check_required, true_name
+from flight_server.engines.lake.tables import true_name
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.model import Author, Commit, IngestRequest, ScanRequest, TableRef, quoted
 
@@ -57,6 +58,7 @@ class LakeTransaction:
         rows = self._transaction.count(
             f"UPDATE {found.table.sql} SET {sets}{_where(filter)}", (), cancellation
         )
+        self._transaction.note(found.table, "updated")
         check_required(self._transaction, found.table, found.schema, named)
         self._transaction.notes["rows"] = rows
         return Commit(-1, rows=rows, rows_updated=rows)
@@ -73,6 +75,7 @@ class LakeTransaction:
         rows = self._transaction.count(
             f"DELETE FROM {found.table.sql}{_where(filter)}", (), cancellation
         )
+        self._transaction.note(found.table, "deleted")
         self._transaction.notes["rows"] = rows
         return Commit(-1, rows=rows, rows_deleted=rows)
 

@@ -12,10 +12,11 @@ import duckdb
 import pyarrow as pa
 
 from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.lake.columns import check_required
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.inbound import Inbound
 from flight_server.engines.lake.inserts import run_over_stream
-from flight_server.engines.lake.tables import check_required, true_name
+from flight_server.engines.lake.tables import true_name
 from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.model import Commit, IngestMode, IngestRequest, TableVersion, quoted
 
@@ -55,6 +56,8 @@ def merge_stage(
     absent = [name for name in found.schema.names if name not in columns]
     check_required(transaction, found.table, found.schema, absent)
     inserted = transaction.count(count) - before
+    kinds = (("inserted", inserted), ("updated", changed - inserted))
+    transaction.note(found.table, *(kind for kind, rows in kinds if rows))
     rows = transaction.count(f"SELECT count(*) FROM temp.{STAGE}")
     return Commit(
         -1, rows=rows, rows_inserted=inserted, rows_updated=changed - inserted, offset=rows

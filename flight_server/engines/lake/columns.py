@@ -1,0 +1,219 @@
+"""Changing columns and properties of a table that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from flight_server.engines.lake.commits import WriteTransaction
+from flight_server.engines.lake.registry import Registry
+from flight_server.engines.lake.tables import (
+    add_column,
+    checked_spec,
+    parsed_partition,
+    partition,
+    partitioned,
+    set_partitioning,
+    true_name,
+)
+from flight_server.engines.lake.types import storage_type
+from flight_server.errors import AlreadyExists, ErrorCode, InvalidRequest
+from flight_server.model import (
+    AddColumn,
+    DropColumn,
+    RenameColumn,
+    RetypeColumn,
+    SchemaChange,
+    SetComment,
+    SetDefault,
+    SetKey,
+    SetNullable,
+    SetPartitioning,
+    TableRef,
+    TableSpec,
+    quoted,
+)
+
+
+def alter_table(
+    transaction: WriteTransaction,
+    registry: Registry,
+    table: TableRef,
+    changes: Sequence[SchemaChange],
+) -> None:
+    """All changes in order. NotFound; AlreadyExists; InvalidRequest."""
+    found = registry.resolve(table, transaction=transaction)
+    spec = found.spec
+    for change in changes:
+        spec = _changed(transaction, found.table, spec, change)
+    transaction.note(found.table, "altered")
+    registry.put(transaction, found.table, checked_spec(spec))
+
+
+def check_required(
+    transaction: WriteTransaction, table: TableRef, schema: pa.Schema, names: Iterable[str]
+) -> None:
+    """InvalidRequest (invalid_data) where one of the columns now holds a null and must not."""
+    for name in names:
+        column = quoted(name)
+        if not schema.field(name).nullable and transaction.run(
+            f"SELECT 1 FROM {table.sql} WHERE {column} IS NULL LIMIT 1"
+        ):
+            raise InvalidRequest(
+                f"The column '{name}' of '{table}' must not be null.",
+                code=ErrorCode.INVALID_DATA,
+            )
+
+
+def _changed(
+    transaction: WriteTransaction, table: TableRef, spec: TableSpec, change: SchemaChange
+) -> TableSpec:
+    """The spec after one change, which is made to the table."""
+    match change:
+        case AddColumn(field, default):
+            return _with_column(transaction, table, spec, field, default)
+        case DropColumn(name):
+            return _without_column(transaction, table, spec, true_name(spec.schema, name))
+        case RenameColumn(name, new_name):
+            old = true_name(spec.schema, name)
+            return _with_new_name(transaction, table, spec, old, new_name)
+        case RetypeColumn(name, kind):
+            return _with_new_type(transaction, table, spec, true_name(spec.schema, name), kind)
+        case SetDefault(name, default):
+            return _with_default(transaction, table, spec, true_name(spec.schema, name), default)
+        case SetNullable(name, nullable):
+            return _with_nullable(transaction, table, spec, true_name(spec.schema, name), nullable)
+        case SetKey(key):
+            return replace(spec, key=tuple(true_name(spec.schema, name) for name in key))
+        case SetComment(comment):
+            return replace(spec, comment=comment)
+        case SetPartitioning(partition_by):
+            named = tuple(partition(spec.schema, text) for text in partition_by)
+            set_partitioning(transaction, table, named)
+            return replace(spec, partition_by=named)
+
+
+def _with_column(
+    transaction: WriteTransaction,
+    table: TableRef,
+    spec: TableSpec,
+    field: pa.Field,
+    default: str | None,
+) -> TableSpec:
+    if field.name.lower() in {name.lower() for name in spec.schema.names}:
+        raise AlreadyExists(f"The table '{table}' has a column '{field.name}' already.")
+    if default is None and not field.nullable and _has_rows(transaction, table):
+        raise InvalidRequest(
+            f"The column '{field.name}' must not be null, and '{table}' has rows. Give a default.",
+            code=ErrorCode.INVALID_DATA,
+        )
+    defaults = {**spec.defaults, **({field.name: default} if default is not None else {})}
+    spec = replace(spec, schema=spec.schema.append(field), defaults=defaults)
+    add_column(transaction, table, spec, field)
+    return spec
+
+
+def _without_column(
+    transaction: WriteTransaction, table: TableRef, spec: TableSpec, name: str
+) -> TableSpec:
+    if len(spec.schema) == 1:
+        raise InvalidRequest(f"'{name}' is the only column of '{table}'; drop the table instead.")
+    for what, names in (("key", spec.key), ("partitioning", map(partitioned, spec.partition_by))):
+        if name in tuple(names):
+            raise InvalidRequest(f"The column '{name}' is part of the {what} of '{table}'.")
+    transaction.run(f"ALTER TABLE {table.sql} DROP {quoted(name)}")
+    defaults = {other: text for other, text in spec.defaults.items() if other != name}
+    schema = spec.schema.remove(spec.schema.get_field_index(name))
+    return replace(spec, schema=schema, defaults=defaults)
+
+
+def _with_new_name(
+    transaction: WriteTransaction, table: TableRef, spec: TableSpec, old: str, new: str
+) -> TableSpec:
+    if new.lower() != old.lower() and new.lower() in {n.lower() for n in spec.schema.names}:
+        raise AlreadyExists(f"The table '{table}' has a column '{new}' already.")
+    transaction.run(f"ALTER TABLE {table.sql} RENAME {quoted(old)} TO {quoted(new)}")
+    return replace(
+        spec,
+        schema=_with_field(spec.schema, old, spec.schema.field(old).with_name(new)),
+        key=tuple(new if name == old else name for name in spec.key),
+        partition_by=tuple(_renamed_partition(text, old, new) for text in spec.partition_by),
+        defaults={new if name == old else name: text for name, text in spec.defaults.items()},
+    )
+
+
+def _with_new_type(
+    transaction: WriteTransaction, table: TableRef, spec: TableSpec, name: str, kind: pa.DataType
+) -> TableSpec:
+    """Another type that loses nothing; the column is written anew where it is kept differently."""
+    old = spec.schema.field(name)
+    new = old.with_type(kind)
+    before, after = storage_type(old), storage_type(new)
+    if before != after:
+        column = quoted(name)
+        there_and_back = f"TRY_CAST(TRY_CAST({column} AS {after}) AS {before})"
+        lost = transaction.count(
+            f"SELECT count(*) FROM {table.sql} WHERE {there_and_back} IS DISTINCT FROM {column}"
+        )
+        if lost:
+            raise InvalidRequest(
+                f"{lost} values of the column '{name}' ({old.type}) would not survive as {kind}.",
+                code=ErrorCode.INVALID_DATA,
+            )
+        _rewrite_column(transaction, table, spec, name, after)
+    return replace(spec, schema=_with_field(spec.schema, name, new))
+
+
+def _rewrite_column(
+    transaction: WriteTransaction, table: TableRef, spec: TableSpec, name: str, kind: str
+) -> None:
+    """A new column in the old one's place: DuckLake itself only widens types."""
+    column, moved = quoted(name), quoted("_pixelflight_moved")
+    transaction.run(f"ALTER TABLE {table.sql} RENAME {column} TO {moved}")
+    transaction.run(f"ALTER TABLE {table.sql} ADD COLUMN {column} {kind}")
+    transaction.run(f"UPDATE {table.sql} SET {column} = CAST({moved} AS {kind})")
+    transaction.run(f"ALTER TABLE {table.sql} DROP {moved}")
+    if name in spec.defaults:
+        transaction.run(f"ALTER TABLE {table.sql} ALTER {column} SET DEFAULT {spec.defaults[name]}")
+
+
+def _with_default(
+    transaction: WriteTransaction, table: TableRef, spec: TableSpec, name: str, text: str | None
+) -> TableSpec:
+    action = "DROP DEFAULT" if text is None else f"SET DEFAULT {text}"
+    transaction.run(f"ALTER TABLE {table.sql} ALTER {quoted(name)} {action}")
+    defaults = {other: value for other, value in spec.defaults.items() if other != name}
+    return replace(spec, defaults=defaults if text is None else {**defaults, name: text})
+
+
+def _with_nullable(
+    transaction: WriteTransaction, table: TableRef, spec: TableSpec, name: str, nullable: bool
+) -> TableSpec:
+    field = spec.schema.field(name)
+    if field.nullable == nullable:
+        return spec
+    if not nullable:
+        nulls = transaction.count(f"SELECT count(*) FROM {table.sql} WHERE {quoted(name)} IS NULL")
+        if nulls:
+            raise InvalidRequest(
+                f"The column '{name}' of '{table}' holds {nulls} nulls; update them first.",
+                code=ErrorCode.INVALID_DATA,
+            )
+    return replace(spec, schema=_with_field(spec.schema, name, field.with_nullable(nullable)))
+
+
+def _renamed_partition(text: str, old: str, new: str) -> str:
+    function, inner, plain = parsed_partition(text)
+    if function:
+        return f"{function}({new})" if inner == old else text
+    return new if plain == old else text
+
+
+def _with_field(schema: pa.Schema, name: str, field: pa.Field) -> pa.Schema:
+    return schema.set(schema.get_field_index(name), field)
+
+
+def _has_rows(transaction: WriteTransaction, table: TableRef) -> bool:
+    return bool(transaction.run(f"SELECT 1 FROM {table.sql} LIMIT 1"))
