@@ -1,0 +1,73 @@
+"""Sessions: found by any of their names, ended by closing, by expiry, by being idle."""
+
+from __future__ import annotations
+
+import pytest
+
+from flight_server.errors import LimitExceeded, NotFound
+from flight_server.wire.sessions import (
+    IDLE_SECONDS_MAX,
+    OPTIONS_MAX,
+    Session,
+    SessionName,
+    Sessions,
+    set_option,
+)
+from tests.fix_metastore import Clock
+
+PEER = SessionName("ana", "peer", "ipv4:127.0.0.1:1")
+TOKEN = SessionName("ana", "token", "abc")
+
+
+def test_a_peer_gets_a_cookie_and_is_found_by_both(clock: Clock) -> None:
+    sessions = Sessions(clock)
+    session, cookie = sessions.open([PEER])
+    assert cookie is not None
+    by_cookie = SessionName("ana", "cookie", cookie)
+    assert sessions.find([by_cookie]) is sessions.find([PEER]) is session
+    assert sessions.open([PEER]) == (session, None)
+    sessions.close([by_cookie])
+    with pytest.raises(NotFound):
+        sessions.find([PEER])
+
+
+def test_a_token_needs_no_cookie(clock: Clock) -> None:
+    sessions = Sessions(clock)
+    session, cookie = sessions.open([TOKEN], clock() + 10)
+    assert cookie is None
+    clock.seconds += 9
+    assert sessions.find([TOKEN]) is session
+    clock.seconds += 2
+    with pytest.raises(NotFound):
+        sessions.find([TOKEN])
+
+
+def test_an_idle_session_ends(clock: Clock) -> None:
+    sessions = Sessions(clock)
+    sessions.open([PEER])
+    clock.seconds += IDLE_SECONDS_MAX - 1
+    sessions.find([PEER])
+    clock.seconds += IDLE_SECONDS_MAX - 1
+    sessions.find([PEER])
+    clock.seconds += IDLE_SECONDS_MAX + 1
+    assert sessions.options([PEER]) == {}
+
+
+def test_names_belong_to_their_principal(clock: Clock) -> None:
+    sessions = Sessions(clock)
+    sessions.open([PEER])
+    with pytest.raises(NotFound):
+        sessions.find([SessionName("bob", "peer", PEER.value)])
+
+
+def test_options_have_limits() -> None:
+    session = Session()
+    for number in range(OPTIONS_MAX):
+        set_option(session, str(number), "x")
+    set_option(session, "0", "y")
+    with pytest.raises(LimitExceeded):
+        set_option(session, "more", "x")
+    set_option(session, "0", None)
+    set_option(session, "more", ["x"])
+    with pytest.raises(LimitExceeded):
+        set_option(session, "more", "x" * 100_000)

@@ -1,0 +1,130 @@
+"""TLS, and certificates that clients have to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import trustme
+from pyarrow import flight
+
+from flight_server.errors import InvalidRequest, Unavailable
+from flight_server.settings import Settings
+from flight_server.testing.server import LocalServer
+from flight_server.wire import FlightDoor
+from flight_server.wire.door import host_and_port
+from tests.fix_client import Client
+
+DATA = pa.table({"a": [1]})
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority: trustme.CA, tmp_path: Path) -> dict[str, Any]:
+    """Settings of a server with a certificate for this machine."""
+    certificate = authority.issue_cert("localhost", "127.0.0.1")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    for pem in certificate.cert_chain_pems:
+        pem.write_to_path(chain, append=True)
+    certificate.private_key_pem.write_to_path(key)
+    return {"tls_certificate": chain, "tls_private_key": key}
+
+
+def roots(authority: trustme.CA) -> bytes:
+    pem: bytes = authority.cert_pem.bytes()
+    return pem
+
+
+def test_tls(
+    start_server: Callable[..., LocalServer],
+    connect: Callable[..., Client],
+    authority: trustme.CA,
+    tls: dict[str, Any],
+) -> None:
+    server = start_server(**tls)
+    assert server.url.startswith("grpc+tls://127.0.0.1:")
+    client = connect(server, tls_root_certs=roots(authority))
+    client.put(DATA, ingest={"table": "t", "mode": "create"})
+    assert client.get("t").equals(DATA)
+    stranger = connect(server, tls_root_certs=roots(trustme.CA()))
+    with pytest.raises(flight.FlightUnavailableError):
+        stranger.action("health")
+    plain = Client(server.url.replace("grpc+tls", "grpc"), server.key)
+    with pytest.raises(flight.FlightUnavailableError):
+        plain.action("health")
+
+
+def test_mutual_tls(
+    start_server: Callable[..., LocalServer],
+    connect: Callable[..., Client],
+    authority: trustme.CA,
+    tls: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    ca = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(ca)
+    server = start_server(**tls, tls_client_ca=ca)
+
+    def shown(issuer: trustme.CA | None, key: str = "admin") -> Client:
+        options: dict[str, Any] = {"tls_root_certs": roots(authority)}
+        if issuer is not None:
+            mine = issuer.issue_cert("client@example.org")
+            options["cert_chain"] = mine.cert_chain_pems[0].bytes()
+            options["private_key"] = mine.private_key_pem.bytes()
+        return connect(server, key, **options)
+
+    assert shown(authority).action("health")["status"] == "ready"
+    with pytest.raises(flight.FlightUnauthenticatedError):
+        shown(authority, "pf_wrong").action("health")
+    for issuer in (None, trustme.CA()):
+        with pytest.raises(flight.FlightUnavailableError):
+            shown(issuer).action("health")
+
+
+def test_files_that_are_not_there(
+    start_server: Callable[..., LocalServer], tls: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(InvalidRequest, match=r"missing\.pem"):
+        start_server(**tls | {"tls_certificate": tmp_path / "missing.pem"})
+
+
+def test_an_address_in_use(server: LocalServer, start_server: Callable[..., LocalServer]) -> None:
+    with pytest.raises(Unavailable, match="cannot listen on"):
+        start_server(flight=f"127.0.0.1:{server.door.port}")
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "example.org:0"])
+def test_no_authentication_on_other_addresses(
+    start_server: Callable[..., LocalServer], address: str
+) -> None:
+    with pytest.raises(InvalidRequest, match="not this machine alone"):
+        start_server(insecure_no_auth=True, flight=address)
+
+
+@pytest.mark.parametrize(
+    ("address", "parts"),
+    [("127.0.0.1:1", ("127.0.0.1", 1)), ("[::1]:2", ("::1", 2)), ("host:0", ("host", 0))],
+)
+def test_addresses(address: str, parts: tuple[str, int]) -> None:
+    assert host_and_port(address) == parts
+
+
+@pytest.mark.parametrize("address", ["", "host", ":1", "host:", "host:x", "host:65536", "host:-1"])
+def test_addresses_that_are_none(server: LocalServer, address: str) -> None:
+    with pytest.raises(InvalidRequest, match="HOST:PORT"):
+        host_and_port(address)
+    assert Settings(flight=address).flight == address  # the door refuses, not the settings
+    assert FlightDoor(server.services).stop(0)
+
+
+def test_ipv6(start_server: Callable[..., LocalServer], connect: Callable[..., Client]) -> None:
+    server = start_server(flight="[::1]:0")
+    assert server.url.startswith("grpc://[::1]:")
+    assert connect(server).action("health")["status"] == "ready"
