@@ -1,0 +1,47 @@
+"""The server that is measured: `pixelflight serve` in a process of its own, as a user starts it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+
+from bench.calls import FlightCalls, append
+from flight_server.client import connect
+from flight_server.testing.server import ServerProcess, running_server
+
+TABLE = "bench"
+
+
+@contextmanager
+def running(data: Path) -> Iterator[tuple[ServerProcess, FlightCalls]]:
+    """A server with the settings it has by default, and a client of it."""
+    with (
+        running_server(data, log_level="WARNING") as server,
+        FlightCalls(server.url, server.key) as calls,
+    ):
+        yield server, calls
+
+
+def create(server: ServerProcess, name: str, schema: pa.Schema) -> bytes:
+    """Makes an empty table; the command of an append to it."""
+    with connect(server.url, server.key) as client:
+        client.create_table(name, schema)
+    return append(name)
+
+
+def fill(data: Path, table: pa.Table) -> Path:
+    """Puts the table through a server that then stops. A copy of the catalog, for others to read.
+
+    Whoever attaches the copy reads the very files that the server has.
+    """
+    with running(data) as (server, calls):
+        calls.write(create(server, TABLE, table.schema), table)
+        server.terminate()
+        server.wait()
+    copy = data.with_suffix(".copy")
+    shutil.copy(data / "lake" / "catalog.duckdb", copy)
+    return copy
