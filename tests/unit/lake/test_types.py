@@ -127,6 +127,20 @@ def _without_names(data_type: Any) -> Any:
     return data_type
 
 
+def test_fixed_size_bytes_hidden_under_null_structs_shift_no_row(
+    lake: duckdb.DuckDBPyConnection,
+) -> None:
+    hidden = pa.array([number.to_bytes(2, "big") for number in range(300)], pa.binary(2))
+    mask = pa.array([number % 3 == 0 for number in range(300)])
+    array = pa.StructArray.from_arrays([hidden], names=["b"], mask=mask)
+    check_round_trip(lake, pa.field("c", array.type), [array])
+
+
+def test_a_slice_of_structs_in_structs_is_not_misread(lake: duckdb.DuckDBPyConnection) -> None:
+    inner = pa.array([{"s": {"n": number}} for number in range(300)])
+    check_round_trip(lake, pa.field("c", inner.type), [inner.slice(100, 50)])
+
+
 def test_uuids_and_json_are_what_they_are_in_sql(lake: duckdb.DuckDBPyConnection) -> None:
     identity = "12345678-9abc-4def-8123-456789abcdef"
     field = pa.field("c", pa.uuid())
