@@ -121,7 +121,9 @@ class Ingests:
         author = transaction.author
         token = _checked_token(request.token)
         claim = transaction.held.enter_context(self._tokens.claim(author.principal, table, token))
-        digest = Digest(self._log.instance.connection(), batches.schema, request.mode)
+        connection = self._log.instance.connection()
+        transaction.held.callback(connection.close)
+        digest = Digest(connection, batches.schema, request.mode)
         run = _Run(table, request, batches.schema, author, cancellation, claim, digest)
         rows = self._fresh_rows(run, iter(batches))
         first = next(rows, None)

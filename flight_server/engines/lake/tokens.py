@@ -19,6 +19,8 @@ import duckdb
 import pyarrow as pa
 
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
+from flight_server.engines.lake.failures import translated
+from flight_server.engines.lake.inbound import Inbound
 from flight_server.engines.lake.registry import SCHEMA
 from flight_server.errors import Conflict, ErrorCode
 from flight_server.model import Commit, IngestMode, TableRef, quoted
@@ -51,6 +53,8 @@ class Digest:
         self, connection: duckdb.DuckDBPyConnection, schema: pa.Schema, mode: IngestMode
     ) -> None:
         self._connection = connection
+        # Laid out as a table of this schema is kept: DuckDB hashes what it can store.
+        self._inbound = Inbound(schema, schema)
         self._rows = 0
         self._sum = 0
         names = ", ".join(quoted(name) for name in schema.names)
@@ -63,9 +67,11 @@ class Digest:
         """Adds the rows of a batch."""
         if not batch.num_rows:
             return
-        self._connection.register("sent", pa.Table.from_batches([batch]))
-        row = self._connection.execute(self._sql).fetchone()
-        self._connection.unregister("sent")
+        kept = pa.Table.from_batches([self._inbound.convert(batch)])
+        with translated("The digest of the rows"):
+            self._connection.register("sent", kept)
+            row = self._connection.execute(self._sql).fetchone()
+            self._connection.unregister("sent")
         assert row is not None
         self._rows += batch.num_rows
         self._sum = (self._sum + int(row[0])) % 2**64
