@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
-
-from flight_server.cli.app import run
 
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
+    # gRPC reads this once, when it is loaded: what it would say is in our own messages.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    from flight_server.cli.app import run
+
     sys.exit(run())
 
 

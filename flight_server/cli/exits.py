@@ -41,19 +41,18 @@ def exit_code(error: PixelflightError) -> Exit:
         return Exit.UNREACHABLE
     if isinstance(error, Unauthenticated | Forbidden):
         return Exit.NOT_ALLOWED
-    local = not error.request_id and error.code in (
-        ErrorCode.INVALID_REQUEST,
-        ErrorCode.INVALID_NAME,
-        ErrorCode.NOT_FOUND,
-    )
-    return Exit.USAGE if local and isinstance(error, InvalidRequest | NotFound) else Exit.FAILED
+    about_data = error.code in (ErrorCode.INVALID_DATA, ErrorCode.SCHEMA_MISMATCH)
+    local = not error.request_id and isinstance(error, InvalidRequest | NotFound)
+    return Exit.USAGE if local and not about_data else Exit.FAILED
 
 
 def report(error: PixelflightError) -> Exit:
     """Says what went wrong, and what may help. Gives the exit code."""
     hint = f" {remedy}" if (remedy := _remedy(error)) else ""
-    request = f" (request {error.request_id})" if error.request_id else ""
-    say(f"error: {error.message}{hint}{request}")
+    request = f"(request {error.request_id})" if error.request_id else ""
+    # Messages that point into a statement have several lines; what is added must not join them.
+    gap = "\n" if "\n" in error.message else " "
+    say(f"error: {error.message}{hint}{gap if request else ''}{request}")
     return exit_code(error)
 
 

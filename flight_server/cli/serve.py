@@ -72,8 +72,9 @@ def run(settings: Settings) -> None:
     _configure_logging(settings)
     stop = _signals()
     with ExitStack() as open_things:
-        sockets = _reserve(settings, open_things)
-        urls = _open_doors(settings, sockets, open_things)
+        listening = _reserve(settings, open_things)
+        closed: list[bool] = []
+        urls = _open_doors(settings, listening, open_things, closed)
         print(f"ready flight={urls[0]} http={urls[1]}", flush=True)
         stop.wait()
         log.info("Stopping; running streams have %g s.", settings.shutdown_seconds)
@@ -83,12 +84,18 @@ def run(settings: Settings) -> None:
         while closing.is_alive():
             closing.join(0.2)
     log.info("Stopped.")
+    if not all(closed):
+        # Some client neither sends nor reads: its stream would keep the process for ever.
+        os._exit(Exit.DONE)
 
 
 def _open_doors(
-    settings: Settings, http_socket: socket.socket, open_things: ExitStack
+    settings: Settings, http_socket: socket.socket, open_things: ExitStack, closed: list[bool]
 ) -> tuple[str, str]:
-    """Assembles the services and starts both doors; gives their URLs."""
+    """Assembles the services and starts both doors; gives their URLs.
+
+    Whether every stream could be ended is put into `closed` when the Flight door closes.
+    """
     # What serves is imported here, so that other verbs start without it.
     from control_api.app import create_app
     from flight_server.assemble import assemble
@@ -105,7 +112,7 @@ def _open_doors(
     # Closed in the reverse order: HTTP answers "not ready" until the last Flight stream has ended.
     open_things.enter_context(_http(app, settings, http_socket))
     door = FlightDoor(services)
-    open_things.callback(door.stop, settings.shutdown_seconds)
+    open_things.callback(lambda: closed.append(door.stop(settings.shutdown_seconds)))
     open_things.callback(setattr, app.state, "serving", False)
     door.start()
     app.state.serving = True

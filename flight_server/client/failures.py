@@ -125,7 +125,7 @@ def _unreachable(url: str, text: str) -> str:
         )
     if "refused" in text:
         return f"No server answers at {url}. Start one with 'pixelflight serve', or set the URL."
-    if "DNS" in text or "resolution" in text:
+    if any(word in text for word in ("DNS", "resolution", "resolving")):
         return f"The host of {url} is not known. Check the URL."
     if url.startswith("grpc://") and ("closed" in text.lower() or "reset" in text.lower()):
         return f"The server at {url} closed the connection. If it speaks TLS, use grpc+tls://."

@@ -17,7 +17,6 @@ from pyarrow import flight
 
 from flight_server.client.bodies import commit_from
 from flight_server.client.connection import Connection, unexpected
-from flight_server.errors import PixelflightError
 from flight_server.model import Commit
 
 BATCH_BYTES = 2 * 2**20
@@ -49,16 +48,14 @@ def put(
                 writer.write_batch(batch)
             if on_sent is not None:
                 on_sent(batch.num_rows, batch.nbytes)
-    except PixelflightError:
-        _close_quietly(writer)
-        raise
     except BaseException:
-        _abandon(writer)
+        _abandon(writer, acknowledged)
         raise
     with connection.translated():
         writer.done_writing()
-        acknowledged.wait()
+        acknowledged.join()
         writer.close()
+        acknowledged.check()
     return acknowledged.total(connection.url)
 
 
@@ -86,11 +83,14 @@ class _Acknowledgements:
         self._thread = threading.Thread(target=self._run, name="pixelflight-acks", daemon=True)
         self._thread.start()
 
-    def wait(self) -> None:
-        """Until the server has closed its side. Raises what reading raised."""
-        self._thread.join()
+    def check(self) -> None:
+        """Raises what reading, or whoever is told of commits, raised."""
         if self._error is not None:
             raise self._error
+
+    def join(self) -> None:
+        """Until the server has closed its side."""
+        self._thread.join()
 
     def total(self, url: str) -> Commit:
         """All commits as one."""
@@ -112,12 +112,15 @@ class _Acknowledgements:
             self._error = error
 
 
-def _abandon(writer: flight.FlightStreamWriter) -> None:
+def _abandon(writer: flight.FlightStreamWriter, acknowledged: _Acknowledgements) -> None:
+    """Ends a stream, which the server may have ended already, so that nothing of it is kept.
+
+    The writer must not be closed while acknowledgements are being read: both would wait for ever.
+    """
     with contextlib.suppress(pa.lib.ArrowException, OSError):
         writer.write_metadata(ABANDON)
-    _close_quietly(writer)
-
-
-def _close_quietly(writer: flight.FlightStreamWriter) -> None:
+    with contextlib.suppress(pa.lib.ArrowException, OSError):
+        writer.done_writing()
+    acknowledged.join()
     with contextlib.suppress(pa.lib.ArrowException, OSError):
         writer.close()

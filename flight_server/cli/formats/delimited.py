@@ -37,22 +37,21 @@ def open_delimited(file: InputFile, hints: Hints) -> tuple[pa.Schema, Iterator[p
     )
     schema = _inferred(file, sample, parsing, hints)
     types = {field.name: hints.type_of(field.name, field.type) for field in schema}
-    return pa.schema(list(types.items())), _batches(file, parsing, _converting(hints, types))
+    return pa.schema(list(types.items())), _batches(file, parsing, hints, types)
 
 
 def _batches(
-    file: InputFile, parsing: pa.csv.ParseOptions, converting: pa.csv.ConvertOptions
+    file: InputFile, parsing: pa.csv.ParseOptions, hints: Hints, types: dict[str, pa.DataType]
 ) -> Iterator[pa.RecordBatch]:
     try:
         yield from pa.csv.open_csv(
             file.open(),
             read_options=pa.csv.ReadOptions(block_size=BLOCK_BYTES),
             parse_options=parsing,
-            convert_options=converting,
+            convert_options=_converting(hints, types),
         )
     except pa.lib.ArrowInvalid as error:
-        names = list(converting.column_types)
-        raise _invalid(_explain(str(error), file, parsing.delimiter, names)) from None
+        raise _invalid(_explain(str(error), file, parsing.delimiter, list(types))) from None
 
 
 def _inferred(
@@ -74,6 +73,9 @@ def _inferred(
         ).schema
     except pa.lib.ArrowInvalid as error:
         raise _invalid(_explain(str(error), file, parsing.delimiter, [])) from None
+    if any(pa.types.is_binary(field.type) for field in schema):
+        # What is no text in UTF-8 is taken for bytes by Arrow.
+        raise _invalid(_not_utf8(file))
     for name, count in Counter(schema.names).items():
         if count > 1:
             raise _invalid(f"The header of {file} names the column '{name}' {count} times.")
@@ -104,24 +106,28 @@ def _delimiter(file: InputFile, sample: bytes) -> str:
 def _explain(message: str, file: InputFile, delimiter: str, names: list[str]) -> str:
     conversion = re.search(r"column #(\d+): .*?error to (.+?): (?:invalid value '(.*)')?", message)
     if "invalid UTF8" in message:
-        return (
-            f"{file} is not UTF-8. Convert it first, for example: "
-            f"iconv -f latin1 -t utf-8 {file.path}"
-        )
+        return _not_utf8(file)
     if conversion and conversion[3] is not None:
         at, kind, value = int(conversion[1]), conversion[2], conversion[3]
         line = _find(file, delimiter, lambda row: at < len(row) and row[at].strip() == value)
         name = names[at] if at < len(names) else f"#{at + 1}"
         return (
             f"{file}{line}: the column '{name}' is {kind}, but here it holds '{value}'. "
-            f"Mend the line, or choose another type with --type '{name}=string', or name a "
-            f"spelling of null with --null '{value}'."
+            f"Mend the line, or say that this spelling means null with --null '{value}', or, for "
+            f"a new table, choose another type with --type '{name}=string'."
         )
     if counts := re.search(r"Expected (\d+) columns, got (\d+)", message):
         expected, got = int(counts[1]), int(counts[2])
         line = _find(file, delimiter, lambda row: bool(row) and len(row) != expected)
         return f"{file}{line}: {got} values, but the header names {expected} columns."
     return f"{file} cannot be read as CSV: {message.splitlines()[0]}."
+
+
+def _not_utf8(file: InputFile) -> str:
+    return (
+        f"{file} is not UTF-8. Convert it first, for example: "
+        f"iconv -f latin1 -t utf-8 {file.path} > utf8.csv"
+    )
 
 
 def _find(file: InputFile, delimiter: str, is_wrong: Callable[[list[str]], bool]) -> str:
