@@ -6,6 +6,7 @@ to one of its transactions: the two have the same methods.
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
@@ -89,8 +90,9 @@ class Pair:
     def scan(self, name: str, reader: Any = None, **request: Any) -> pa.Table:
         """Rows of the engine or of one of its transactions."""
         source = self.engine if reader is None else reader
-        with source.scan(self.ref(name), ScanRequest(**request)) as batches:
-            return batches.read_all()
+        with closing(source.scan(self.ref(name), ScanRequest(**request))) as batches:
+            found: pa.Table = batches.read_all()
+        return found
 
     def check(self, name: str, expected: OracleTable, reader: Any = None, **at: Any) -> None:
         """The engine's table has the columns and the rows that the oracle's has."""
@@ -123,13 +125,13 @@ class Pair:
     def changes(self, name: str, after: int, images: Images) -> list[Row]:
         """The rows of the change feed."""
         request = ChangesRequest(after=after, images=images)
-        with self.engine.changes(self.ref(name), request) as reader:
+        with closing(self.engine.changes(self.ref(name), request)) as reader:
             found: list[Row] = reader.read_all().to_pylist()
         return found
 
     def difference(self, name: str, older: int, newer: int) -> list[Row]:
         """The rows of the net difference."""
-        with self.engine.diff(self.ref(name), older, newer) as reader:
+        with closing(self.engine.diff(self.ref(name), older, newer)) as reader:
             found: list[Row] = reader.read_all().to_pylist()
         return found
 

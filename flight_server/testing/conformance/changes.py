@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ class ChangesTests(EngineCase):
 
     def test_the_schema(self, engine: Any, table: TableHandle) -> None:
         """Three columns of the feed, then the table's own."""
-        with engine.changes(table.ref, ChangesRequest(after=0)) as reader:
+        with closing(engine.changes(table.ref, ChangesRequest(after=0))) as reader:
             assert reader.schema.names == ["_snapshot", "_row_id", "_change", *SCHEMA.names]
             for field in CHANGE_COLUMNS:
                 assert reader.schema.field(field.name).type == field.type
@@ -125,6 +126,16 @@ class ChangesTests(EngineCase):
             marks.append(engine.snapshot())
             assert unordered(list(replay.values())) == table.rows()
 
+    def test_a_rename_changes_no_row(self, engine: Any, table: TableHandle) -> None:
+        """And the feed goes on over it."""
+        start = engine.snapshot()
+        first = table.put([{"id": 4}]).snapshot
+        other = TableHandle(engine, "other")
+        engine.rename_table(table.ref, other.ref, AUTHOR)
+        second = other.put([{"id": 5}]).snapshot
+        found = [(row["_snapshot"], row["id"]) for row in _changes(other, after=start)]
+        assert found == [(first, 4), (second, 5)]
+
     def test_refusals(self, engine: Any, table: TableHandle) -> None:
         """A table or a snapshot that is not there."""
         with refused(ErrorCode.TABLE_NOT_FOUND, "nope", error=NotFound):
@@ -142,7 +153,7 @@ class ChangesTests(EngineCase):
         table = TableHandle(engine).create(schema)
         rows: Rows = [{"k": "a", "v": [1.0, 2.0]}, {"k": None, "v": None}]
         table.put(pa.Table.from_pylist(rows, schema=schema))
-        with engine.changes(table.ref, ChangesRequest(after=0)) as reader:
+        with closing(engine.changes(table.ref, ChangesRequest(after=0))) as reader:
             answer = reader.read_all()
         assert [answer.schema.field(name).type for name in ("k", "v")] == schema.types
         assert unordered(answer.select(["k", "v"]).to_pylist()) == unordered(rows)
@@ -159,6 +170,6 @@ def apply(rows: dict[int, dict[str, Any]], change: dict[str, Any]) -> None:
 
 
 def _changes(table: TableHandle, **request: Any) -> Rows:
-    with table.engine.changes(table.ref, ChangesRequest(**request)) as reader:
+    with closing(table.engine.changes(table.ref, ChangesRequest(**request))) as reader:
         found: Rows = reader.read_all().to_pylist()
     return found

@@ -6,7 +6,7 @@ Keeps the tests short; asserts nothing about engines itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -108,7 +108,7 @@ class TableHandle:
 
     def scan(self, **request: Any) -> pa.Table:
         """The rows as Arrow, as a `ScanRequest` with these fields asks."""
-        with self.engine.scan(self.ref, ScanRequest(**request)) as reader:
+        with closing(self.engine.scan(self.ref, ScanRequest(**request))) as reader:
             return reader.read_all()
 
     def rows(self, **request: Any) -> Rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
@@ -67,7 +68,7 @@ class NameTests(EngineCase):
         assert engine.resolve(asked).table == table.ref
         assert engine.describe(asked).table == table.ref
         assert engine.tables("sALES") == [table.ref]
-        with engine.scan(asked, ScanRequest()) as reader:
+        with closing(engine.scan(asked, ScanRequest())) as reader:
             assert reader.read_all().num_rows == len(THREE)
 
     def test_two_that_differ_by_case_only(self, engine: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
@@ -142,7 +143,7 @@ class ScanTests(EngineCase):
 
     def test_the_schema_comes_before_the_rows(self, engine: Any, table: TableHandle) -> None:
         """A reader can be closed without reading it."""
-        with engine.scan(table.ref, ScanRequest()) as reader:
+        with closing(engine.scan(table.ref, ScanRequest())) as reader:
             assert reader.schema.names == ["id", "name", "amount"]
         assert table.rows() == unordered(THREE)
 
@@ -150,7 +151,7 @@ class ScanTests(EngineCase):
         """Writes while it is read do not show."""
         table = TableHandle(engine).create()
         table.put({"id": range(50_000)})
-        with engine.scan(table.ref, ScanRequest(columns=("id",))) as reader:
+        with closing(engine.scan(table.ref, ScanRequest(columns=("id",)))) as reader:
             table.put({"id": [-1]})
             table.put({"id": [-2]}, "overwrite")
             ids = reader.read_all().column("id").to_pylist()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 from flight_server.errors import Conflict, ErrorCode, Unavailable
@@ -154,6 +155,6 @@ def _put(
 
 def _ids(transaction: Any, table: TableHandle, **request: Any) -> list[int]:
     asked = ScanRequest(columns=("id",), **request)
-    with transaction.scan(table.ref, asked) as reader:
+    with closing(transaction.scan(table.ref, asked)) as reader:
         ids: list[int] = reader.read_all().column("id").to_pylist()
     return ids if "order_by" in request else sorted(ids)

@@ -230,6 +230,19 @@ class VersionTests(EngineCase):
         assert engine.tables("main") == [other.ref]
         assert other.rows() == unordered(THREE)
 
+    def test_restore_after_names_were_exchanged(self, engine: Any, table: TableHandle) -> None:
+        """A table gets its own old state, not that of the one that had its name."""
+        other = TableHandle(engine, "other").create()
+        other.put([{"id": 70}])
+        old = engine.snapshot()
+        between = TableHandle(engine, "between")
+        for one, to in ((table, between), (other, table), (between, other)):
+            engine.rename_table(one.ref, to.ref, AUTHOR)
+        other.delete()
+        engine.restore(other.ref, old, AUTHOR)
+        assert other.rows() == unordered(THREE)
+        assert table.ids() == [70]
+
     def test_restore_refusals(self, engine: Any, table: TableHandle) -> None:
         """A missing version, a missing table."""
         with refused(ErrorCode.VERSION_NOT_FOUND, "987654", error=NotFound):
