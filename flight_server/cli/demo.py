@@ -22,7 +22,7 @@ from flight_server.cli.display import show
 from flight_server.cli.formats import Hints, InputFile, format_of, open_sink, open_source, replaced
 from flight_server.cli.options import Output
 from flight_server.cli.own_server import own_server
-from flight_server.cli.progress import metered, rate
+from flight_server.cli.progress import metered
 from flight_server.cli.putting import told
 from flight_server.client import Client, connect
 from flight_server.errors import NotFound
@@ -50,7 +50,7 @@ def demo(
             with connect(server.flight, server.key) as client:
                 loaded = load(client, folder, quiet)
                 join(client)
-                change(client)
+                change(client, quiet)
                 look_back(client, loaded)
                 undo(client, loaded)
                 export(client, Path(place) / "flights.parquet", quiet)
@@ -90,8 +90,7 @@ def put_file(client: Client, path: Path, quiet: bool) -> Commit:
             token=f"demo {path.name}",
             on_sent=lambda rows, size: meter.advance(rows, size, source.position),
         )
-    seconds = time.monotonic() - started
-    tell(f"{told(commit, table)} {rate(meter.rows, meter.bytes, seconds)}")
+    tell(told(commit, table, time.monotonic() - started, meter))
     return commit
 
 
@@ -102,7 +101,7 @@ def join(client: Client) -> None:
     show(table.schema, table.to_batches(), Output.TABLE, rows_max=0)
 
 
-def change(client: Client) -> None:
+def change(client: Client, quiet: bool) -> None:
     """An upsert: the first of January without delays, and some flights that never were."""
     step(
         "The first of January corrected: an upsert",
@@ -117,8 +116,10 @@ def change(client: Client) -> None:
     renumbered = pc.add(extra.column(number), 100_000).cast(extra.schema.field(number).type)
     extra = extra.set_column(number, extra.schema.field(number), renumbered)
     rows = pa.concat_tables([corrected, extra])
-    commit = client.put("flights", rows, mode=IngestMode.UPSERT, key=KEY)
-    tell(told(commit, "flights"))
+    started = time.monotonic()
+    with metered("rows → flights", None, quiet) as meter:
+        commit = client.put("flights", rows, mode=IngestMode.UPSERT, key=KEY, on_sent=meter.advance)
+    tell(told(commit, "flights", time.monotonic() - started, meter))
 
 
 def look_back(client: Client, loaded: Commit) -> None:

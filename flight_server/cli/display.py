@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import sys
@@ -20,6 +21,7 @@ from rich.text import Text
 from flight_server.cli.exits import Exit
 from flight_server.cli.formats import open_sink
 from flight_server.cli.options import Output
+from flight_server.cli.progress import counted
 
 CELL_WIDTH_MAX = 42
 ROWS_OFF_TERMINAL = 40
@@ -52,7 +54,9 @@ def show_records(records: list[dict[str, Any]], schema: pa.Schema, output: Outpu
     if output is not Output.TABLE:
         show(schema, found.to_batches(), output)
         return
-    table = Table(*schema.names, box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for field in schema:
+        table.add_column(field.name, justify="right" if _is_number(field.type) else "left")
     for row in zip(*(column.to_pylist() for column in found.columns), strict=True):
         table.add_row(*(Text("" if value is None else _clean(value)) for value in row))
     with standard_output():
@@ -85,10 +89,8 @@ def _show_table(schema: pa.Schema, batches: Iterator[pa.RecordBatch], rows_max: 
     count = _columns_that_fit(widths, console.width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for field in list(schema)[:count]:
-        right = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        table.add_column(
-            Text(_cell(field.name)), justify="right" if right else "left", no_wrap=True
-        )
+        justify: Any = "right" if _is_number(field.type) else "left"
+        table.add_column(Text(_cell(field.name)), justify=justify, no_wrap=True)
     for row in zip(*columns[:count], strict=True):
         table.add_row(*(Text(text) for text in row))
     with standard_output():
@@ -113,7 +115,7 @@ def _taken(
 
 
 def _note(rows: int, more: int | None, columns: int, columns_all: int) -> Text:
-    text = f"{rows:,} {'row' if rows == 1 else 'rows'}"
+    text = counted(rows, "row")
     if more is None:
         text += f" shown, more than {COUNTED_MAX:,} others not (--limit, or --output csv for all)"
     elif more:
@@ -153,12 +155,19 @@ def _cell(value: Any) -> str:
         value = value[:CELL_WIDTH_MAX].hex()
     if isinstance(value, list | dict):
         value = json.dumps(value, ensure_ascii=False, default=str)
-    text = _clean(str(value)[:400])
+    text = _clean(value[:400] if isinstance(value, str) else value)
     return text if cell_len(text) <= CELL_WIDTH_MAX else text[: CELL_WIDTH_MAX - 1] + "…"
 
 
 def _clean(value: Any) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    text = value.isoformat(" ") if isinstance(value, dt.datetime) else str(value)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text.replace("+00:00", "Z"))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
 
 
 def _console() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from enum import IntEnum
 
@@ -48,11 +49,11 @@ def exit_code(error: PixelflightError) -> Exit:
 
 def report(error: PixelflightError) -> Exit:
     """Says what went wrong, and what may help. Gives the exit code."""
-    hint = f" {remedy}" if (remedy := _remedy(error)) else ""
     request = f"(request {error.request_id})" if error.request_id else ""
     # Messages that point into a statement have several lines; what is added must not join them.
     gap = "\n" if "\n" in error.message else " "
-    say(f"error: {error.message}{hint}{gap if request else ''}{request}")
+    parts = [error.message, _remedy(error), request]
+    say("error: " + gap.join(part for part in parts if part))
     return exit_code(error)
 
 
@@ -75,4 +76,6 @@ def _remedy(error: PixelflightError) -> str:
         return "Give a key with --key or PIXELFLIGHT_KEY; the first one is in DATA/admin.key."
     if error.code is ErrorCode.TABLE_NOT_FOUND and "mean" not in error.message:
         return "'pixelflight tables' lists those there are."
+    if mistaken := re.match('Referenced column "([^"]*)" not found', error.message):
+        return f"If '{mistaken[1]}' is text, write it in single quotes."
     return ""

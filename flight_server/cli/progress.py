@@ -66,3 +66,8 @@ class _Rates(ProgressColumn):
 def rate(rows: int, size: int, seconds: float) -> str:
     """`1,204,000 rows/s · 131.2 MB/s`."""
     return f"{rows / seconds:,.0f} rows/s · {decimal(int(size / seconds))}/s"
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 row`, `1,204 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

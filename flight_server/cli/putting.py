@@ -12,11 +12,11 @@ from flight_server.arrow_types import parse_type
 from flight_server.cli.exits import say
 from flight_server.cli.formats import Hints, find_files, open_source
 from flight_server.cli.options import names, pairs, with_client
-from flight_server.cli.progress import metered, rate
+from flight_server.cli.progress import Meter, counted, metered, rate
 from flight_server.cli.reading import Quiet
 from flight_server.client import Client
 from flight_server.errors import ErrorCode, InvalidRequest, NotFound
-from flight_server.model import Commit, CommitEvery, IngestMode
+from flight_server.model import Commit, CommitEvery, IngestMode, TableSpec
 
 
 @with_client
@@ -67,7 +67,9 @@ def put(
     """
     found = find_files(files, format)
     chosen = {name: parse_type(text) for name, text in pairs(type or [], "--type").items()}
-    hints = Hints(_types_of(client, table, mode), chosen, tuple(null or ()), _delimiter(delimiter))
+    key = names(match_by or []) or ()
+    types = _known(client, table, mode, key)
+    hints = Hints(types, chosen, tuple(null or ()), _delimiter(delimiter))
     source = open_source(found, hints)
     _check_chosen(chosen, source.schema)
     started = time.monotonic()
@@ -78,42 +80,47 @@ def put(
             table,
             source.reader(),
             mode=mode,
-            key=names(match_by or []) or (),
+            key=key,
             token=token,
             commit_every=every,
             create_if_missing=create and mode is not IngestMode.CREATE,
             on_sent=lambda rows, size: meter.advance(rows, size, source.position),
         )
     if not quiet:
-        seconds = time.monotonic() - started
-        say(
-            told(commit, table) + f" In {seconds:.1f} s ({rate(meter.rows, meter.bytes, seconds)})."
-        )
+        say(told(commit, table, time.monotonic() - started, meter))
 
 
-def told(commit: Commit, table: str) -> str:
-    """What a commit did, as a sentence."""
+def told(commit: Commit, table: str, seconds: float, meter: Meter) -> str:
+    """What a put did, as a sentence."""
+    rows = counted(commit.rows, "row")
     if commit.duplicate:
         return (
-            f"Nothing written: this token was used before, for {commit.rows:,} rows of {table} "
+            f"Nothing written: this token was used before, for {rows} of {table} "
             f"(version {commit.snapshot})."
         )
-    text = f"{commit.rows:,} rows into {table} (version {commit.snapshot})"
+    text = f"{rows} into {table} (version {commit.snapshot})"
     if commit.rows_updated:
-        text += f": {commit.rows_inserted:,} inserted, {commit.rows_updated:,} updated"
-    return text + "."
+        text += f", {commit.rows_inserted:,} inserted and {commit.rows_updated:,} updated,"
+    return f"{text} in {seconds:.1f} s: {rate(meter.rows, meter.bytes, seconds)}."
 
 
-def _types_of(client: Client, table: str, mode: IngestMode) -> dict[str, pa.DataType]:
+def _known(
+    client: Client, table: str, mode: IngestMode, key: tuple[str, ...]
+) -> dict[str, pa.DataType]:
     """The types of the table's columns; none where it is about to be made."""
-    if mode is IngestMode.CREATE:
-        return {}
-    try:
-        return {field.name: field.type for field in client.schema(table)}
-    except NotFound as error:
-        if error.code is not ErrorCode.TABLE_NOT_FOUND:
-            raise
-        return {}
+    spec = TableSpec(pa.schema([]))
+    if mode is not IngestMode.CREATE:
+        try:
+            spec = client.describe(table).spec
+        except NotFound as error:
+            if error.code is not ErrorCode.TABLE_NOT_FOUND:
+                raise
+    if mode in (IngestMode.UPSERT, IngestMode.MERGE) and not (key or spec.key):
+        raise InvalidRequest(
+            f"--mode {mode} needs to know which columns to match by: --by id, for example. "
+            f"'{table}' has no key of its own."
+        )
+    return {field.name: field.type for field in spec.schema}
 
 
 def _delimiter(text: str | None) -> str | None:

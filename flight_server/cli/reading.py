@@ -23,7 +23,7 @@ from flight_server.cli.options import (
     pairs,
     with_client,
 )
-from flight_server.cli.progress import metered, rate
+from flight_server.cli.progress import counted, metered, rate
 from flight_server.client import Client, Result
 from flight_server.errors import InvalidRequest
 
@@ -135,7 +135,7 @@ def _write(result: Result, path: Path, format: str | None, quiet: bool, what: st
     if not quiet:
         seconds = time.monotonic() - started
         pace = rate(meter.rows, meter.bytes, seconds)
-        say(f"Wrote {meter.rows:,} rows to {path} in {seconds:.1f} s ({pace}).")
+        say(f"{counted(meter.rows, 'row')} into {path} in {seconds:.1f} s: {pace}.")
 
 
 def _statement(statement: str | None, file: Path | None) -> str:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
-from flight_server.cli.exits import Exit, say
+from flight_server.cli.exits import Exit, report, say
 from flight_server.errors import Conflict, InvalidRequest, PixelflightError, Unavailable
 from flight_server.settings import Durability, Settings, load
 
@@ -64,7 +64,12 @@ def serve(
     overrides = dict(locals())
     del overrides["config"]
     settings, _ = load(config, overrides=overrides)
-    run(settings)
+    try:
+        run(settings)
+    except Unavailable as error:
+        # To a client this would mean that nobody answers; here, that no server could be made.
+        report(error)
+        raise typer.Exit(Exit.FAILED) from None
 
 
 def run(settings: Settings) -> None:
