@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from flight_server.wire.state import ServerState
 
 # How long calls get to notice that they are cancelled, and the transport to close.
 CLOSING_SECONDS = 2.0
+# pyarrow tells of a call's end a moment before its last message has been sent, and of its
+# beginning a moment after the client has sent it: what closes in between is told CANCELLED.
+SENDING_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +32,7 @@ class FlightDoor:
     def __init__(self, services: Services) -> None:
         self._state = ServerState(services)
         self._settings = services.settings
-        self._host, self._port_wanted = host_and_port(services.settings.flight)
+        self._host, self._port_wanted = _host_and_port(services.settings.flight)
         self._server: FlightServer | None = None
 
     def start(self) -> FlightDoor:
@@ -69,18 +73,19 @@ class FlightDoor:
         that the server is unavailable. A client that neither sends nor reads cannot be told by
         pyarrow: for that one the process has to end, which it sees as unavailable, too.
         """
+        if self._server is None:
+            return True
         calls = self._state.calls
         calls.refuse()
         if not calls.wait(seconds):
             calls.cancel(Unavailable("The server is stopping: try again in a moment."))
             calls.wait(CLOSING_SECONDS)
-        return self._close_transport()
+        time.sleep(SENDING_SECONDS)
+        return self._close_transport(self._server)
 
-    def _close_transport(self) -> bool:
+    def _close_transport(self, server: FlightServer) -> bool:
         """Closes the port; in a thread, since pyarrow waits for every call, however long."""
-        server, self._server = self._server, None
-        if server is None:
-            return True
+        self._server = None
         closing = threading.Thread(target=server.shutdown, name="flight-shutdown", daemon=True)
         closing.start()
         closing.join(CLOSING_SECONDS)
@@ -91,11 +96,9 @@ class FlightDoor:
         return "grpc+tls" if self._settings.tls_certificate else "grpc"
 
 
-def host_and_port(address: str) -> tuple[str, int]:
-    """`HOST:PORT` or `[HOST]:PORT` in its parts. InvalidRequest."""
+def _host_and_port(address: str) -> tuple[str, int]:
+    """The parts of `HOST:PORT` or `[HOST]:PORT`, which the settings have checked."""
     host, _, port = address.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > 65535:
-        raise InvalidRequest(f"'{address}' is no address to listen on: write HOST:PORT.")
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 

@@ -12,10 +12,7 @@ import trustme
 from pyarrow import flight
 
 from flight_server.errors import InvalidRequest, Unavailable
-from flight_server.settings import Settings
 from flight_server.testing.server import LocalServer
-from flight_server.wire import FlightDoor
-from flight_server.wire.door import host_and_port
 from tests.fix_client import Client
 
 DATA = pa.table({"a": [1]})
@@ -106,22 +103,6 @@ def test_no_authentication_on_other_addresses(
 ) -> None:
     with pytest.raises(InvalidRequest, match="not this machine alone"):
         start_server(insecure_no_auth=True, flight=address)
-
-
-@pytest.mark.parametrize(
-    ("address", "parts"),
-    [("127.0.0.1:1", ("127.0.0.1", 1)), ("[::1]:2", ("::1", 2)), ("host:0", ("host", 0))],
-)
-def test_addresses(address: str, parts: tuple[str, int]) -> None:
-    assert host_and_port(address) == parts
-
-
-@pytest.mark.parametrize("address", ["", "host", ":1", "host:", "host:x", "host:65536", "host:-1"])
-def test_addresses_that_are_none(server: LocalServer, address: str) -> None:
-    with pytest.raises(InvalidRequest, match="HOST:PORT"):
-        host_and_port(address)
-    assert Settings(flight=address).flight == address  # the door refuses, not the settings
-    assert FlightDoor(server.services).stop(0)
 
 
 def test_ipv6(start_server: Callable[..., LocalServer], connect: Callable[..., Client]) -> None:
