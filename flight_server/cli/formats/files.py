@@ -127,11 +127,12 @@ class InputFile:
         """The same as a file that can be read from any place, by way of a temporary one."""
         if not self.is_stdin and not self.compression:
             return pa.memory_map(self.path)
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 - whoever reads it closes it
-        with self.open() as stream:
-            shutil.copyfileobj(stream, copy, 2**20)
-        copy.seek(0)
-        return pa.PythonFile(copy, mode="r")
+        with tempfile.NamedTemporaryFile() as copy:
+            with self.open() as stream:
+                shutil.copyfileobj(stream, copy, 2**20)
+            copy.flush()
+            # What is mapped stays readable when the name is gone.
+            return pa.memory_map(copy.name)
 
     def _stdin(self) -> BinaryIO:
         if self._rest is None:

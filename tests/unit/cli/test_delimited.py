@@ -1,0 +1,106 @@
+"""CSV in: types, delimiters, nulls, and errors that name the line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from flight_server.cli.formats import Hints, InputFile, delimited, format_of, open_source
+from flight_server.errors import ErrorCode, InvalidRequest
+
+
+def read(path: Path, content: bytes | str, hints: Hints | None = None) -> pa.Table:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    file = InputFile(str(path), *format_of(str(path)))
+    return open_source([file], hints or Hints()).reader().read_all()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data.csv"
+
+
+def test_types_are_inferred(path: Path) -> None:
+    table = read(path, "i,f,s,d,t\n1,1.5,x,2024-01-01,2024-01-01T10:00:00Z\n,NA,,,\n")
+    assert [str(field.type) for field in table.schema] == [
+        "int64",
+        "double",
+        "string",
+        "date32[day]",
+        "timestamp[s, tz=UTC]",
+    ]
+    assert [list(row.values())[:3] for row in table.to_pylist()] == [
+        [1, 1.5, "x"],
+        [None, None, ""],
+    ]
+
+
+def test_a_type_seen_late_is_seen_all_the_same(path: Path) -> None:
+    lines = "".join(f"{i}\n" for i in range(1_000_000))
+    assert len(lines) > delimited.BLOCK_BYTES
+    table = read(path, f"x\n{lines}1.5\n")
+    assert table.schema.field("x").type == pa.float64()
+    assert len(table) == 1_000_001
+
+
+def test_a_column_without_values_is_text(path: Path) -> None:
+    assert read(path, "a,b\n1,\n2,\n").schema.field("b").type == pa.string()
+    assert read(path, "a,b\n").schema.types == [pa.string(), pa.string()]
+
+
+def test_the_table_that_exists_gives_the_types(path: Path) -> None:
+    known = {"A": pa.int32(), "b": pa.string(), "l": pa.list_(pa.int64())}
+    table = read(path, "a,b,l\n1,007,x\n", Hints(types=known))
+    assert table.schema.types == [pa.int32(), pa.string(), pa.string()]
+    assert table.to_pylist() == [{"a": 1, "b": "007", "l": "x"}]
+
+
+def test_a_chosen_type_counts_most(path: Path) -> None:
+    hints = Hints(types={"a": pa.int32()}, chosen={"a": pa.string()})
+    assert read(path, "a\n007\n", hints).to_pylist() == [{"a": "007"}]
+
+
+def test_a_spelling_of_null_counts_in_text_too_unless_quoted(path: Path) -> None:
+    table = read(path, 'n,s\nNA,NA\n1,"NA"\n', Hints(nulls=("NA",)))
+    assert table.to_pylist() == [{"n": None, "s": None}, {"n": 1, "s": "NA"}]
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_the_header_shows_the_delimiter(path: Path, mark: str) -> None:
+    assert read(path, f"a{mark}b\n1{mark}2\n").to_pylist() == [{"a": 1, "b": 2}]
+
+
+def test_values_may_hold_lines_and_delimiters(path: Path) -> None:
+    text = 'a,b\n1,"two\nlines, one value"\n'
+    assert read(path, text).to_pylist() == [{"a": 1, "b": "two\nlines, one value"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n3,4,5\n", "data.csv, line 3: 3 values, but the header names 2 columns."),
+        ("", "is empty; a CSV file begins with a line of column names."),
+        ("a,a\n1,2\n", "names the column 'a' 2 times."),
+        ("a,,b\n1,2,3\n", "holds a column without a name."),
+        (b"a\nM\xfcller\n", "is not UTF-8. Convert it first, for example: iconv -f latin1"),
+    ],
+)
+def test_what_is_no_csv_is_told_with_its_place(
+    path: Path, content: str | bytes, message: str
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(path, content)
+    assert message in caught.value.message
+    assert caught.value.code is ErrorCode.INVALID_DATA
+
+
+def test_a_value_that_does_not_fit_is_told_with_line_column_and_remedy(path: Path) -> None:
+    known = {"id": pa.int64(), "name": pa.string()}
+    with pytest.raises(InvalidRequest) as caught:
+        read(path, 'id,name\n1,"a\nb"\nx1,c\n', Hints(types=known))
+    message = caught.value.message
+    assert "data.csv, line 4: the column 'id' is int64, but here it holds 'x1'." in message
+    assert "--null 'x1'" in message
+    assert "--type 'id=string'" in message
