@@ -119,6 +119,8 @@ class CommitLog:
         self.lock = threading.RLock()
         # Held while a new snapshot and what goes with it become visible together.
         self.publishing = threading.Lock()
+        # Called once old snapshots have expired.
+        self.on_expiry: list[Callable[[], object]] = []
         self._reader = instance.connection()
         self.snapshot = self._newest()
 

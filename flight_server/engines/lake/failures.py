@@ -21,6 +21,7 @@ from flight_server.errors import (
     Internal,
     InvalidRequest,
     LimitExceeded,
+    NotFound,
     PixelflightError,
     Unavailable,
 )
@@ -28,6 +29,7 @@ from flight_server.errors import (
 log = logging.getLogger(__name__)
 
 _CONFLICT = re.compile(r"conflict|concurrent", re.IGNORECASE)
+_EXPIRED = re.compile(r"No snapshot found at version")
 _PREFIX = re.compile(r"^[A-Za-z ]+ Error: ")
 # The metadata database of the attached lake, and paths, are nobody's business.
 _PRIVATE = re.compile(r"__ducklake_\w+|(?:[a-z0-9+]+://|/)[^\s'\"]*/[^\s'\"]*")
@@ -55,6 +57,11 @@ def translated(what: str = "The statement") -> Iterator[None]:
     except (duckdb.ConstraintException, duckdb.ConversionException) as error:
         raise InvalidRequest(said(error), code=ErrorCode.INVALID_DATA) from error
     except duckdb.Error as error:
+        if _EXPIRED.search(str(error)):
+            raise NotFound(
+                "The version has just expired; ask for a newer one.",
+                code=ErrorCode.VERSION_NOT_FOUND,
+            ) from error
         raise InvalidRequest(said(error), code=ErrorCode.INVALID_SQL) from error
     except OSError as error:
         log.error("the lake failed", exc_info=error)

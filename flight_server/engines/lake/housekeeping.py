@@ -33,15 +33,18 @@ log = logging.getLogger(__name__)
 
 # Files are merged once a table has so many small ones.
 SMALL_FILES_MIN = 8
+# Files of which a larger part was deleted are written anew.
+DELETED_PART_MAX = 0.25
 
 
 @dataclass(frozen=True)
 class _Due:
-    """A table with work to do."""
+    """A table with work to do; `files` says how many files that is."""
 
     number: int
     namespace: str
     name: str
+    files: int
 
 
 class Housekeeper:
@@ -56,6 +59,9 @@ class Housekeeper:
         self._round = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        # Tables and how many of their files could not be merged, being of different partitions
+        # or schemas: tried again once there are others.
+        self._stuck: dict[int, int] = {}
 
     def start(self) -> None:
         """Begins rounds in the background, unless they are turned off."""
@@ -112,12 +118,18 @@ class Housekeeper:
         merged = written = 0
         small = self._small(SMALL_FILES_MIN if only is None else 2)
         for due in self._chosen(small, only):
-            for call in ("ducklake_merge_adjacent_files", "ducklake_rewrite_data_files"):
-                answer = self._maintain(
-                    f"{call}('{CATALOG}', {literal(due.name)}, schema => {literal(due.namespace)})"
-                )
+            table = f"'{CATALOG}', {literal(due.name)}, schema => {literal(due.namespace)}"
+            before = merged
+            # In this order: files with deletes are merged only once they are without.
+            for call in (
+                f"ducklake_rewrite_data_files({table}, delete_threshold => {DELETED_PART_MAX})",
+                f"ducklake_merge_adjacent_files({table})",
+            ):
+                answer = self._maintain(call)
                 merged += sum(int(row[-2]) for row in answer)
                 written += sum(int(row[-1]) for row in answer)
+            if merged == before:
+                self._stuck[due.number] = due.files
         return merged, written
 
     def _maintain(self, call: str) -> list[Any]:
@@ -153,6 +165,8 @@ class Housekeeper:
                 self._instance.rows(
                     f"CALL ducklake_expire_snapshots('{CATALOG}', versions => [{versions}])"
                 )
+                for action in self._commits.on_expiry:
+                    action()
         return len(doomed)
 
     def _expired(self) -> list[int]:
@@ -212,7 +226,7 @@ class Housekeeper:
     def _inlined(self) -> list[_Due]:
         """The tables that have rows in the catalog."""
         rows = self._instance.rows(
-            f"SELECT DISTINCT t.table_id, s.schema_name, t.table_name "
+            f"SELECT DISTINCT t.table_id, s.schema_name, t.table_name, 0 "
             f"FROM {METADATA}.ducklake_inlined_data_tables i "
             f"JOIN {METADATA}.ducklake_table t USING (table_id) "
             f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
@@ -221,14 +235,25 @@ class Housekeeper:
         return [_Due(*row) for row in rows]
 
     def _small(self, least: int) -> list[_Due]:
-        """The tables with at least so many small files, or with files mostly deleted."""
+        """The tables with at least so many small files, or with a file of many deleted rows.
+
+        Files with deleted rows are not merged with others, however small they are.
+        """
         rows = self._instance.rows(
-            f"SELECT t.table_id, s.schema_name, t.table_name "
+            "SELECT t.table_id, s.schema_name, t.table_name, "
+            "count(*) FILTER (f.file_size_bytes < $1 AND d.data_file_id IS NULL) AS small, "
+            "count(*) FILTER (d.delete_count > $3 * f.record_count) AS deleted "
             f"FROM {METADATA}.ducklake_data_file f "
-            f"JOIN {METADATA}.ducklake_table t USING (table_id) "
+            f"LEFT JOIN {METADATA}.ducklake_delete_file d "
+            "ON d.data_file_id = f.data_file_id AND d.end_snapshot IS NULL "
+            f"JOIN {METADATA}.ducklake_table t ON t.table_id = f.table_id "
             f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
             "WHERE f.end_snapshot IS NULL AND t.end_snapshot IS NULL "
-            "GROUP BY ALL HAVING count(*) FILTER (f.file_size_bytes < ?) >= ?",
-            [self._settings.small_file_bytes, least],
+            "GROUP BY t.table_id, s.schema_name, t.table_name HAVING small >= $2 OR deleted > 0",
+            [self._settings.small_file_bytes, least, DELETED_PART_MAX],
         )
-        return [_Due(*row) for row in rows]
+        due = [
+            _Due(number, namespace, name, small + deleted)
+            for number, namespace, name, small, deleted in rows
+        ]
+        return [table for table in due if self._stuck.get(table.number) != table.files]

@@ -54,6 +54,7 @@ class Registry:
         self._create_missing()
         self._since = self._first_snapshot()
         self._newest = self._load()
+        log.on_expiry.append(self._forget_older)
 
     def resolve(
         self,
@@ -128,6 +129,10 @@ class Registry:
                     self._older.popitem(last=False)
         return found
 
+    def _forget_older(self) -> None:
+        with self._lock:
+            self._older.clear()
+
     def _read_at(self, table: TableRef, version: int) -> tuple[TableRef, TableSpec] | None:
         self.check_version(version)
         if version < self._since:
@@ -150,9 +155,11 @@ class Registry:
         if not self._log.instance.rows(
             f"SELECT 1 FROM {METADATA}.ducklake_snapshot WHERE snapshot_id = ?", [version]
         ):
+            oldest = self.oldest()
             raise NotFound(
-                f"Version {version} has expired; the oldest one left is {self.oldest()}.",
+                f"Version {version} has expired; the oldest one left is {oldest}.",
                 code=ErrorCode.VERSION_NOT_FOUND,
+                details={"oldest": oldest},
             )
 
     def _delete_row(self, transaction: WriteTransaction, table: TableRef) -> None:

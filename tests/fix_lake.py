@@ -1,0 +1,59 @@
+"""Lakes of a test's own, and what lies in their folders."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flight_server.engines.lake.engine import LakeEngine
+from flight_server.settings import Settings
+
+# Nothing happens unless a test asks for it.
+QUIET = {"housekeeping_seconds": 0, "durability": "none", "threads": 2}
+# Whatever may be tidied away is, at once.
+EAGER = {
+    "ticket_seconds": 0.05,
+    "removal_grace_seconds": 0,
+    "snapshot_seconds_max": 0,
+    "snapshots_max": 1,
+}
+PATIENCE_SECONDS = 30
+
+OpenLake = Callable[..., LakeEngine]
+
+
+@pytest.fixture
+def open_lake(tmp_path: Path) -> Iterator[OpenLake]:
+    """Opens the lake of the test's folder with settings of its own; close it to open it again."""
+    with ExitStack() as opened:
+
+        def open_one(**settings: Any) -> LakeEngine:
+            folder = settings.pop("data", tmp_path / "data")
+            engine = LakeEngine.open(Settings(data=folder, **QUIET | settings))
+            return opened.enter_context(closing(engine))
+
+        yield open_one
+
+
+@pytest.fixture
+def lake(open_lake: OpenLake) -> LakeEngine:
+    """A lake that does nothing by itself."""
+    return open_lake()
+
+
+def parquet_files(data: Path) -> set[Path]:
+    """The Parquet files of a lake, wherever below its folder."""
+    return set((data / "lake" / "files").rglob("*.parquet"))
+
+
+def wait_until(holds: Callable[[], bool], what: str) -> None:
+    """Asks again and again until it holds; fails when patience ends."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < end, f"waited in vain until {what}"
+        time.sleep(0.02)
