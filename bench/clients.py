@@ -10,7 +10,7 @@ from bench.calls import sql
 from bench.load import Load, Work, crowd
 from bench.peers.wire import ONE_ROW, running_wire
 from bench.results import Row, row
-from bench.server import TABLE, fill, running
+from bench.server import TABLE, put, running
 from bench.sizes import Sizes
 from bench.timing import Ratio
 
@@ -20,9 +20,9 @@ def measure(sizes: Sizes) -> list[Row]:
     with sample.workspace() as folder, ExitStack() as closing:
         table = sample.sample(sizes.rows)
         path = sample.save(table.slice(0, 1), folder / "one.arrow")
-        fill(folder / "ours", table)
+        server, calls = closing.enter_context(running(folder / "ours"))
+        put(server, calls, table)
         del table
-        server, _ = closing.enter_context(running(folder / "ours"))
         wire = closing.enter_context(running_wire(folder, path))
         select = sql(f"SELECT * FROM {TABLE} WHERE id = {sizes.rows // 2}")
         ours, theirs = Work(server.url, server.key, select), Work(wire, "", ONE_ROW)

@@ -99,13 +99,16 @@ def number(value: float | None, unit: str) -> str:
     """A number with as many digits as mean something."""
     if value is None:
         return ""
-    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 0
-    return f"{value:,.{min(digits, 2)}f}{'' if unit == '×' else ' '}{unit}"
+    before = math.floor(math.log10(abs(value))) if value else 2
+    # Three digits, but two behind the point are enough from a tenth on.
+    digits = max(0, 2 - before) if before >= 0 else 1 - before
+    return f"{value:,.{digits}f}{'' if unit == '×' else ' '}{unit}"
 
 
 def limit(value: float | None, r: Row) -> str:
     """A limit, with its direction where less is better."""
-    return f"{'≤ ' if r.less_is_better and value is not None else ''}{number(value, r.unit)}"
+    sign = "≤ " if r.less_is_better and value is not None else ""
+    return sign + number(value, r.unit)
 
 
 def _cells(r: Row) -> tuple[str, ...]:

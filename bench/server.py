@@ -33,13 +33,18 @@ def create(server: ServerProcess, name: str, schema: pa.Schema) -> bytes:
     return append(name)
 
 
+def put(server: ServerProcess, calls: FlightCalls, table: pa.Table) -> None:
+    """Puts the table into a new one of the server."""
+    calls.write(create(server, TABLE, table.schema), table)
+
+
 def fill(data: Path, table: pa.Table) -> Path:
     """Puts the table through a server that then stops. A copy of the catalog, for others to read.
 
     Whoever attaches the copy reads the very files that the server has.
     """
     with running(data) as (server, calls):
-        calls.write(create(server, TABLE, table.schema), table)
+        put(server, calls, table)
         server.terminate()
         server.wait()
     copy = data.with_suffix(".copy")

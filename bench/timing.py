@@ -36,7 +36,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A ratio of medians, and the least and the greatest ratio of laps of one round."""
+    """A ratio of medians, and the least and the greatest ratio within one round.
+
+    Of ten rounds or more, a tenth at each end does not count.
+    """
 
     value: float
     least: float
@@ -83,8 +86,9 @@ def alternate(
 
 def time_ratio(ours: Timing, theirs: Timing) -> Ratio:
     """How many times as long as theirs ours takes."""
-    each = [a / b for a, b in zip(ours.laps, theirs.laps, strict=True)]
-    return Ratio(ours.median / theirs.median, min(each), max(each))
+    each = sorted(a / b for a, b in zip(ours.laps, theirs.laps, strict=True))
+    cut = len(each) // 10
+    return Ratio(ours.median / theirs.median, each[cut], each[-1 - cut])
 
 
 def speed_ratio(ours: Timing, theirs: Timing) -> Ratio:
