@@ -1,0 +1,76 @@
+"""Where a client looks for its server, and what it says of wrong places."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flight_server.client import bodies, connect
+from flight_server.client.connection import checked_url
+from flight_server.errors import InvalidRequest
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("grpc://h:1", "grpc://h:1"),
+        ("grpc+tcp://h:1", "grpc://h:1"),
+        ("grpc+tls://h:1/", "grpc+tls://h:1"),
+        ("grpc://[::1]:1", "grpc://[::1]:1"),
+    ],
+)
+def test_flight_urls_are_taken(url: str, expected: str) -> None:
+    assert checked_url(url) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("https://h:1", "Write grpc\\+tls://h:1."),
+        ("h:1", "Write grpc://h:1."),
+        ("grpc://h:port", "needs a host and a port"),
+        ("grpc://:1", "needs a host and a port"),
+    ],
+)
+def test_other_urls_are_told(url: str, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        checked_url(url)
+
+
+def test_the_environment_tells_the_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIXELFLIGHT_URL", "grpc://127.0.0.1:77")
+    with connect() as client:
+        assert client.url == "grpc://127.0.0.1:77"
+
+
+def test_a_certificate_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"ca\.pem' cannot be read: No such file"):
+        connect("grpc+tls://h:1", tls_root_certificates=tmp_path / "ca.pem")
+
+
+def test_commands_leave_out_what_is_not_given() -> None:
+    command = bodies.command("scan", table="t", limit=0, filter=None)
+    assert json.loads(command) == {"scan": {"table": "t", "limit": 0}}
+
+
+def test_parameters_are_written_as_json_or_as_text() -> None:
+    values = {"d": dt.date(2024, 1, 2), "n": 1, "x": None}
+    sent = json.loads(bodies.encoded({"parameters": bodies.parameters(values)}))
+    assert sent == {"parameters": {"d": "2024-01-02", "n": 1, "x": None}}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: bodies.names("id", "key"), "give a list: \\['id'\\]"),
+        (lambda: bodies.parameters("x"), "give a list: \\['x'\\]"),
+        (lambda: bodies.moment(dt.datetime(2024, 1, 1)), "has no time zone"),
+    ],
+)
+def test_likely_slips_are_told(call: Any, said: str) -> None:
+    with pytest.raises(InvalidRequest, match=said):
+        call()
