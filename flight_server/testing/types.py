@@ -154,12 +154,12 @@ TIMES = [
     _case(pa.time32("ms"), pa.array([0, None, 86_399_999], pa.time32("ms"))),
     _case(pa.time64("us"), pa.array([0, None, 86_399_999_999], pa.time64("us"))),
     _case(pa.time64("ns"), pa.array([0, None, 86_399_999_999_999], pa.time64("ns"))),
-    # Years 1 and 9999, in seconds; in nanoseconds all that 64 bits can count, but for the ends.
+    # Years 1 and 9999, in seconds; in nanoseconds all whole days that 64 bits can count.
     *(
         _case(
             pa.timestamp(unit, zone),
             pa.array(
-                [-(2**63) + 2, None, -1, 0, 2**63 - 2]
+                [-9_223_286_400 * 10**9, None, -1, 0, 2**63 - 2]
                 if unit == "ns"
                 else [at * 1000 ** UNITS.index(unit) for at in (-62_135_596_800, 253_402_300_799)]
                 + [None, -1],

@@ -36,6 +36,9 @@ from flight_server.engines.lake.types import (
 )
 from flight_server.errors import ErrorCode, InvalidRequest, did_you_mean
 
+# 1677-09-22T00:00:00 in nanoseconds since 1970.
+EARLIEST_NANOSECONDS = -9_223_286_400_000_000_000
+
 
 class Inbound:
     """How batches of one schema become rows of one table.
@@ -228,6 +231,8 @@ def _leaf(source: pa.DataType, target: pa.DataType, path: str) -> Step:
     if not source.equals(target):
         step = Step(target, lambda array: _checked(array, cast, target, path))
     stored = storage_of(target, path).arrow
+    if kinds.is_timestamp(stored) and stored.unit == "ns":
+        step = step.then(step.type, lambda array: _storable(array, path))
     if stored.equals(target):
         return step
     if kinds.is_interval(target):
@@ -236,6 +241,17 @@ def _leaf(source: pa.DataType, target: pa.DataType, path: str) -> Step:
         # The same 64 bits under another name: a cast might move times by their zone.
         return step.then(stored, lambda array: array.view(stored))
     return step.then(stored, lambda array: array.cast(stored))
+
+
+def _storable(array: pa.Array, path: str) -> pa.Array:
+    """The times, none of which is on the first days that 64 bits of nanoseconds reach.
+
+    DuckDB keeps them in memory and then cannot write the file that they are to go into.
+    """
+    least = pc.min(array.cast(pa.int64())).as_py()
+    if least is not None and least < EARLIEST_NANOSECONDS:
+        _no_fit(path, "a time lies before 1677-09-22, the earliest that nanoseconds can be kept of")
+    return array
 
 
 def _stored_alike(source: pa.DataType, target: pa.DataType) -> bool:

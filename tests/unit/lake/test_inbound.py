@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flight_server.engines.lake.inbound import Inbound
+from flight_server.engines.lake.inbound import EARLIEST_NANOSECONDS, Inbound
 from flight_server.errors import ErrorCode, InvalidRequest
 
 
@@ -246,3 +246,13 @@ def test_metadata_does_not_reach_duckdb() -> None:
     assert made.metadata is None
     assert made.field("c").metadata is None
     assert made.field("c").type.value_field.metadata is None
+
+
+def test_times_before_the_first_that_files_keep_are_refused() -> None:
+    schema = pa.schema([pa.field("when", pa.timestamp("ns"))])
+    inbound = Inbound(schema, schema)
+    first = pa.record_batch([pa.array([EARLIEST_NANOSECONDS], pa.timestamp("ns"))], schema=schema)
+    assert inbound.convert(first).num_rows == 1
+    earlier = pa.array([EARLIEST_NANOSECONDS - 1], pa.timestamp("ns"))
+    with pytest.raises(InvalidRequest, match="'when'.*1677-09-22"):
+        inbound.convert(pa.record_batch([earlier], schema=schema))
