@@ -22,7 +22,7 @@ import duckdb
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake.catalog import table_id
 from flight_server.engines.lake.failures import translated
-from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
+from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, flush, literal
 from flight_server.engines.lake.pins import Pins
 from flight_server.errors import NotFound
 from flight_server.model import Author, TableRef, TableSpec
@@ -203,13 +203,9 @@ def _flush_if_new(path: str, since: float) -> bool:
     try:
         if os.stat(path).st_mtime < since:
             return False
-        descriptor = os.open(path, os.O_RDONLY)
+        flush(path)
     except FileNotFoundError:
         return False
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
     return True
 
 

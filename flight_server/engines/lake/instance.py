@@ -8,6 +8,7 @@ its snapshot is still the newest and begins anew otherwise.
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from flight_server.settings import Durability, Settings
 CATALOG = "lake"
 METADATA = "__ducklake_metadata_lake.main"
 READERS_IDLE_MAX = 32
+_MOVED = re.compile(r'DATA_PATH parameter .* existing data path .*/lake/files/"')
 
 
 @dataclass
@@ -44,9 +46,9 @@ class Instance:
         self.files = _files_location(settings, self.folder)
         self.is_local = "://" not in self.files
         for folder in (self.folder, self.folder / "spill"):
-            folder.mkdir(parents=True, exist_ok=True)
+            _make_folder(folder)
         if self.is_local:
-            Path(self.files).mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(self.files))
         self._root = _open(settings, self.folder, self.files)
         self._lock = threading.Lock()
         self._idle: list[Reader] = []
@@ -143,6 +145,23 @@ def _files_location(settings: Settings, folder: Path) -> str:
     return f"{Path(chosen).absolute()}/"
 
 
+def _make_folder(folder: Path) -> None:
+    """Makes it where it is missing, so that a power cut cannot take it away again."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        flush(str(folder.parent))
+
+
+def flush(path: str) -> None:
+    """Brings what was written to a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _open(settings: Settings, folder: Path, files: str) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
@@ -203,12 +222,17 @@ def _attach(
 ) -> None:
     catalog = folder / "catalog.duckdb"
     encrypted = ", ENCRYPTED" if settings.lake_encrypted else ""
+    attach = (
+        f"ATTACH {literal(f'ducklake:{catalog}')} AS {CATALOG} "
+        f"(DATA_PATH {literal(files)}{encrypted}"
+    )
     try:
-        connection.execute(
-            f"ATTACH {literal(f'ducklake:{catalog}')} AS {CATALOG} "
-            f"(DATA_PATH {literal(files)}{encrypted})"
-        )
+        connection.execute(f"{attach})")
     except duckdb.Error as error:
+        if settings.lake_files is None and _MOVED.search(str(error)):
+            # The files lie in the data folder, which may be moved as a whole.
+            connection.execute(f"{attach}, OVERRIDE_DATA_PATH true)")
+            return
         known = _not_opened(error, folder)
         if known is None:
             raise
