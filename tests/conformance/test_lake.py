@@ -39,6 +39,11 @@ class TestLake(EngineTests, engine_type=LakeEngine):
         with opened(tmp_path) as engine:
             yield engine
 
+    @pytest.fixture(scope="class")
+    def shared_engine(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeEngine]:
+        with opened(tmp_path_factory.mktemp("lake")) as engine:
+            yield engine
+
     def test_abilities(self, engine: LakeEngine) -> None:
         assert len(abilities(engine)) == len(ABILITIES)
 

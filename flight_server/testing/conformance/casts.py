@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from flight_server.errors import ErrorCode
-from flight_server.testing.conformance.handles import EngineCase, TableHandle, refused
+from flight_server.testing.conformance.handles import EngineCase, refused, table_of_its_own
 
 WORDS = pa.array(["a", None, "b", "a"])
 DAYS = pa.array([0, None, 20_000], pa.date32())
@@ -78,9 +78,9 @@ class CastTests(EngineCase):
     """Casts on the way in."""
 
     @pytest.mark.parametrize(("values", "kind"), SAFE, ids=_named(SAFE))
-    def test_safe(self, engine: Any, values: pa.Array, kind: pa.DataType) -> None:
+    def test_safe(self, shared_engine: Any, values: pa.Array, kind: pa.DataType) -> None:
         """The values are the same in the column's type."""
-        table = TableHandle(engine).create(pa.schema([("v", kind)]))
+        table = table_of_its_own(shared_engine).create(pa.schema([("v", kind)]))
         assert table.put(pa.table({"v": values})).rows == len(values)
         answer = table.scan()
         assert answer.schema.field("v").type == kind
@@ -90,16 +90,16 @@ class CastTests(EngineCase):
 
     @pytest.mark.parametrize(("values", "kind", "code"), UNSAFE, ids=_named(UNSAFE))
     def test_unsafe(
-        self, engine: Any, values: pa.Array, kind: pa.DataType, code: ErrorCode
+        self, shared_engine: Any, values: pa.Array, kind: pa.DataType, code: ErrorCode
     ) -> None:
         """Refused with the column and both types named; nothing is written."""
-        table = TableHandle(engine).create(pa.schema([("some value", kind)]))
+        table = table_of_its_own(shared_engine).create(pa.schema([("some value", kind)]))
         with refused(code, "'some value'", str(values.type), str(kind)):
             table.put(pa.table({"some value": values}))
         assert table.rows() == []
 
-    def test_a_type_that_never_fits_needs_no_rows(self, engine: Any) -> None:
+    def test_a_type_that_never_fits_needs_no_rows(self, shared_engine: Any) -> None:
         """It is refused by its schema alone."""
-        table = TableHandle(engine).create(pa.schema([("v", pa.int64())]))
+        table = table_of_its_own(shared_engine).create(pa.schema([("v", pa.int64())]))
         with refused(ErrorCode.SCHEMA_MISMATCH, "'v'", "string", "int64"):
             table.put(pa.table({"v": pa.array([], pa.string())}))

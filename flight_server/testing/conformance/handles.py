@@ -5,6 +5,7 @@ Keeps the tests short; asserts nothing about engines itself.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
@@ -51,6 +52,14 @@ def table_of(rows: Rows, schema: pa.Schema = SCHEMA) -> pa.Table:
 def unordered(rows: Rows) -> Rows:
     """The rows in an order that depends on nothing but themselves."""
     return sorted(rows, key=repr)
+
+
+_numbers = itertools.count(1)
+
+
+def table_of_its_own(engine: Any) -> TableHandle:
+    """A table, not made yet, whose name no other has."""
+    return TableHandle(engine, f"table {next(_numbers)}")
 
 
 class TableHandle:
@@ -147,7 +156,16 @@ class TableHandle:
 
 
 class EngineCase:
-    """What every part of the suite has: a table with three rows, keyed by `id`."""
+    """What every part of the suite has: an engine to itself, and a table with three rows in it.
+
+    A subclass whose engines are slow to open may override `shared_engine` with one that lives
+    longer: tests that take it use tables of names that are nobody else's.
+    """
+
+    @pytest.fixture
+    def shared_engine(self, engine: Any) -> Any:
+        """An engine that other tests may use too."""
+        return engine
 
     @pytest.fixture
     def table(self, engine: Any) -> TableHandle:
