@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import threading
 from typing import Any, NoReturn
 
@@ -22,6 +23,10 @@ from flight_server.query.prefix import first_word
 SQL_BYTES_MAX = 2**20
 # A tree takes ten times as much memory as this text of it, and a list of constants is most of it.
 TREE_BYTES_MAX = 16 * 2**20
+
+# DuckDB's lexer takes the square of the length of a row of operator signs, which comments begin
+# with too, and the cube of one of plus and minus signs: a kilobyte of them can take a minute.
+_ENDLESS = re.compile(r"[-+*/<>=~!@#%^&|`?]{256}|(?:\+|-(?!-)){32}")
 
 Tree = dict[str, Any]
 
@@ -36,7 +41,7 @@ def parsed(sql: str) -> Tree:
     InvalidRequest (invalid_sql, too_large) quotes DuckDB's message; Unsupported and Forbidden
     name the kind of a statement that is no SELECT.
     """
-    _check_text(sql)
+    check_text(sql)
     text = _asked("SELECT json_serialize_sql(?)", sql)
     if len(text) > TREE_BYTES_MAX:
         raise _too_large("it holds too many expressions")
@@ -50,6 +55,23 @@ def parsed(sql: str) -> Tree:
         raise _several(len(statements))
     tree: Tree = statements[0]
     return tree
+
+
+def check_text(sql: str) -> None:
+    """InvalidRequest for what is too long, or no text at all."""
+    if "\0" in sql:
+        raise InvalidRequest("The SQL holds a NUL character.", code=ErrorCode.INVALID_SQL)
+    try:
+        size = len(sql.encode())
+    except UnicodeEncodeError:
+        raise InvalidRequest(
+            "The SQL holds half of a surrogate pair, which is no character.",
+            code=ErrorCode.INVALID_SQL,
+        ) from None
+    if size > SQL_BYTES_MAX:
+        raise _too_large(f"it has {size} bytes and {SQL_BYTES_MAX} are allowed")
+    if row := _ENDLESS.search(sql):
+        raise _too_large(f"it holds a row of {len(row[0])} signs or more, {row[0][:8]}…")
 
 
 def written(tree: Tree) -> str:
@@ -85,20 +107,6 @@ def asked_micros(moment: str) -> int:
             code=ErrorCode.INVALID_SQL,
         )
     return int(micros)
-
-
-def _check_text(sql: str) -> None:
-    if "\0" in sql:
-        raise InvalidRequest("The SQL holds a NUL character.", code=ErrorCode.INVALID_SQL)
-    try:
-        size = len(sql.encode())
-    except UnicodeEncodeError:
-        raise InvalidRequest(
-            "The SQL holds half of a surrogate pair, which is no character.",
-            code=ErrorCode.INVALID_SQL,
-        ) from None
-    if size > SQL_BYTES_MAX:
-        raise _too_large(f"it has {size} bytes and {SQL_BYTES_MAX} are allowed")
 
 
 def _refuse(sql: str, answer: Tree) -> NoReturn:
@@ -180,9 +188,11 @@ def _refuse_number(constant: str) -> NoReturn:
 def _without_differences(node: Tree) -> Tree:
     """Takes away what may differ between a tree and the tree of its text.
 
-    That is where things stood in the text, and a `SELECT *` that the writer puts around VALUES.
+    That is where things stood in the text, the hints of WITH, which the parser drops, and a
+    `SELECT *` that the writer puts around VALUES.
     """
     node.pop("query_location", None)
+    node.pop("materialized", None)
     if node.get("type") == "SUBQUERY" and node.get("alias") == "valueslist":
         inner = node["subquery"]["node"]
         source = inner.get("from_table") or {}

@@ -14,6 +14,7 @@ EXPLAIN = "explain"
 EXPLAIN_ANALYZE = "explain_analyze"
 
 _TRIVIA = re.compile(r"(?:\s|\ufeff|--[^\r\n]*)+")
+_COMMENT_MARK = re.compile(r"/\*|\*/")
 _WORD = re.compile(r"\w+")
 _OPTIONS = re.compile(r"\(\s*(?:analyze|format|verbose)\b[^()]*\)", re.IGNORECASE)
 
@@ -69,8 +70,8 @@ def _after_trivia(sql: str, at: int) -> int:
 def _after_comment(sql: str, at: int) -> int:
     """Where a comment ends; in DuckDB, as in PostgreSQL, comments nest."""
     depth = 0
-    for mark in re.finditer(r"/\*|\*/", sql[at:]):
+    for mark in _COMMENT_MARK.finditer(sql, at):
         depth += 1 if mark[0] == "/*" else -1
         if not depth:
-            return at + mark.end()
+            return mark.end()
     raise InvalidRequest("A comment (/*) is not closed.", code=ErrorCode.INVALID_SQL)

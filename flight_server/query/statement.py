@@ -20,6 +20,7 @@ from flight_server.errors import Forbidden
 from flight_server.model import quoted
 from flight_server.query import dialect
 from flight_server.query.dialect import Tree
+from flight_server.query.hints import materialized
 from flight_server.query.prefix import split_prefix
 from flight_server.query.tables import Source, TableFinder, TableUse, folded
 
@@ -64,8 +65,9 @@ def rewrite(statement: Statement, sources: Callable[[TableUse], Source]) -> str:
 
 
 def _parsed(sql: str, default_catalog: str, default_namespace: str) -> Statement:
+    dialect.check_text(sql)
     kind, rest = split_prefix(sql)
-    finder = TableFinder(default_catalog, default_namespace)
+    finder = TableFinder(default_catalog, default_namespace, materialized(rest))
     tree = finder.checked(dialect.parsed(rest))
     return Statement(
         kind=kind,

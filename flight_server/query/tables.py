@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +70,11 @@ class TableFinder(Checker):
     Names that WITH defines are followed through their scopes and renamed to names with a number.
     """
 
-    def __init__(self, default_catalog: str, default_namespace: str) -> None:
+    def __init__(
+        self, default_catalog: str, default_namespace: str, hints: Mapping[str, str]
+    ) -> None:
         super().__init__()
+        self._hints = {folded(name): hint for name, hint in hints.items()}
         self.found: list[TableUse] = []
         self.names_virtual_column = False
         self._defaults = (default_catalog, default_namespace)
@@ -126,8 +130,10 @@ class TableFinder(Checker):
             self._renamed += 1
             renamed = f"{entry['key']} #{self._renamed}"
             body = self.visit(entry["value"], "cte", {**inner, _RECURSIVE: renamed})
+            name = folded(entry["key"])
+            body["materialized"] = self._hints.get(name, body["materialized"])
             entries.append({"key": renamed, "value": body})
-            inner[folded(entry["key"])] = renamed
+            inner[name] = renamed
         return {"map": entries}, inner
 
     def _table(self, node: Tree) -> TableRef:

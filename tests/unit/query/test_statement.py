@@ -50,6 +50,50 @@ def test_names_of_with_are_no_tables() -> None:
     assert tables("WITH RECURSIVE a AS (SELECT 1 AS n UNION ALL SELECT n FROM a) FROM a") == []
 
 
+def test_hints_of_with_are_kept() -> None:
+    sql = """
+    WITH "ü ""x"(a, b) AS NOT MATERIALIZED (SELECT 'b as materialized (', 2 /* AS */),
+    B AS /* c as not materialized ( */ MATERIALIZED (SELECT 2), c AS (SELECT 3),
+    RECURSIVE_ AS (WITH inside AS MATERIALIZED (SELECT 1) FROM inside)
+    SELECT 1 AS materialized FROM "ü ""x", b, c, RECURSIVE_
+    """
+    written = rewrite(parse(sql), restricted)
+    for piece in (
+        '"ü ""x #1" (a, b) AS NOT MATERIALIZED (',
+        '"B #2" AS MATERIALIZED (',
+        '"c #3" AS (',
+        '"RECURSIVE_ #4" AS (WITH "inside #5" AS MATERIALIZED (',
+    ):
+        assert piece in written
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "/**/" * 200_000 + "SELECT 1",
+        "/*" * 500_000,
+        "SELECT 1 " + "+-" * 1000 + "1",
+        "SELECT " + "/**/" * 1000 + "1",
+        "EXPLAIN " + "/* */" * 200_000 + "SELECT 1",
+        "/* */ " * 170_000 + "SELECT 1",
+        "SELECT 1 " + ("+" * 31 + "1 ") * 5_000,
+        "-- " + "-" * 100_000 + "\nSELECT 1",
+    ],
+)
+def test_no_text_keeps_the_parser_busy(sql: str) -> None:
+    start = time.perf_counter()
+    with suppress(PixelflightError):
+        parse(sql)
+    assert time.perf_counter() - start < 5
+
+
+def test_rows_of_signs_as_people_write_them_pass() -> None:
+    assert (
+        parse(f"/{'*' * 120}/ -- {'=' * 120}\nSELECT - - -1 + -1 /* {'-+' * 10} */").kind
+        == "select"
+    )
+
+
 @pytest.mark.parametrize(
     "sql",
     [
