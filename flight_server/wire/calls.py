@@ -72,6 +72,11 @@ class RunningCalls:
         with self._changed:
             self._refusal = Unavailable("The server is stopping: try again in a moment.")
 
+    @property
+    def refusing(self) -> bool:
+        """Whether the server is stopping."""
+        return self._refusal is not None
+
     def wait(self, seconds: float) -> bool:
         """Waits until no call runs; False where some still do after so long."""
         with self._changed:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from flight_server.errors import InvalidRequest, Unavailable
 from flight_server.operations import Services
 from flight_server.settings import Settings
+from flight_server.wire.calls import RunningCalls
 from flight_server.wire.server import FlightServer
 from flight_server.wire.state import ServerState
 
@@ -65,6 +66,11 @@ class FlightDoor:
     def url(self) -> str:
         """What clients connect to."""
         return f"{self._scheme}://{_bracketed(self._host)}:{self.port}"
+
+    @property
+    def calls(self) -> RunningCalls:
+        """The calls that are running."""
+        return self._state.calls
 
     def stop(self, seconds: float) -> bool:
         """Closes within `seconds` and a little; False where calls could not be ended.

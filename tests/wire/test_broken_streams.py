@@ -171,6 +171,14 @@ def test_a_client_that_cancels(server: LocalServer, client: Client, table: str) 
         writer.close()
 
 
+def test_a_client_that_abandons_its_stream(client: Client, table: str) -> None:
+    writer, _ = client.open_put(DATA.schema, table)
+    writer.write_table(DATA)
+    writer.write_metadata(b'{"abandon": true}')
+    assert refusal(writer.close).code == "cancelled"
+    assert rows(client, table) == 2
+
+
 def assert_idle(server: LocalServer) -> None:
     """No call is left running."""
-    assert server.door._state.calls.wait(10)
+    assert server.door.calls.wait(10)

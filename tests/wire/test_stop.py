@@ -25,11 +25,12 @@ def stop_soon() -> Callable[[LocalServer, float], threading.Thread]:
     """Stops a server's door in the background, as the signal handler's caller does."""
 
     def stop(server: LocalServer, seconds: float) -> threading.Thread:
-        while server.door._state.calls.wait(0):
+        while server.door.calls.wait(0):
             time.sleep(0.01)  # until the call that is to be stopped has reached the server
         thread = threading.Thread(target=server.door.stop, args=(seconds,))
         thread.start()
-        time.sleep(0.2)
+        while not server.door.calls.refusing:
+            time.sleep(0.01)
         return thread
 
     return stop
