@@ -10,9 +10,13 @@ def main() -> None:
     """Runs the command line and ends the process with its exit code."""
     # gRPC reads this once, when it is loaded: what it would say is in our own messages.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from flight_server.cli.app import run
+    try:
+        from flight_server.cli.app import run
 
-    sys.exit(run())
+        sys.exit(run())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import typer
 
 from flight_server.cli.exits import say
+from flight_server.cli.interrupts import interruptible
 from flight_server.client import DEFAULT_URL, Client, connect
 from flight_server.errors import InvalidRequest
 
@@ -92,7 +93,7 @@ def with_client(verb: Callable[..., None]) -> Callable[..., None]:
     def command(**given: Any) -> None:
         connection = {name: given.pop(name) for name in _CONNECTION}
         with connected(**connection) as client:
-            verb(client=client, **given)
+            interruptible(lambda: verb(client=client, **given))
 
     keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept]
     signature = inspect.Signature(keywords + added, return_annotation=None)

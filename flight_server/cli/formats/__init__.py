@@ -5,7 +5,7 @@ Knows files and Arrow; knows nothing of servers, tables or options.
 
 from flight_server.cli.formats.files import FORMATS, InputFile, find_files, format_of
 from flight_server.cli.formats.kinds import Hints
-from flight_server.cli.formats.sinks import open_sink, replaced
+from flight_server.cli.formats.sinks import open_sink, remove_parts, replaced
 from flight_server.cli.formats.sources import Source, open_source
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "format_of",
     "open_sink",
     "open_source",
+    "remove_parts",
     "replaced",
 ]

@@ -47,13 +47,23 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
         stream = part.open("wb")
     except OSError as error:
         raise InvalidRequest(f"'{path}' cannot be written: {error.strerror or error}.") from None
+    _parts.add(part)
     try:
         with stream:
             yield stream
         part.replace(path)
-    except BaseException:
+    finally:
         part.unlink(missing_ok=True)
-        raise
+        _parts.discard(part)
+
+
+def remove_parts() -> None:
+    """Removes the files that are being written, for a process that is about to end."""
+    for part in list(_parts):
+        part.unlink(missing_ok=True)
+
+
+_parts: set[Path] = set()
 
 
 @contextlib.contextmanager

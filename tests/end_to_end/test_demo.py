@@ -1,0 +1,38 @@
+"""The demo runs as `make demo` runs it: on real flights, in good time, leaving nothing behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SECONDS_MAX = 60
+
+
+def test_the_demo_shows_real_flights_arriving(tmp_path: Path) -> None:
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "flight_server", "demo"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=environment,
+        timeout=SECONDS_MAX,
+    )
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - started < SECONDS_MAX
+    for said in (
+        "336,776 rows into flights",
+        "United Air Lines Inc.        58665",
+        "100 inserted and 842 updated",
+        "now: 336,876 flights",
+        "before: 336,776 flights",
+        "flights has 336,776 rows again",
+        "flights.parquet holds 336,776 rows",
+        "$ make serve",
+    ):
+        assert said in done.stdout, done.stdout
+    assert list(tmp_path.iterdir()) == []
