@@ -10,6 +10,7 @@ import pyarrow as pa
 from flight_server.auth import Action
 from flight_server.engines.base import SupportsSql, SupportsVersions, require
 from flight_server.engines.stream import Batches, BatchStream
+from flight_server.errors import Forbidden
 from flight_server.model import DEFAULT_CATALOG, SqlRequest, table_not_found
 from flight_server.operations.authorise import Permitted, permitted
 from flight_server.operations.services import Call, Services
@@ -74,6 +75,10 @@ def _authorised(
     def source(use: TableUse) -> Source:
         nonlocal size
         allowed = _readable(services, call, use, request.version)
+        if statement.kind != "select" and not allowed.whole:
+            raise Forbidden(
+                f"You may read a part of '{allowed.table}' only, and a plan tells of all of it."
+            )
         if services.settings.query_bytes_max is not None:
             size += allowed.engine.describe(allowed.table, allowed.version.snapshot).bytes
         return Source(

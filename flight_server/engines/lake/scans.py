@@ -16,6 +16,7 @@ from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.instance import Instance, literal
 from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.pins import Pins
+from flight_server.engines.lake.plans import analyzed, planned
 from flight_server.engines.lake.tables import true_name
 from flight_server.engines.lake.types import select_expression
 from flight_server.engines.stream import BatchStream
@@ -83,15 +84,16 @@ class Scans:
             return answer.to_arrow_reader(BATCH_ROWS_MIN).schema
 
     def explain(self, request: SqlRequest, analyze: bool, cancellation: Cancellation) -> str:
-        """DuckDB's plan as text."""
-        verb = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
+        """DuckDB's plan as text; see `plans`."""
+        verb = "EXPLAIN (ANALYZE, FORMAT json)" if analyze else "EXPLAIN (FORMAT json)"
         with (
             translated("The query"),
             self._instance.reading(self._newest()) as reader,
             cancellation.interrupting(reader.connection.interrupt),
         ):
             answer = reader.connection.execute(f"{verb} {request.sql}", _bound(request.parameters))
-            return "\n".join(str(row[-1]) for row in answer.fetchall())
+            text = str(answer.fetchall()[0][1])
+        return analyzed(text) if analyze else planned(text)
 
     def describe(self, found: TableVersion) -> TableInfo:
         """The table with its numbers: rows counted, the rest read from the catalog."""

@@ -1,0 +1,67 @@
+"""DuckDB's plan of a query as text for a person, without what is nobody's business.
+
+DuckDB's own drawing names the files that were read and quotes the statement that was run, which
+is our rewriting of the client's. Here only details that stand on a list are told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_TOLD = (
+    "Table",
+    "Function",
+    "Join Type",
+    "Conditions",
+    "Groups",
+    "Aggregates",
+    "Order By",
+    "Top",
+    "Filters",
+    "Dynamic Filters",
+    "Projections",
+    "Total Files Read",
+    "Scanning Files",
+    "Inlined Tables Read",
+)
+_PRIVATE_NAMES = ("EXPLAIN_ANALYZE",)
+
+
+def planned(text: str) -> str:
+    """The plan that `EXPLAIN (FORMAT json)` answered with: a line an operator, indented."""
+    return "\n".join(line for root in json.loads(text) for line in _lines(root, 0))
+
+
+def analyzed(text: str) -> str:
+    """The same of `EXPLAIN (ANALYZE, FORMAT json)`, with rows and seconds as measured."""
+    measured = json.loads(text)
+    head = (
+        f"total {measured['latency']:.4f} s, {measured['cumulative_rows_scanned']:,} rows scanned"
+    )
+    return "\n".join([head, *(line for root in measured["children"] for line in _lines(root, 0))])
+
+
+def _lines(node: Mapping[str, Any], depth: int) -> Iterator[str]:
+    name = str(node.get("operator_name") or node.get("name")).strip()
+    below = depth
+    if name not in _PRIVATE_NAMES:
+        yield f"{'  ' * depth}{name}  {_numbers(node)}".rstrip()
+        for key in _TOLD:
+            if key in node["extra_info"]:
+                yield f"{'  ' * depth}  · {key}: {_joined(node['extra_info'][key])}"
+        below += 1
+    for child in node["children"]:
+        yield from _lines(child, below)
+
+
+def _numbers(node: Mapping[str, Any]) -> str:
+    if "operator_cardinality" in node:
+        return f"({node['operator_cardinality']:,} rows, {node['operator_timing']:.4f} s)"
+    estimate = node["extra_info"].get("Estimated Cardinality")
+    return f"(about {int(estimate):,} rows)" if estimate else ""
+
+
+def _joined(value: str | list[str]) -> str:
+    return value if isinstance(value, str) else ", ".join(value)
