@@ -76,7 +76,8 @@ def _encoded(index: pa.DataType, values: pa.Array) -> TypeCase:
 def _extension(kind: pa.DataType, values: Any, verdict: Verdict = Verdict.KEPT) -> TypeCase:
     storage = pa.array(values, kind.storage_type)
     array = pa.ExtensionArray.from_storage(kind, storage)
-    return TypeCase(kind.extension_name, pa.field("v", kind), array, verdict)
+    name = f"{kind.extension_name} of {kind.storage_type}"
+    return TypeCase(name, pa.field("v", kind), array, verdict)
 
 
 def _counts(kind: pa.DataType, bits: int) -> TypeCase:
@@ -278,7 +279,7 @@ EXTENSIONS = [
     _extension(pa.fixed_shape_tensor(pa.uint8(), [3]), [[0, 128, 255], None]),
     _extension(pa.opaque(pa.binary(), "geometry", "postgis"), [b"\x01", None], FREE),
     TypeCase(
-        "an extension nobody registered",
+        "binary with metadata of an extension nobody registered",
         pa.field(
             "v",
             pa.binary(),

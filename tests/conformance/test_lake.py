@@ -39,8 +39,10 @@ class TestLake(EngineTests, engine_type=LakeEngine):
         with opened(tmp_path) as engine:
             yield engine
 
+    shared_by = "engine_of_the_class"
+
     @pytest.fixture(scope="class")
-    def shared_engine(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeEngine]:
+    def engine_of_the_class(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeEngine]:
         with opened(tmp_path_factory.mktemp("lake")) as engine:
             yield engine
 

@@ -22,6 +22,7 @@ from flight_server.settings import PREFIX, Settings
 from flight_server.wire import action_requests
 from flight_server.wire.actions import ACTIONS
 from flight_server.wire.flight_actions import FLIGHT_ACTIONS
+from tests.conformance.lake_types import types
 from tests.tidy.sources import ROOT
 
 DOCS = ROOT / "docs"
@@ -97,6 +98,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "alterations": alterations,
     "commands": commands,
     "connection": connection,
+    "types": types,
 }
 
 

@@ -69,6 +69,10 @@ PARTS: tuple[tuple[type, tuple[type, ...]], ...] = (
     (ChangesTests, (SupportsTables, SupportsIngest, SupportsUpdate, SupportsChanges)),
 )
 
+# Two parts with one name for a test would hide one of them.
+_names = [name for part, _ in PARTS for name in vars(part) if name.startswith("test_")]
+assert len(_names) == len(set(_names)), sorted(_names)
+
 
 class EngineTests(*(part for part, _ in PARTS)):  # type: ignore[misc]
     """Every test of every ability. A subclass names its engine's class and has its fixture."""

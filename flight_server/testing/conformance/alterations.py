@@ -204,7 +204,7 @@ class AlterationTests(EngineCase):
     @pytest.mark.parametrize(
         ("change", "code", "error"), REFUSALS, ids=[repr(change) for change, _, _ in REFUSALS]
     )
-    def test_refusals(
+    def test_alterations_that_cannot_be_made(
         self,
         table: TableHandle,
         change: Any,
@@ -218,7 +218,7 @@ class AlterationTests(EngineCase):
         assert table.schema().equals(SCHEMA, check_metadata=True)
         assert table.rows() == unordered(THREE)
 
-    def test_a_missing_table(self, engine: Any) -> None:
+    def test_alter_a_missing_table(self, engine: Any) -> None:
         """Is named."""
         with refused(ErrorCode.TABLE_NOT_FOUND, "nope", error=NotFound):
             TableHandle(engine, "nope").alter(SetComment("x"))

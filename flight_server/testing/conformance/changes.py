@@ -79,7 +79,7 @@ class ChangesTests(EngineCase):
         found = {(row["_change"], row["id"], row["name"]) for row in _changes(table, after=start)}
         assert found == {("update_postimage", 1, "uno"), ("insert", 9, "nine")}
 
-    def test_overwrite(self, engine: Any, table: TableHandle) -> None:
+    def test_overwrite_in_the_feed(self, engine: Any, table: TableHandle) -> None:
         """Deletes what was there and inserts what came."""
         start = engine.snapshot()
         table.put([{"id": 1, "name": "new"}], "overwrite")
@@ -136,7 +136,7 @@ class ChangesTests(EngineCase):
         found = [(row["_snapshot"], row["id"]) for row in _changes(other, after=start)]
         assert found == [(first, 4), (second, 5)]
 
-    def test_refusals(self, engine: Any, table: TableHandle) -> None:
+    def test_changes_that_cannot_be_read(self, engine: Any, table: TableHandle) -> None:
         """A table or a snapshot that is not there."""
         with refused(ErrorCode.TABLE_NOT_FOUND, "nope", error=NotFound):
             _changes(TableHandle(engine, "nope"), after=0)

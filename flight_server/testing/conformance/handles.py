@@ -158,14 +158,16 @@ class TableHandle:
 class EngineCase:
     """What every part of the suite has: an engine to itself, and a table with three rows in it.
 
-    A subclass whose engines are slow to open may override `shared_engine` with one that lives
-    longer: tests that take it use tables of names that are nobody else's.
+    A subclass whose engines are slow to open may name in `shared_by` a fixture of its own that
+    lives longer: tests that share an engine use tables of names that are nobody else's.
     """
 
+    shared_by = "engine"
+
     @pytest.fixture
-    def shared_engine(self, engine: Any) -> Any:
+    def shared_engine(self, request: pytest.FixtureRequest) -> Any:
         """An engine that other tests may use too."""
-        return engine
+        return request.getfixturevalue(self.shared_by)
 
     @pytest.fixture
     def table(self, engine: Any) -> TableHandle:

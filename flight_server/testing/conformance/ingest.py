@@ -62,7 +62,7 @@ class IngestTests(EngineCase):
         assert table.ids() == ([2] if mode == "overwrite" else [1, 2])
 
     @pytest.mark.parametrize("mode", ["append", "overwrite", "upsert", "merge"])
-    def test_a_missing_table(self, engine: Any, mode: str) -> None:
+    def test_ingest_into_a_missing_table(self, engine: Any, mode: str) -> None:
         """Is named, where nobody asked to make it."""
         with refused(ErrorCode.TABLE_NOT_FOUND, "t'", error=NotFound):
             TableHandle(engine).put([{"id": 1}], mode, key=("id",))

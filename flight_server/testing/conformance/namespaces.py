@@ -48,14 +48,14 @@ class NamespaceTests(EngineCase):
         engine.drop_namespace(namespace, AUTHOR)
         assert name not in engine.namespaces()
 
-    def test_listed_in_order(self, engine: Any) -> None:
+    def test_namespaces_are_listed_in_order(self, engine: Any) -> None:
         """The list is sorted."""
         for name in ("zoo", "ant"):
             engine.create_namespace(NamespaceRef(engine.name, name), AUTHOR)
         assert engine.namespaces() == ["ant", "main", "zoo"]
 
     @pytest.mark.parametrize("again", ["sales", "SALES"])
-    def test_a_name_is_given_once(self, engine: Any, again: str) -> None:
+    def test_a_namespaces_name_is_given_once(self, engine: Any, again: str) -> None:
         """In any case of its letters."""
         engine.create_namespace(NamespaceRef(engine.name, "sales"), AUTHOR)
         with refused(ErrorCode.ALREADY_EXISTS, again, error=AlreadyExists):

@@ -72,7 +72,7 @@ class IngestRefusalTests(EngineCase):
         assert engine.tables("main") == [table.ref]
         assert table.rows() == unordered(THREE)
 
-    def test_a_deadline_that_passed(self, table: TableHandle) -> None:
+    def test_ingest_after_the_deadline(self, table: TableHandle) -> None:
         """Ends the ingest and writes nothing."""
         with pytest.raises(TimedOut):
             table.put([{"id": 4}], cancellation=Cancellation(deadline=0.0))

@@ -81,13 +81,13 @@ class TableTests(EngineCase):
         with refused(ErrorCode.VERSION_NOT_FOUND, "987654", error=NotFound):
             engine.resolve(table.ref, 987654)
 
-    def test_listed_in_order(self, engine: Any) -> None:
+    def test_tables_are_listed_in_order(self, engine: Any) -> None:
         """The list of a namespace is sorted."""
         for name in ("zoo", "ant", "mouse"):
             TableHandle(engine, name).create()
         assert [ref.name for ref in engine.tables("main")] == ["ant", "mouse", "zoo"]
 
-    def test_a_name_is_given_once(self, table: TableHandle) -> None:
+    def test_a_tables_name_is_given_once(self, table: TableHandle) -> None:
         """Creating over a table is refused and leaves it alone."""
         with refused(ErrorCode.ALREADY_EXISTS, "t'", error=AlreadyExists):
             table.create(pa.schema([("other", pa.int64())]))

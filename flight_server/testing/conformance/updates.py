@@ -70,7 +70,7 @@ class UpdateTests(EngineCase):
             ({}, None, ErrorCode.INVALID_REQUEST),
         ],
     )
-    def test_refusals(
+    def test_updates_that_cannot_be_made(
         self, table: TableHandle, assignments: dict[str, str], where: str | None, code: ErrorCode
     ) -> None:
         """Nothing is changed."""
@@ -93,13 +93,13 @@ class UpdateTests(EngineCase):
         table.put(THREE)
         assert table.rows() == unordered(THREE)
 
-    def test_delete_refusals(self, table: TableHandle) -> None:
+    def test_deletes_that_cannot_be_made(self, table: TableHandle) -> None:
         """Nothing is deleted."""
         with refused(ErrorCode.INVALID_SQL):
             table.delete("id = (")
         assert table.rows() == unordered(THREE)
 
-    def test_a_missing_table(self, engine: Any) -> None:
+    def test_update_a_missing_table(self, engine: Any) -> None:
         """Is named."""
         missing = TableHandle(engine, "nope")
         with refused(ErrorCode.TABLE_NOT_FOUND, "nope", error=NotFound):
@@ -107,7 +107,7 @@ class UpdateTests(EngineCase):
         with refused(ErrorCode.TABLE_NOT_FOUND, "nope", error=NotFound):
             missing.delete()
 
-    def test_a_deadline_that_passed(self, engine: Any, table: TableHandle) -> None:
+    def test_update_after_the_deadline(self, engine: Any, table: TableHandle) -> None:
         """Changes nothing."""
         with pytest.raises(TimedOut):
             engine.update(table.ref, {"name": "'x'"}, None, AUTHOR, Cancellation(deadline=0.0))
