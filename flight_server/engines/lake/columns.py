@@ -8,6 +8,8 @@ from dataclasses import replace
 import pyarrow as pa
 
 from flight_server.engines.lake.commits import WriteTransaction
+from flight_server.engines.lake.inbound import Inbound
+from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.tables import (
     add_column,
@@ -18,8 +20,8 @@ from flight_server.engines.lake.tables import (
     set_partitioning,
     true_name,
 )
-from flight_server.engines.lake.types import storage_type
-from flight_server.errors import AlreadyExists, ErrorCode, InvalidRequest
+from flight_server.engines.lake.types import select_expression, storage_type
+from flight_server.errors import AlreadyExists, ErrorCode, InvalidRequest, Unsupported
 from flight_server.model import (
     AddColumn,
     DropColumn,
@@ -35,6 +37,8 @@ from flight_server.model import (
     TableSpec,
     quoted,
 )
+
+BATCH_ROWS = 65_536
 
 
 def alter_table(
@@ -147,23 +151,45 @@ def _with_new_name(
 def _with_new_type(
     transaction: WriteTransaction, table: TableRef, spec: TableSpec, name: str, kind: pa.DataType
 ) -> TableSpec:
-    """Another type that loses nothing; the column is written anew where it is kept differently."""
+    """Another type that loses nothing. A column that is kept otherwise by it comes last."""
     old = spec.schema.field(name)
     new = old.with_type(kind)
+    inbound = Inbound(pa.schema([old]), pa.schema([new]))
     before, after = storage_type(old), storage_type(new)
-    if before != after:
-        column = quoted(name)
-        there_and_back = f"TRY_CAST(TRY_CAST({column} AS {after}) AS {before})"
-        lost = transaction.count(
-            f"SELECT count(*) FROM {table.sql} WHERE {there_and_back} IS DISTINCT FROM {column}"
+    if before == after:
+        _check_kept_alike(transaction, table, old, inbound)
+        return replace(spec, schema=_with_field(spec.schema, name, new))
+    column = quoted(name)
+    there_and_back = f"TRY_CAST(TRY_CAST({column} AS {after}) AS {before})"
+    lost = transaction.count(
+        f"SELECT count(*) FROM {table.sql} WHERE {there_and_back} IS DISTINCT FROM {column}"
+    )
+    if lost:
+        raise InvalidRequest(
+            f"{lost} values of the column '{name}' ({old.type}) would not survive as {kind}.",
+            code=ErrorCode.INVALID_DATA,
         )
-        if lost:
-            raise InvalidRequest(
-                f"{lost} values of the column '{name}' ({old.type}) would not survive as {kind}.",
-                code=ErrorCode.INVALID_DATA,
-            )
-        _rewrite_column(transaction, table, spec, name, after)
-    return replace(spec, schema=_with_field(spec.schema, name, new))
+    _rewrite_column(transaction, table, spec, name, after)
+    others = spec.schema.remove(spec.schema.get_field_index(name))
+    return replace(spec, schema=others.append(new))
+
+
+def _check_kept_alike(
+    transaction: WriteTransaction, table: TableRef, old: pa.Field, inbound: Inbound
+) -> None:
+    """Refuses values that the new type cannot hold, or would keep as other numbers."""
+    unchanged = Inbound(pa.schema([old]), pa.schema([old]))
+    expression = select_expression(old, quoted(old.name))
+    answer = transaction.connection.execute(f"SELECT {expression} FROM {table.sql}")
+    reader = answer.to_arrow_reader(BATCH_ROWS)
+    outbound = Outbound(pa.schema([old]), reader.schema)
+    for batch in reader:
+        for part in outbound.convert(batch):
+            if not inbound.convert(part).column(0).equals(unchanged.convert(part).column(0)):
+                raise Unsupported(
+                    f"The values of the column '{old.name}' ({old.type}) would have to be computed "
+                    f"anew. Add a column of the new type and update it from this one."
+                )
 
 
 def _rewrite_column(
