@@ -17,15 +17,18 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.inbound import Inbound
+from flight_server.engines.lake.layouts import positions
 from flight_server.engines.lake.registry import SCHEMA
 from flight_server.errors import Conflict, ErrorCode
 from flight_server.model import Commit, IngestMode, TableRef, quoted
 
 TOKEN_LENGTH_MAX = 512
+_NUMBER = "_pixelflight_number"
 Key = tuple[str, str, str, str]
 _COLUMNS = (
     "principal, namespace, name, token, snapshot, row_count, rows_inserted, rows_updated, "
@@ -42,9 +45,9 @@ class Receipt:
 
 
 class Digest:
-    """A digest of rows that depends neither on their batches nor on their encoding.
+    """A digest of rows in their order that depends neither on their batches nor their encoding.
 
-    The sum of DuckDB's hashes of the rows, which is computed at several million rows a second.
+    The sum of DuckDB's hashes of the rows with their numbers: millions of rows a second.
     Sent rows are compared under one release of the server, so the hash need not be eternal; it
     guards against mistakes, not against forgery.
     """
@@ -57,7 +60,7 @@ class Digest:
         self._inbound = Inbound(schema, schema)
         self._rows = 0
         self._sum = 0
-        names = ", ".join(quoted(name) for name in schema.names)
+        names = ", ".join(quoted(name) for name in (*schema.names, _NUMBER))
         self._sql = f"SELECT CAST(sum(CAST(hash({names}) AS HUGEINT)) AS VARCHAR) FROM sent"
         columns = "\n".join(f"{field.name}\t{field.type}" for field in schema)
         sent = f"{mode}\n{columns}"
@@ -67,7 +70,9 @@ class Digest:
         """Adds the rows of a batch."""
         if not batch.num_rows:
             return
+        numbers = pc.add(positions(batch.num_rows), self._rows)
         kept = pa.Table.from_batches([self._inbound.convert(batch)])
+        kept = kept.append_column(_NUMBER, numbers)
         with translated("The digest of the rows"):
             self._connection.register("sent", kept)
             row = self._connection.execute(self._sql).fetchone()
