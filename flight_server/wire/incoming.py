@@ -8,7 +8,7 @@ server of a client that died just as of one that has finished.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 from pyarrow import flight
@@ -49,15 +49,17 @@ class Incoming:
         while self._next(0) is not None:
             continue
 
-    def close(self) -> None:
+    def close(self, before_waiting: Callable[[], None] = lambda: None) -> None:
         """Nobody reads from here on. Waits for a read that another thread is in the middle of.
 
         The call must not end before that read does: pyarrow's reader dies with the call. It ends
-        when the client sends, finishes or leaves.
+        when the client sends, finishes or leaves; `before_waiting` can ask the client to.
         """
         self._closed = True
-        with self._reading:
-            return
+        if not self._reading.acquire(blocking=False):
+            before_waiting()
+            self._reading.acquire()
+        self._reading.release()
 
     def _remembering(self) -> Iterator[pa.RecordBatch]:
         try:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyarrow import flight
 
 from flight_server import operations
 from flight_server.model import Commit, IngestRequest, TableRef
 from flight_server.operations import Call, Services
 from flight_server.wire.answers import acknowledged, encoded
+from flight_server.wire.guard import described
 from flight_server.wire.incoming import Incoming
 
 
@@ -27,7 +30,7 @@ def put(
     except Exception as error:
         # What broke the stream is the reason; that the engine then failed is its consequence.
         reason = incoming.error or error
-        incoming.close()
+        incoming.close(lambda: told.fail(reason, call.request_id))
         raise reason from None
     if told.last != commit:
         told.acknowledge(commit)
@@ -44,8 +47,19 @@ class _Acknowledgements:
     def acknowledge(self, commit: Commit) -> None:
         """Sends the commit; a client that has left is no reason to undo what is durable."""
         self.last = commit
+        self._send(acknowledged(commit))
+
+    def fail(self, reason: Exception, request_id: str) -> None:
+        """Tells a client that the put has failed, while its call cannot be ended yet.
+
+        A client that waits for an acknowledgement sends nothing, and pyarrow cannot end a call
+        whose stream is being read.
+        """
+        self._send({"error": described(reason, request_id).as_json(request_id)})
+
+    def _send(self, answer: dict[str, Any]) -> None:
         try:
-            self._writer.write(encoded(acknowledged(commit)))
+            self._writer.write(encoded(answer))
         except (flight.FlightError, OSError):
             # The next read of the stream finds out that nobody is there.
             return

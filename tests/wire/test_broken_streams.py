@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from typing import Any
 
 import grpc
@@ -16,6 +17,7 @@ from google.rpc import status_pb2
 
 from flight_server.testing.server import LocalServer
 from tests.fix_client import Client, refusal
+from tests.fix_cut import Wire
 from tests.fix_raw_flight import (
     corrupt_offsets,
     flight_data,
@@ -25,6 +27,8 @@ from tests.fix_raw_flight import (
 )
 
 DATA = pa.table({"text": ["x", "y"]})
+# Otherwise gRPC shares connections among the clients of a process.
+ALONE = [("grpc.use_local_subchannel_pool", 1)]
 
 
 @pytest.fixture
@@ -169,6 +173,25 @@ def test_a_client_that_cancels(server: LocalServer, client: Client, table: str) 
     assert rows(client, table) == 2
     with pytest.raises(pa.ArrowException):
         writer.close()
+
+
+@pytest.mark.parametrize("every", [None, {"rows": 1_000_000}], ids=["whole", "live"])
+def test_a_wire_that_is_cut(
+    server: LocalServer, client: Client, table: str, every: dict[str, int] | None
+) -> None:
+    for round_number in range(15):
+        wire = Wire(server)
+        with closing(Client(wire.url, server.key, generic_options=ALONE)) as cut_off:
+            command = {"table": table} | ({"commit_every": every} if every else {})
+            writer, _ = cut_off.open_put(DATA.schema, ingest=command)
+            for _ in range(round_number % 4):
+                writer.write_table(DATA)
+                time.sleep(0.005)
+            wire.cut()
+            with pytest.raises((pa.ArrowException, OSError)):
+                writer.close()
+    assert_idle(server)
+    assert rows(client, table) == 2
 
 
 def test_a_client_that_abandons_its_stream(client: Client, table: str) -> None:

@@ -185,6 +185,23 @@ def test_commit_every_ms_while_the_client_waits(client: Client, name: str) -> No
     assert client.get(name).num_rows == 2
 
 
+def test_a_live_stream_that_fails_is_told_while_it_waits(client: Client, name: str) -> None:
+    columns = [{"name": "n", "type": "int64", "nullable": False}]
+    client.action("create_table", table=name, columns=columns)
+    schema = pa.schema({"n": pa.int64()})
+    writer, acks = client.open_put(schema, ingest={"table": name, "commit_every": {"rows": 1}})
+    told = read_acks(acks)
+    writer.write_batch(pa.record_batch({"n": [1]}, schema))
+    assert next(told)["offset"] == 1
+    writer.write_batch(pa.record_batch({"n": [None]}, schema))
+    # The client waits for an acknowledgement and sends nothing: the stream cannot be ended yet.
+    failed = next(told)["error"]
+    assert failed["code"] == "invalid_data"
+    assert "'n'" in failed["message"]
+    assert refusal(writer.close).shape == failed
+    assert client.get(name).num_rows == 1
+
+
 def test_a_token_used_again_is_answered_again(client: Client, name: str) -> None:
     (first,) = make(client, name, token="once")
     (again,) = make(client, name, token="once")
