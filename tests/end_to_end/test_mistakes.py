@@ -1,0 +1,126 @@
+"""What a new user gets wrong, command by command: one sentence each, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from flight_server.cli.app import run
+from flight_server.testing.server import LocalServer
+
+Said = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def said(
+    server: LocalServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Said:
+    """Runs a command in a folder of files; gives its exit code and what it said."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIXELFLIGHT_URL", server.url)
+    monkeypatch.setenv("PIXELFLIGHT_KEY", server.key)
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+
+    def command(*arguments: str) -> tuple[int, str]:
+        code = run(arguments)
+        captured = capsys.readouterr()
+        return code, captured.err if code else captured.out + captured.err
+
+    return command
+
+
+FILES = {
+    "fruit.csv": "id,name,price\n1,apple,1.5\n2,pear,\n",
+    "more.csv": "id,name,weight\n3,fig,9\n",
+    "short.csv": "id,name,price\n1,apple\n",
+    "words.csv": "id,name,price\none,apple,1\n",
+    "twice.csv": "id,name\n1,a\n1,b\n",
+    "broken.jsonl": '{"id": 1}\n{"id": \n',
+    "book.xlsx": "",
+}
+
+
+@pytest.fixture
+def table(said: Said, name: str) -> str:
+    code, text = said("put", name, "fruit.csv")
+    assert code == 0, text
+    return name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "expected"),
+    [
+        (("put", "TABLE", "short.csv"), 1, "short.csv, line 2: 2 values, but the header names 3"),
+        (("put", "TABLE", "words.csv"), 1, "words.csv, line 2: the column 'id' is int64, but here"),
+        (("put", "TABLE", "more.csv"), 1, "no column 'weight'"),
+        (("put", "TABLE", "broken.jsonl"), 1, "broken.jsonl, line 2: this is not a JSON object."),
+        (("put", "TABLE", "book.xlsx"), 2, "Formats are csv (.csv .tsv .tab), json (.jsonl"),
+        (("put", "TABLE", "friut.csv"), 2, "does not exist. Did you mean 'fruit.csv'?"),
+        (("put", "TABLE", "fruit.csv", "--mode", "create"), 1, "exists already."),
+        (("put", "TABLE", "fruit.csv", "--mode", "upsert"), 2, "which columns to match by: --by"),
+        (("put", "TABLE", "fruit.csv", "--mode", "upsert", "--by", "ident"), 1, "'ident'"),
+        (("put", "TABLE", "twice.csv", "--mode", "upsert", "--by", "id"), 1, "more than once"),
+        (("put", "TABLE", "fruit.csv", "--type", "id"), 2, "--type 'id' is not NAME=VALUE."),
+        (("put", "TABLE", "fruit.csv", "--type", "x=int"), 2, "which the file does not have."),
+        (("put", "TABLE", "fruit.csv", "--type", "id=itn"), 2, "'itn' is not an Arrow type"),
+        (("put", "no_such", "fruit.csv", "--no-create"), 1, "There is no table 'no_such'."),
+        (("put", '"a', "fruit.csv"), 1, "a double quote is not closed"),
+        (("get", "TABLEx"), 1, "Did you mean 'TABLE'?"),
+        (("get", "TABLE", "-c", "id,nmae"), 1, "no column 'nmae'. Did you mean 'name'?"),
+        (("get", "TABLE", "-w", "name = apple"), 1, "apple"),
+        (("get", "TABLE", "-o", "out.xls"), 2, "The format of 'out.xls' is not known"),
+        (("get", "TABLE", "-o", "no/out.csv"), 2, "cannot be written: No such file or directory."),
+        (("get", "TABLE", "--version", "999999"), 1, "There is no version 999999"),
+        (("get", "TABLE", "--version", "first"), 1, "no tag 'first'"),
+        (("get", "TABLE", "--as-of", "yesterday"), 1, "as_of"),
+        (("sql", "select * form TABLE"), 1, "syntax error"),
+        (("sql", 'select * from TABLE where name = "pear"'), 1, "write it in single quotes"),
+        (("sql", "select * from TABLE where id = $n", "-p", "n"), 2, "is not NAME=VALUE"),
+        (("sql", "drop table TABLE"), 1, "DROP statements are not run as queries."),
+        (("sql", "  "), 2, "The statement is empty."),
+        (("sql", "-f", "none.sql"), 2, "The file 'none.sql' cannot be read"),
+        (("restore", "TABLE", "999999"), 1, "There is no version 999999"),
+        (("describe", "TABLE.x.y.z"), 1, "is not a table name"),
+        (("tables", "--url", "grpc://127.0.0.1:9"), 3, "No server answers at grpc://127.0.0.1:9."),
+        (("tables", "--key", "pf_wrong"), 4, "This is not an API key."),
+        (("tables", "--key", ""), 4, "Give a key with --key or PIXELFLIGHT_KEY"),
+        (("keys", "list", "--data", "none"), 2, "No server has run in 'none' yet."),
+        (("keys", "create", "x", "--data", "none"), 2, "Give the key a --role: admin, reader"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_mistake_is_told_in_a_sentence(
+    said: Said, table: str, arguments: tuple[str, ...], code: int, expected: str
+) -> None:
+    found, text = said(*(word.replace("TABLE", table) for word in arguments))
+    assert text.startswith("error: "), text
+    assert expected.replace("TABLE", table) in text
+    assert found == code
+    assert "Traceback" not in text
+    count = said("sql", f"select count(*) as n from {table}", "-O", "csv")
+    assert count == (0, '"n"\n2\n')
+
+
+def test_a_failed_put_makes_no_table(said: Said, name: str) -> None:
+    assert said("put", name, "short.csv")[0] == 1
+    assert "There is no table" in said("get", name)[1]
+
+
+def test_a_token_counts_once_and_says_so(said: Said, table: str) -> None:
+    assert said("put", table, "fruit.csv", "--token", "t1")[0] == 0
+    again = said("put", table, "fruit.csv", "--token", "t1")[1]
+    assert "Nothing written: this token was used before, for 2 rows" in again
+
+
+def test_commits_on_the_way_add_up(said: Said, name: str, tmp_path: Path) -> None:
+    (tmp_path / "long.csv").write_text("x\n" + "".join(f"{i}\n" for i in range(1000)))
+    assert (
+        f"1,000 rows into {name}" in said("put", name, "long.csv", "--commit-every-rows", "300")[1]
+    )
+    assert said("history", name, "-O", "csv")[1].count("inserted") >= 1
