@@ -33,18 +33,19 @@ def opened_anywhere() -> Iterator[LakeEngine]:
         yield engine
 
 
+@pytest.fixture(scope="module")
+def engine_of_the_module(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeEngine]:
+    with opened(tmp_path_factory.mktemp("lake")) as engine:
+        yield engine
+
+
 class TestLake(EngineTests, engine_type=LakeEngine):
     @pytest.fixture
     def engine(self, tmp_path: Path) -> Iterator[LakeEngine]:
         with opened(tmp_path) as engine:
             yield engine
 
-    shared_by = "engine_of_the_class"
-
-    @pytest.fixture(scope="class")
-    def engine_of_the_class(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeEngine]:
-        with opened(tmp_path_factory.mktemp("lake")) as engine:
-            yield engine
+    shared_by = "engine_of_the_module"
 
     def test_abilities(self, engine: LakeEngine) -> None:
         assert len(abilities(engine)) == len(ABILITIES)
