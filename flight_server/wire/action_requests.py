@@ -23,7 +23,7 @@ from flight_server.model import (
     SetPartitioning,
     TableSpec,
 )
-from flight_server.wire.requests import AsOf, Body, OfTable, Version, parsed
+from flight_server.wire.requests import AsOf, Body, Int64, OfTable, Version, parsed
 
 
 class Nothing(Body):
@@ -103,7 +103,7 @@ class AlterTable(OfTable):
 class ListVersions(OfTable):
     """`list_versions`, newest first."""
 
-    limit: Annotated[int, Field(ge=1)] | None = None
+    limit: Annotated[int, Field(strict=True, ge=1, lt=2**63)] | None = None
 
 
 class Restore(OfTable):
@@ -122,7 +122,7 @@ class TagOf(OfTable):
 class CreateTag(TagOf):
     """`create_tag`; without a version, of the newest."""
 
-    version: Annotated[int, Field(strict=True)] | None = None
+    version: Int64 | None = None
 
 
 class Update(OfTable):

@@ -172,9 +172,10 @@ def arrow_message(error: Exception) -> str:
 
 
 def _shortened(message: str) -> str:
-    encoded = message.encode()
+    # Half of a surrogate pair would make an error of telling the error.
+    encoded = message.encode(errors="replace")
     if len(encoded) <= MESSAGE_BYTES_MAX:
-        return message
+        return encoded.decode()
     return encoded[: MESSAGE_BYTES_MAX - 3].decode(errors="ignore") + "…"
 
 

@@ -140,8 +140,9 @@ class Gate(flight.ServerMiddlewareFactory):
         if method is flight.FlightMethod.HANDSHAKE:
             answer["authorization"] = f"Bearer {self._token(identity.principal)}"
         seconds = min(_timeout(headers), self._services.settings.deadline_seconds_max)
+        cookie = _cookie(headers)
         running = self._calls.begin(time.monotonic() + seconds)
-        return Visit(self._calls, running, identity, request_id, _cookie(headers), answer)
+        return Visit(self._calls, running, identity, request_id, cookie, answer)
 
     def _identify(self, headers: Headers) -> Identity:
         scheme, _, credential = _first(headers, "authorization").partition(" ")

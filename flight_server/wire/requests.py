@@ -26,8 +26,12 @@ def _with_zone(moment: dt.datetime) -> dt.datetime:
 
 
 AsOf = Annotated[dt.datetime, AfterValidator(_with_zone)]
+# What DuckDB and Arrow can count with.
+Int64 = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
 # A snapshot's number or the name of a tag.
-Version = Annotated[int, Field(strict=True)] | Annotated[str, Field(min_length=1)]
+Version = Int64 | Annotated[str, Field(min_length=1)]
+# About a year: longer is a mistake, and too long for a clock.
+Milliseconds = Annotated[int, Field(strict=True, le=2**35)]
 
 
 class Body(BaseModel):
@@ -48,8 +52,8 @@ class Scan(OfTable):
     columns: tuple[str, ...] | None = None
     filter: str | None = None
     order_by: str | None = None
-    limit: int | None = None
-    offset: int = 0
+    limit: Int64 | None = None
+    offset: Int64 = 0
     version: Version | None = None
     as_of: AsOf | None = None
     with_row_id: bool = False
@@ -60,15 +64,15 @@ class Sql(Body):
 
     sql: str
     parameters: list[Any] | dict[str, Any] = Field(default_factory=list)
-    version: Annotated[int, Field(strict=True)] | None = None
+    version: Int64 | None = None
     as_of: AsOf | None = None
 
 
 class Changes(OfTable):
     """`{"changes": …}`: the rows that changed after a snapshot."""
 
-    after: int
-    until: int | None = None
+    after: Int64
+    until: Int64 | None = None
     images: Images = Images.AFTER
 
 
@@ -82,9 +86,9 @@ class Diff(OfTable):
 class CommitEveryBody(Body):
     """When a long-lived stream commits."""
 
-    rows: int | None = None
-    bytes: int | None = None
-    ms: int | None = None
+    rows: Int64 | None = None
+    bytes: Int64 | None = None
+    ms: Milliseconds | None = None
 
 
 class Ingest(OfTable):
@@ -109,9 +113,10 @@ def loaded(data: bytes, what: str) -> dict[str, Any]:
     """The JSON object in the bytes. InvalidRequest says what stands there instead."""
     try:
         value = json.loads(data)
+        if b"\\ud" in data.lower():
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        reason = str(error) if isinstance(error, json.JSONDecodeError) else "it is not UTF-8 text"
-        raise InvalidRequest(f"The {what} is not JSON: {reason}.") from None
+        raise InvalidRequest(f"The {what} is not JSON: {_why_not(error)}.") from None
     if not isinstance(value, dict):
         raise InvalidRequest(f"The {what} is {type(value).__name__}, where an object is needed.")
     return value
@@ -124,6 +129,19 @@ def parsed(kind: type[Request], values: Mapping[str, Any], what: str) -> Request
     except ValidationError as error:
         sentences = [_sentence(problem, kind, what) for problem in error.errors()]
         raise InvalidRequest(" ".join(dict.fromkeys(sentences))) from None
+
+
+def _why_not(error: ValueError | RecursionError) -> str:
+    match error:
+        case json.JSONDecodeError():
+            return str(error)
+        case UnicodeDecodeError():
+            return "it is not UTF-8 text"
+        case UnicodeEncodeError():
+            return "it holds half of a surrogate pair, which is no character"
+        case RecursionError():
+            return "it is nested too deeply"
+    return "a number in it has too many digits"
 
 
 def _sentence(problem: Any, kind: type[BaseModel], what: str) -> str:
@@ -147,4 +165,6 @@ def _names(kind: type[BaseModel]) -> list[str]:
 def _is_branch(part: object, kind: type[BaseModel]) -> bool:
     """Whether part of a location names a branch of a union instead of a field."""
     text = str(part)
-    return text not in _names(kind) and ("[" in text or text in ("int", "str", "list", "dict"))
+    if text in _names(kind):
+        return False
+    return "[" in text or text.removeprefix("constrained-") in ("int", "str", "list", "dict")

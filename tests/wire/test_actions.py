@@ -89,6 +89,7 @@ def test_create_from_an_arrow_schema(client: Client, name: str) -> None:
         ({"columns": [{"name": "a", "type": "itn64"}]}, "unsupported_type", "'int64'"),
         ({"columns": [{"nam": "a", "type": "int64"}]}, "invalid_request", "'columns.0.name'"),
         ({"schema_ipc": "aaaa"}, "invalid_request", "schema_ipc"),
+        ({"columns": [{"name": "\ud800", "type": "int8"}]}, "invalid_request", "surrogate"),
         ({"columns": [{"name": "a", "type": "int8"}], "key": ["b"]}, "column_not_found", "'b'"),
         (
             {"columns": [{"name": "a", "type": "int8"}, {"name": "A", "type": "int8"}]},

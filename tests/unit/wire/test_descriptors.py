@@ -143,6 +143,12 @@ def test_a_read_as_a_command_and_back(read: Any) -> None:
         ({"ingest": {"table": "t", "commit_every": {"rows": -1}}}, "above 0"),
         ({"scan": None}, "an object is needed"),
         ({"scans": {}}, "Did you mean 'scan'?"),
+        ({"scan": {"table": "t", "limit": 2**63}}, "'limit'"),
+        ({"scan": {"table": "t", "version": 10**30}}, "'version'"),
+        ({"changes": {"table": "t", "after": -(10**30)}}, "'after'"),
+        ({"ingest": {"table": "t", "commit_every": {"ms": 10**30}}}, "'commit_every.ms'"),
+        ({"scan": {"table": "t", "filter": "a = '\ud800'"}}, "surrogate"),
+        ({"sql": "select ?", "parameters": ["\udfff"]}, "surrogate"),
     ],
 )
 def test_mistakes_are_explained(values: dict[str, Any], says: str) -> None:
@@ -150,6 +156,21 @@ def test_mistakes_are_explained(values: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         parse(command(**values), CATALOGS)
     assert says in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"{", "Expecting property name"),
+        (b"\xff", "not UTF-8"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b"7" * 5000, "too many digits"),
+        (b"[]", "is list, where an object is needed"),
+    ],
+)
+def test_what_is_no_json_is_told_why(data: bytes, says: str) -> None:
+    with pytest.raises(InvalidRequest, match=says):
+        read_of_command(data, "ticket")
 
 
 @given(st.binary(max_size=60))
