@@ -16,14 +16,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from flight_server.cli.own_server import OwnServer, own_server
-from flight_server.client import connect
+from flight_server.client import Client, connect
 from flight_server.errors import Forbidden, Unauthenticated
 from tests.end_to_end.serving import STOP_SECONDS_MAX
+from tests.fix_lake import wait_until
 
 PROGRAM = (sys.executable, "-m", "flight_server")
 
@@ -164,9 +166,7 @@ def test_keys_are_made_and_revoked_beside_the_running_server(
             client.put("x", [{"x": 1}])
         shell.done("keys", "revoke", key["id"])
         # The running server remembers a checked key for a moment.
-        time.sleep(2.5)
-        with pytest.raises(Unauthenticated, match="not valid"):
-            client.sql("select 1")
+        wait_until(lambda: _is_refused(client), "the revoked key is refused")
     # Without a key the administrator's is found in the folder beside.
     assert "Using the key in" in shell.done("tables", "--url", server.flight)[1]
 
@@ -174,7 +174,11 @@ def test_keys_are_made_and_revoked_beside_the_running_server(
 def test_an_interrupt_ends_a_query_that_gives_nothing(shell: Shell) -> None:
     endless = "select count(*) from range(100000000000) a where a.range % 7 = 8"
     with shell.started("sql", endless, "-o", "out.csv") as process:
-        time.sleep(3)
+        watched = psutil.Process(process.pid)
+        wait_until(
+            lambda: any(c.status == psutil.CONN_ESTABLISHED for c in watched.net_connections()),
+            "the question is asked",
+        )
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
@@ -221,13 +225,14 @@ def test_a_second_signal_ends_the_server_at_once(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     with shell.started("serve", "--data", "data", *addresses) as process:
         assert process.stdout is not None
-        url = process.stdout.readline().split()[1].decode().removeprefix("flight=")
+        words = process.stdout.readline().decode().split()
+        url, http = (word.partition("=")[2] for word in words[1:])
         with connect(url, (tmp_path / "data" / "admin.key").read_text()) as client:
             # An open stream that nobody reads keeps a graceful stop waiting.
             stream = client.sql("select range as r from range(100_000_000)").batches()
             next(stream)
             process.send_signal(signal.SIGINT)
-            time.sleep(0.5)
+            wait_until(lambda: _http(f"{http}/health/ready")[0] == 503, "the server is stopping")
             assert process.poll() is None
             started = time.monotonic()
             process.send_signal(signal.SIGINT)
@@ -282,6 +287,14 @@ def test_the_doctor_without_a_server_tries_one_of_its_own(tmp_path: Path) -> Non
     free = Shell(tmp_path, {"PIXELFLIGHT_FLIGHT": "127.0.0.1:0", "PIXELFLIGHT_HTTP": "127.0.0.1:0"})
     said, _ = free.done("doctor")
     assert "✔ round trip through a server of its own: rows came back" in said
+
+
+def _is_refused(client: Client) -> bool:
+    try:
+        client.sql("select 1")
+    except Unauthenticated as error:
+        return "not valid" in error.message
+    return False
 
 
 def _http(url: str) -> tuple[int, dict[str, Any]]:

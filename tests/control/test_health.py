@@ -1,0 +1,99 @@
+"""Health over HTTP, request ids, and the error shape, through a real socket."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+
+from control_api.app import create_app
+from flight_server.cli.serve import _http, bound
+from flight_server.testing.server import LocalServer
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    request_id: str
+    body: dict[str, Any]
+
+
+@contextmanager
+def served(app: FastAPI, server: LocalServer) -> Iterator[str]:
+    listening: socket.socket
+    with bound("127.0.0.1:0", "http") as listening, _http(app, server.services.settings, listening):
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def ask(url: str, method: str = "GET", **headers: str) -> Answer:
+    request = urllib.request.Request(url, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return Answer(answer.status, answer.headers["x-request-id"], json.load(answer))
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answer(error.code, error.headers["x-request-id"], json.load(error))
+
+
+@pytest.fixture
+def app(server: LocalServer) -> FastAPI:
+    return create_app(server.services)
+
+
+def test_a_server_that_serves_is_live_and_ready(app: FastAPI, server: LocalServer) -> None:
+    with served(app, server) as url:
+        assert ask(f"{url}/health/live").body == {"status": "live"}
+        assert ask(f"{url}/health/ready").body == {"status": "ready"}
+
+
+def test_a_server_that_is_stopping_is_live_but_not_ready(app: FastAPI, server: LocalServer) -> None:
+    app.state.serving = False
+    with served(app, server) as url:
+        assert ask(f"{url}/health/live").status == 200
+        answer = ask(f"{url}/health/ready")
+    assert (answer.status, answer.body["error"]["code"]) == (503, "unavailable")
+    assert answer.body["error"]["retryable"] is True
+
+
+def test_a_request_id_is_echoed_or_made(app: FastAPI, server: LocalServer) -> None:
+    with served(app, server) as url:
+        assert ask(f"{url}/health/live", **{"x-request-id": "mine"}).request_id == "mine"
+        assert len(ask(f"{url}/health/live").request_id) == 32
+        too_long = ask(f"{url}/health/live", **{"x-request-id": "x" * 1000}).request_id
+    assert len(too_long) == 32
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [("GET", "/nothing", 404, "not_found"), ("POST", "/health/live", 405, "invalid_request")],
+)
+def test_what_is_not_there_has_the_error_shape(
+    app: FastAPI, server: LocalServer, method: str, path: str, status: int, code: str
+) -> None:
+    with served(app, server) as url:
+        answer = ask(f"{url}{path}", method)
+    error = answer.body["error"]
+    assert (answer.status, error["code"], error["request_id"]) == (status, code, answer.request_id)
+    assert set(error) == {"code", "message", "retryable", "request_id", "details"}
+    assert path in error["message"]
+
+
+def test_a_bug_is_logged_and_told_by_its_id_alone(
+    server: LocalServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken: Any = None
+    app = create_app(replace(server.services, engines=broken))
+    with served(app, server) as url, caplog.at_level(logging.ERROR):
+        answer = ask(f"{url}/health/ready")
+    assert answer.status == 500
+    assert answer.body["error"]["message"] == f"internal error (id={answer.request_id})"
+    assert answer.request_id in caplog.text
