@@ -31,6 +31,7 @@ CASES: list[tuple[pa.Array, Any, str]] = [
     (pa.array([True]), True, "true"),
     (pa.array(["ü"]), "ü", '"ü"'),
     (pa.array(["x"], pa.string_view()), "x", '"x"'),
+    (pa.array(['a"\\\n'], pa.large_string()), 'a"\\\n', '"a""\\'),
     (pa.array(["x"]).dictionary_encode(), "x", '"x"'),
     (pa.array([b"\x00\xff"]), "AP8=", '"AP8="'),
     (pa.array([decimal.Decimal("1.10")]), "1.10", "1.10"),
