@@ -22,6 +22,8 @@ DEFAULT_NAMESPACE = "main"
 NAME_LENGTH_MAX = 200
 # Namespaces that start so are the server's own: no client ever sees or names one.
 HIDDEN_PREFIX = "_pixelflight"
+# Schemas that every SQL database has already: tables in them could not be told apart.
+RESERVED_NAMESPACES = frozenset({"information_schema", "pg_catalog", "temp", "system"})
 # Columns that scans and change feeds add to a table's own, and DuckLake's name for row ids.
 OWN_COLUMNS = frozenset({"_row_id", "_snapshot", "_change", "rowid"})
 
@@ -410,6 +412,12 @@ class ChangesRequest:
     after: int
     until: int | None = None
     images: Images = Images.AFTER
+
+    def __post_init__(self) -> None:
+        if self.until is not None and self.until < self.after:
+            raise InvalidRequest(
+                f"'until' ({self.until}) comes before 'after' ({self.after}). Exchange them."
+            )
 
 
 CHANGE_COLUMNS = (

@@ -116,6 +116,8 @@ def update(
     allowed = permitted(services, call, table, Action.UPDATE)
     readable = permitted(services, call, table, Action.READ)
     names = dict(zip(narrow(allowed, tuple(assignments)), assignments.values(), strict=True))
+    if len(names) < len(assignments):
+        raise InvalidRequest("'set' names a column twice; the case of letters does not count.")
     checked = {k: check_expression(v, readable.columns) for k, v in names.items()}
     where = _joined_filter(allowed, _joined_filter(readable, _predicate(readable, filter)))
     engine = require(allowed.engine, SupportsUpdate)

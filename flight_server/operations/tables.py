@@ -15,8 +15,9 @@ from flight_server.engines.base import (
     SupportsUndrop,
     require,
 )
-from flight_server.errors import InvalidRequest
+from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.model import (
+    RESERVED_NAMESPACES,
     AddColumn,
     Commit,
     NamespaceRef,
@@ -46,7 +47,12 @@ def list_namespaces(services: Services, call: Call, catalog: str) -> list[Namesp
 
 
 def create_namespace(services: Services, call: Call, namespace: NamespaceRef) -> Commit:
-    """AlreadyExists; Forbidden."""
+    """AlreadyExists; InvalidRequest (invalid_name); Forbidden."""
+    if namespace.name.lower() in RESERVED_NAMESPACES:
+        raise InvalidRequest(
+            f"The namespace '{namespace}' is one that SQL keeps for itself. Choose another name.",
+            code=ErrorCode.INVALID_NAME,
+        )
     may_on_namespace(services, call, namespace, Action.CREATE)
     engine = require(services.engine(namespace.catalog), SupportsNamespaces)
     return engine.create_namespace(namespace, call.author("create namespace"))

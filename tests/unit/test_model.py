@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from flight_server import model
 from flight_server.errors import ErrorCode, InvalidRequest, NotFound
 from flight_server.model import (
+    ChangesRequest,
     CommitEvery,
     IngestMode,
     NamespaceRef,
@@ -180,3 +181,9 @@ def test_a_missing_table_is_said_in_one_way() -> None:
     assert isinstance(error, NotFound)
     assert error.code is ErrorCode.TABLE_NOT_FOUND
     assert error.message == "There is no table 'a.b'. Did you mean 'a.c'?"
+
+
+def test_changes_that_end_before_they_begin_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="Exchange them"):
+        ChangesRequest(after=5, until=4)
+    assert ChangesRequest(after=5, until=5).until == 5

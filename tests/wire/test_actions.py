@@ -199,6 +199,19 @@ def test_versions_tags_restore(client: Client, table: str) -> None:
     assert future.code == "version_not_found"
 
 
+def test_an_update_that_names_a_column_twice_is_refused(client: Client, table: str) -> None:
+    found = refusal(
+        lambda: client.action("update", table=table, set={"id": "1", "ID": "2"}, all=True)
+    )
+    assert found.code == "invalid_request"
+    assert "twice" in found.message
+
+
+def test_namespaces_that_sql_has_itself_are_refused(client: Client) -> None:
+    found = refusal(lambda: client.action("create_namespace", namespace="Information_Schema"))
+    assert found.code == "invalid_name"
+
+
 def test_update_and_delete(client: Client, table: str) -> None:
     answer = client.action("update", table=table, set={"text": "upper(text)"}, filter="id < 3")
     assert (answer["rows"], answer["rows_updated"]) == (2, 2)
