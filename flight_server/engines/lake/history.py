@@ -170,7 +170,7 @@ class History:
         before, same = self._then(table, older)
         schema = pa.schema([CHANGE_COLUMNS[2], CHANGE_COLUMNS[1], *map(_nullable, after.schema)])
         sql = _diff_sql(before, after, older, newer, same)
-        return self._scans.rows(schema, sql, cancellation)
+        return self._scans.rows(schema, sql, older, cancellation)
 
     def changes(
         self, table: TableRef, request: ChangesRequest, cancellation: Cancellation
@@ -179,10 +179,13 @@ class History:
         until = self._log.snapshot if request.until is None else request.until
         self._registry.check_version(until)
         found = self._registry.resolve(table, until)
-        start = self._first_followed(found, request.after, until)
-        schema = pa.schema([*CHANGE_COLUMNS, *map(_nullable, found.schema)])
-        sql = _changes_sql(found, start, until, request.images)
-        return self._scans.rows(schema, sql, cancellation)
+        oldest = min(request.after, until)
+        # Pinned from before the look at what is left until the stream itself is open.
+        with self._log.pins.stream(oldest):
+            start = self._first_followed(found, request.after, until)
+            schema = pa.schema([*CHANGE_COLUMNS, *map(_nullable, found.schema)])
+            sql = _changes_sql(found, start, until, request.images)
+            return self._scans.rows(schema, sql, oldest, cancellation)
 
     def restore(self, transaction: WriteTransaction, table: TableRef, version: int) -> TableVersion:
         """The table as it was at `version`, written in the transaction."""

@@ -13,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,16 +36,23 @@ log = logging.getLogger(__name__)
 SMALL_FILES_MIN = 8
 # Files of which a larger part was deleted are written anew.
 DELETED_PART_MAX = 0.25
+# In this order: files with deletes are merged only once they are without.
+_MERGES = (
+    "ducklake_rewrite_data_files({lake}, {name}, schema => {namespace}, "
+    f"delete_threshold => {DELETED_PART_MAX})",
+    "ducklake_merge_adjacent_files({lake}, {name}, schema => {namespace})",
+)
 
 
 @dataclass(frozen=True)
 class _Due:
-    """A table with work to do; `files` says how many files that is."""
+    """A table with work to do: how many files, and whether rows of older columns are inlined."""
 
     number: int
     namespace: str
     name: str
-    files: int
+    files: int = 0
+    is_altered: bool = False
 
 
 class Housekeeper:
@@ -105,11 +113,17 @@ class Housekeeper:
     def _flush(self, only: Collection[TableRef] | None) -> int:
         """Brings rows that are inlined in the catalog into files."""
         rows = 0
+        call = (
+            "ducklake_flush_inlined_data({lake}, schema_name => {namespace}, table_name => {name})"
+        )
         for due in self._chosen(self._inlined(), only):
-            answer = self._maintain(
-                f"ducklake_flush_inlined_data('{CATALOG}', "
-                f"schema_name => {literal(due.namespace)}, table_name => {literal(due.name)})"
-            )
+            # With the rows of older columns DuckLake drops the tables they were inlined in, and
+            # a transaction that began before would not find them any more.
+            with (
+                self._commits.lock,
+                self._pins.alone() if due.is_altered else nullcontext(True) as may_flush,
+            ):
+                answer = self._maintain(due, call) if may_flush else []
             rows += sum(int(row[-1]) for row in answer)
         return rows
 
@@ -118,30 +132,27 @@ class Housekeeper:
         merged = written = 0
         small = self._small(SMALL_FILES_MIN if only is None else 2)
         for due in self._chosen(small, only):
-            table = f"'{CATALOG}', {literal(due.name)}, schema => {literal(due.namespace)}"
             before = merged
-            # In this order: files with deletes are merged only once they are without.
-            for call in (
-                f"ducklake_rewrite_data_files({table}, delete_threshold => {DELETED_PART_MAX})",
-                f"ducklake_merge_adjacent_files({table})",
-            ):
-                answer = self._maintain(call)
+            for call in _MERGES:
+                answer = self._maintain(due, call)
                 merged += sum(int(row[-2]) for row in answer)
                 written += sum(int(row[-1]) for row in answer)
             if merged == before:
                 self._stuck[due.number] = due.files
         return merged, written
 
-    def _maintain(self, call: str) -> list[Any]:
-        """One of DuckLake's own maintenance calls, as a commit."""
+    def _maintain(self, due: _Due, call: str) -> list[Any]:
+        """One of DuckLake's own maintenance calls, as a commit; nothing for a table that went."""
         began = time.time()
         connection = self._instance.connection()
         try:
             with self._commits.lock:
+                if not (names := self._names(due)):
+                    return []
                 # DuckLake makes these calls a commit of their own, so the files must be on the
                 # disk before: a transaction around them gives the moment.
                 connection.execute("BEGIN TRANSACTION")
-                answer = connection.execute(f"CALL {call}").fetchall()
+                answer = connection.execute("CALL " + call.format(**names)).fetchall()
                 if self._instance.flushes:
                     flush_new_files(self._instance.local_files, began)
                 connection.execute(
@@ -152,6 +163,19 @@ class Housekeeper:
             return answer
         finally:
             connection.close()
+
+    def _names(self, due: _Due) -> dict[str, str]:
+        """What the table is called by now, as SQL; empty where it was dropped."""
+        rows = self._instance.rows(
+            f"SELECT s.schema_name, t.table_name FROM {METADATA}.ducklake_table t "
+            f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
+            "WHERE t.table_id = ? AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL",
+            [due.number],
+        )
+        if not rows:
+            return {}
+        namespace, name = map(literal, rows[0])
+        return {"lake": literal(CATALOG), "namespace": namespace, "name": name}
 
     def _expire(self) -> int:
         """Expires snapshots that are old or too many, but for those still needed."""
@@ -226,11 +250,11 @@ class Housekeeper:
     def _inlined(self) -> list[_Due]:
         """The tables that have rows in the catalog."""
         rows = self._instance.rows(
-            f"SELECT DISTINCT t.table_id, s.schema_name, t.table_name, 0 "
+            "SELECT t.table_id, s.schema_name, t.table_name, 0, count(*) > 1 "
             f"FROM {METADATA}.ducklake_inlined_data_tables i "
             f"JOIN {METADATA}.ducklake_table t USING (table_id) "
             f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
-            "WHERE t.end_snapshot IS NULL"
+            "WHERE t.end_snapshot IS NULL GROUP BY t.table_id, s.schema_name, t.table_name"
         )
         return [_Due(*row) for row in rows]
 

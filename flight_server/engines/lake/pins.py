@@ -19,6 +19,8 @@ class Pins:
     def __init__(self, quiet_seconds: float, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._opened = threading.Condition(self._lock)
+        self._is_alone = False
         self._streams: Counter[int] = Counter()
         self._began: dict[object, float] = {}
         self._held: dict[int, float] = {}
@@ -29,7 +31,8 @@ class Pins:
     def stream(self, snapshot: int) -> Iterator[None]:
         """Holds the snapshot, and every later one, while the block runs."""
         token = object()
-        with self._lock:
+        with self._opened:
+            self._opened.wait_for(lambda: not self._is_alone)
             self._streams[snapshot] += 1
             self._began[token] = self._clock()
         try:
@@ -39,6 +42,20 @@ class Pins:
                 self._streams[snapshot] -= 1
                 self._streams += Counter()  # drops the zeros
                 del self._began[token]
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Whether no stream is open; if so, whoever opens one waits until the block has ended."""
+        with self._lock:
+            free = not self._began and not self._is_alone
+            self._is_alone = self._is_alone or free
+        try:
+            yield free
+        finally:
+            if free:
+                with self._opened:
+                    self._is_alone = False
+                    self._opened.notify_all()
 
     def hold(self, snapshot: int, seconds: float) -> None:
         """Holds a snapshot for a ticket."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake import catalog
 from flight_server.engines.lake.catalog import DataFile
 from flight_server.engines.lake.failures import translated
-from flight_server.engines.lake.instance import Instance, literal
+from flight_server.engines.lake.instance import Instance, Reader, literal
 from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.plans import analyzed, planned
@@ -51,25 +52,39 @@ class Scans:
     ) -> BatchStream:
         """The rows of a table at a version; see `Engine.scan`."""
         schema = scan_schema(found, request)
-        files = self._slice_files(found, request) if request.slice is not None else None
 
         def sql(snapshot: int) -> str:
+            # Looked at once the transaction has begun: files merged later do not concern it.
+            files = self._slice_files(found, request) if request.slice is not None else None
             # Never another snapshot than the one whose columns are known.
             version = found.snapshot if found.snapshot != snapshot else None
             return scan_sql(found, request, version, files)
 
-        duck_schema, batches = self._run(sql, (), self._rows_each(schema), cancellation)
+        duck_schema, batches = self._run(
+            sql, (), self._rows_each(schema), cancellation, found.snapshot
+        )
         return _converted(schema, duck_schema, batches)
 
-    def rows(self, schema: pa.Schema, sql: str, cancellation: Cancellation) -> BatchStream:
-        """The answer of a SELECT of ours, whose columns are those of the schema in order."""
-        duck_schema, batches = self._run(lambda _: sql, (), self._rows_each(schema), cancellation)
+    def rows(
+        self, schema: pa.Schema, sql: str, oldest: int, cancellation: Cancellation
+    ) -> BatchStream:
+        """The answer of a SELECT of ours, whose columns are those of the schema in order.
+
+        It reads no snapshot before `oldest`.
+        """
+        duck_schema, batches = self._run(
+            lambda _: sql, (), self._rows_each(schema), cancellation, oldest
+        )
         return _converted(schema, duck_schema, batches)
 
     def query(self, request: SqlRequest, cancellation: Cancellation) -> BatchStream:
         """The answer of one checked SELECT."""
         schema, batches = self._run(
-            lambda _: request.sql, request.parameters, self._query_rows(), cancellation
+            lambda _: request.sql,
+            request.parameters,
+            self._query_rows(),
+            cancellation,
+            request.version,
         )
         return BatchStream(schema, batches, batches.close)
 
@@ -78,7 +93,7 @@ class Scans:
         sql = f"SELECT * FROM ({request.sql}\n) LIMIT 0"
         with (
             translated("The query"),
-            self._instance.reading(self._newest()) as reader,
+            self._reading() as reader,
         ):
             answer = reader.connection.execute(sql, _bound(request.parameters))
             return answer.to_arrow_reader(BATCH_ROWS_MIN).schema
@@ -88,7 +103,7 @@ class Scans:
         verb = "EXPLAIN (ANALYZE, FORMAT json)" if analyze else "EXPLAIN (FORMAT json)"
         with (
             translated("The query"),
-            self._instance.reading(self._newest()) as reader,
+            self._reading() as reader,
             cancellation.interrupting(reader.connection.interrupt),
         ):
             answer = reader.connection.execute(f"{verb} {request.sql}", _bound(request.parameters))
@@ -101,7 +116,7 @@ class Scans:
         number = catalog.table_id(instance, found.table, found.snapshot)
         files = catalog.data_files(instance, number, found.snapshot)
         listed = catalog.versions(instance, found.table, found.snapshot)
-        with instance.reading(self._newest()) as reader, translated("The count"):
+        with self._reading() as reader, translated("The count"):
             at = "" if reader.snapshot == found.snapshot else f" AT (VERSION => {found.snapshot})"
             rows = reader.connection.execute(
                 f"SELECT count(*) FROM {found.table.sql}{at}"
@@ -165,9 +180,10 @@ class Scans:
         parameters: Any,
         rows_each: int,
         cancellation: Cancellation,
+        oldest: int | None,
     ) -> tuple[pa.Schema, Any]:
         """The schema of the answer, and a generator of its batches that can be closed."""
-        running = self._running(sql, parameters, rows_each, cancellation)
+        running = self._running(sql, parameters, rows_each, cancellation, oldest)
         # The first item is the schema, so that running and its clean-up stand in one place.
         return next(running), running
 
@@ -177,11 +193,18 @@ class Scans:
         parameters: Any,
         rows_each: int,
         cancellation: Cancellation,
+        oldest: int | None,
     ) -> Iterator[Any]:
-        newest = self._newest()
         # Pinned before the transaction begins, so that nothing can go in between.
-        with translated("The query"), self._pins.stream(newest):
-            yield from self._lent(newest, sql, parameters, rows_each, cancellation)
+        pinned = self._newest() if oldest is None else oldest
+        with translated("The query"), self._pins.stream(pinned):
+            yield from self._lent(self._newest(), sql, parameters, rows_each, cancellation)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Reader]:
+        """A reader at the newest snapshot, for an answer that is used up within the block."""
+        with self._pins.stream(self._newest()), self._instance.reading(self._newest()) as reader:
+            yield reader
 
     def _lent(
         self,
