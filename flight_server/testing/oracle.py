@@ -123,14 +123,18 @@ class OracleTable:
         self.append(rows)
 
     def put_by_key(self, rows: list[Row], merges: bool) -> tuple[int, int]:
-        """Replaces or merges rows of known keys and adds the others; how many of each."""
+        """Replaces or merges rows of known keys and adds the others; how many of each.
+
+        Where there is nothing to set but the key, no row is updated.
+        """
         updated = [row for row in rows if row[KEY] in self.rows]
         for row in updated:
             old = self.rows[row[KEY]]
             self.rows[row[KEY]] = {**old, **row} if merges else self.filled(row)
         others = [row for row in rows if row not in updated]
         self.append(others)
-        return len(updated), len(others)
+        sets = rows[:1] and (set(rows[0]) if merges else set(self.columns)) - {KEY}
+        return len(updated) if sets else 0, len(others)
 
     def update(self, assignments: list[Assignment], condition: Condition | None) -> int:
         """Sets columns where the condition holds; how many rows that were."""

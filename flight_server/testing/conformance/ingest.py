@@ -113,8 +113,9 @@ class IngestTests(EngineCase):
         assert table.rows(filter="id = 1") == [{"id": 1, "name": None, "amount": 1.5}]
 
     def test_merge_with_the_key_alone(self, table: TableHandle) -> None:
-        """Inserts what is not there."""
-        table.put({"id": [1, 9]}, "merge")
+        """Inserts what is not there; nothing is set, so nothing is updated."""
+        commit = table.put({"id": [1, 9]}, "merge")
+        assert (commit.rows, commit.rows_inserted, commit.rows_updated) == (2, 1, 0)
         assert table.rows() == unordered([*THREE, {"id": 9, "name": None, "amount": None}])
 
     @pytest.mark.parametrize("mode", ["append", "upsert", "merge", "overwrite"])

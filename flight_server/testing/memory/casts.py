@@ -1,10 +1,12 @@
 """Which values may enter a column of another type, and how.
 
-A cast is safe when both types are of one family and every value fits. Knows Arrow only.
+A cast is safe when both types are of one family and every value fits. Floats are never narrowed
+nor made integers; text is never parsed. Knows Arrow only.
 """
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +15,9 @@ import pyarrow.compute as pc
 from flight_server.errors import ErrorCode, InvalidRequest
 
 FAMILIES = {
-    "number": (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal),
+    "integer": (pa.types.is_integer,),
+    "float": (pa.types.is_floating,),
+    "decimal": (pa.types.is_decimal,),
     "text": (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view),
     "bytes": (
         pa.types.is_binary,
@@ -51,7 +55,7 @@ def cast_column(column: pa.ChunkedArray, field: pa.Field) -> pa.ChunkedArray:
             code=ErrorCode.SCHEMA_MISMATCH,
         )
     try:
-        return source.cast(field.type)
+        return _cast(source, field.type)
     except pa.ArrowNotImplementedError as error:
         code, why = ErrorCode.SCHEMA_MISMATCH, error
     except pa.ArrowInvalid as error:
@@ -89,12 +93,27 @@ def related(source: pa.DataType, target: pa.DataType) -> bool:
         return True
     kinds = _family(source), _family(target)
     if kinds == ("date", "timestamp"):
-        return target.tz is None
+        return bool(target.tz is None)
+    if kinds == ("integer", "float"):
+        # Of the integers only the shortest all fit the shortest floats; the others are checked.
+        return bool(target.bit_width > 16 or source.bit_width == 8)
+    if kinds == ("float", "float"):
+        return bool(target.bit_width > source.bit_width)
+    if kinds == ("integer", "decimal"):
+        return True
     if kinds[0] != kinds[1] or kinds[0] is None:
         return False
     if kinds[0] == "timestamp":
         return (source.tz is None) == (target.tz is None)
     return _children_related(source, target)
+
+
+def _cast(source: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    if not pa.types.is_decimal(target):
+        return source.cast(target)
+    # By way of Python's numbers: exact, and judged by value.
+    values = [None if value is None else Decimal(value) for value in source.to_pylist()]
+    return pa.chunked_array([pa.array(values, target)])
 
 
 def _children_related(source: Any, target: Any) -> bool:

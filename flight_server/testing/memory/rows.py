@@ -185,6 +185,9 @@ def _put_by_key(
     pairs = matched(table.rows.select(key), rows.select(key))
     known = set(pairs.values())
     given = _columns_given(table, received) if mode is IngestMode.MERGE else range(len(rows.schema))
+    if set(given) <= {table.position(name) for name in key}:
+        # There is nothing to set, so no row is updated.
+        pairs = {}
     old, new = list(pairs), taken_rows(rows, list(pairs.values()))
     updated = table.with_rows(
         built(
