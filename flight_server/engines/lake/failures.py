@@ -82,6 +82,8 @@ def said(error: BaseException) -> str:
 def _of_transaction(what: str, error: duckdb.Error) -> PixelflightError:
     if _CONFLICT.search(str(error)):
         return Conflict(f"{what} collided with another commit. Nothing was written; try again.")
+    if "is aborted" in str(error):
+        return Conflict("The transaction failed at an earlier statement; begin it anew.")
     log.error("a transaction failed", exc_info=error)
     return Internal(f"{what} could not be committed. Nothing was written.")
 

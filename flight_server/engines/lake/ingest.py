@@ -202,6 +202,21 @@ class Ingests:
             found = self._existing(run)
             if found is not None:
                 return self._append(run, found, rows)
+            return self._append_to_missing(run, rows)
+        return self._write_whole(run, rows)
+
+    def _append_to_missing(self, run: _Run, rows: Iterator[pa.RecordBatch]) -> Commit:
+        """Of several small puts that make a table at once, one does, and the others add to it."""
+        taken, rows, is_whole = self._taken(rows)
+        rows = itertools.chain(taken, rows)
+        # While others would wait for this client, nobody does: then one of them conflicts.
+        with self._log.lock if is_whole else nullcontext():
+            found = self._existing(run)
+            if found is not None:
+                return self._append(run, found, rows)
+            return self._write_whole(run, rows)
+
+    def _write_whole(self, run: _Run, rows: Iterator[pa.RecordBatch]) -> Commit:
         with self._log.transaction(run.author, exclusive=False) as transaction:
             found = self._target(run, transaction)
             commit = self._stream(transaction, run, found, self._inbound(run, found), rows)
@@ -210,9 +225,7 @@ class Ingests:
     def _append(self, run: _Run, found: TableVersion, rows: Iterator[pa.RecordBatch]) -> Commit:
         """Small appends are grouped; large ones stream into files of their own."""
         inbound = self._inbound(run, found)
-        taken, rows, is_whole = _taken(
-            rows, self._log.instance.settings.group_rows_max, GROUP_BYTES_MAX
-        )
+        taken, rows, is_whole = self._taken(rows)
         if is_whole:
             run.cancellation.check()
             converted = [inbound.convert(batch) for batch in taken]
@@ -320,6 +333,11 @@ class Ingests:
                         code=ErrorCode.SCHEMA_MISMATCH,
                     )
         return inbound
+
+    def _taken(
+        self, rows: Iterator[pa.RecordBatch]
+    ) -> tuple[list[pa.RecordBatch], Iterator[pa.RecordBatch], bool]:
+        return _taken(rows, self._log.instance.settings.group_rows_max, GROUP_BYTES_MAX)
 
     def _counting(self, run: _Run, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in rows:

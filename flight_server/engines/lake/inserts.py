@@ -56,16 +56,17 @@ def run_over_stream(
             raise
 
     stream = _ArrowStream(pa.RecordBatchReader.from_batches(inbound.schema, converted()))
-    connection.register("incoming", stream)
     try:
         with translated("The insert"), cancellation.interrupting(connection.interrupt):
-            row = connection.execute(sql).fetchone()
+            connection.register("incoming", stream)
+            try:
+                row = connection.execute(sql).fetchone()
+            finally:
+                connection.unregister("incoming")
     except BaseException:
         if failed:
             raise failed[0] from None
         raise
-    finally:
-        connection.unregister("incoming")
     assert row is not None, "a statement that writes answers with a count"
     return int(row[0])
 
