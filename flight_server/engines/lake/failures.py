@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 _CONFLICT = re.compile(r"conflict|concurrent", re.IGNORECASE)
 _EXPIRED = re.compile(r"No snapshot found at version")
 _PREFIX = re.compile(r"^[A-Za-z ]+ Error: ")
-# The metadata database of the attached lake, and paths, are nobody's business.
-_PRIVATE = re.compile(r"__ducklake_\w+|(?:[a-z0-9+]+://|/)[^\s'\"]*/[^\s'\"]*")
+# The lake's own schemas and tables, and paths, are nobody's business.
+_PRIVATE = re.compile(r"\w*ducklake_\w+|_pixelflight\w*|(?:[a-z0-9+]+://|/)[^\s'\"]*/[^\s'\"]*")
 
 
 @contextmanager
@@ -75,8 +75,7 @@ def translated(what: str = "The statement") -> Iterator[None]:
 def said(error: BaseException) -> str:
     """What DuckDB said, without its quotation of the statement and without paths."""
     text = re.split(r"\n\s*\n?LINE \d+:", str(error))[0].strip()
-    text = _PRIVATE.sub("…", _PREFIX.sub("", text))
-    return text if text.endswith((".", "!", "?")) else f"{text}."
+    return _sentence(_PREFIX.sub("", text))
 
 
 def _of_transaction(what: str, error: duckdb.Error) -> PixelflightError:
@@ -98,4 +97,9 @@ def _of_storage(error: Exception) -> PixelflightError:
 
 
 def _first_line(text: str) -> str:
-    return _PRIVATE.sub("…", text.splitlines()[0]) if text else "unknown reason"
+    return _sentence(text.splitlines()[0] if text else "unknown reason")
+
+
+def _sentence(text: str) -> str:
+    text = _PRIVATE.sub("…", text)
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
