@@ -82,6 +82,13 @@ def _named(cases: Any) -> list[str]:
     return [f"{case[0].type}-{case[1]}" for case in cases]
 
 
+def _cast(values: pa.Array, kind: pa.DataType) -> pa.Array:
+    """What the column must hold; Arrow's own cast judges whole types where numbers get a scale."""
+    if not pa.types.is_decimal(kind):
+        return values.cast(kind)
+    return pa.array([None if v is None else Decimal(v) for v in values.to_pylist()], kind)
+
+
 def _innermost(one: pa.DataType, other: pa.DataType) -> tuple[pa.DataType, pa.DataType]:
     """The types that do not fit: those of the items where both are lists."""
     if pa.types.is_list(one) and pa.types.is_list(other):
@@ -100,7 +107,7 @@ class CastTests(EngineCase):
         answer = table.scan()
         assert answer.schema.field("v").type == kind
         assert sorted(map(repr, answer["v"].to_pylist())) == sorted(
-            map(repr, values.cast(kind).to_pylist())
+            map(repr, _cast(values, kind).to_pylist())
         )
 
     @pytest.mark.parametrize(("values", "kind", "code"), UNSAFE, ids=_named(UNSAFE))

@@ -86,7 +86,7 @@ class NameTests(EngineCase):
 
     def test_columns_that_differ_by_case_only(self, engine: Any) -> None:
         """Are refused."""
-        with refused(ErrorCode.INVALID_NAME, "ID"):
+        with refused(ErrorCode.SCHEMA_MISMATCH, "ID"):
             TableHandle(engine).create(pa.schema([("id", pa.int64()), ("ID", pa.int64())]))
         assert engine.tables("main") == []
 

@@ -60,8 +60,12 @@ def computed(rows: pa.Table, text: str, field: pa.Field) -> pa.ChunkedArray:
         frame = _frame(rows, [expression]).select(POSITION, expression.alias("value"))
     except pl.exceptions.PolarsError as error:
         raise _invalid(text, error) from None
-    values = frame["value"].to_arrow(compat_level=pl.CompatLevel.oldest())
-    return cast_column(pa.chunked_array([values]), field)
+    values = frame["value"]
+    if values.dtype.is_decimal() and pa.types.is_floating(field.type):
+        # SQL writes 1.5 as a decimal; stored values are not so easily made floats.
+        values = values.cast(pl.Float64)
+    arrow = values.to_arrow(compat_level=pl.CompatLevel.oldest())
+    return cast_column(pa.chunked_array([arrow]), field)
 
 
 def constant(text: str, field: pa.Field, count: int) -> pa.ChunkedArray:

@@ -124,7 +124,7 @@ def checked_spec(spec: TableSpec) -> TableSpec:
 
 
 def check_columns(schema: pa.Schema) -> None:
-    """INVALID_NAME where a column's name cannot be one, or is another's in another case."""
+    """INVALID_NAME where a name cannot be one; SCHEMA_MISMATCH where there are two of it."""
     seen: set[str] = set()
     for field in schema:
         check_name(field.name, "column name")
@@ -132,7 +132,7 @@ def check_columns(schema: pa.Schema) -> None:
         if folded in seen:
             raise InvalidRequest(
                 f"There are two columns '{field.name}'; case makes no difference.",
-                code=ErrorCode.INVALID_NAME,
+                code=ErrorCode.SCHEMA_MISMATCH,
             )
         if folded in RESERVED:
             raise InvalidRequest(
