@@ -51,4 +51,5 @@ class TestLake(EngineTests, engine_type=LakeEngine):
         assert len(abilities(engine)) == len(ABILITIES)
 
 
-TestLakeMachine = machine_for(opened_anywhere).TestCase
+# Half a minute where all is well; where it is not, time to find the shortest way to the failure.
+TestLakeMachine = pytest.mark.timeout(600)(machine_for(opened_anywhere).TestCase)
