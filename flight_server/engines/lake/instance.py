@@ -167,7 +167,8 @@ def _open(settings: Settings, folder: Path, files: str) -> duckdb.DuckDBPyConnec
         config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     )
     try:
-        _load_extensions(connection, "://" in files)
+        # DuckDB writes encrypted files only with the cryptography that comes with httpfs.
+        _load_extensions(connection, "://" in files or settings.lake_encrypted)
         _configure(connection, settings, folder)
         _attach(connection, settings, folder, files)
         _lock_down(connection, folder, files)
@@ -177,8 +178,8 @@ def _open(settings: Settings, folder: Path, files: str) -> duckdb.DuckDBPyConnec
     return connection
 
 
-def _load_extensions(connection: duckdb.DuckDBPyConnection, remote: bool) -> None:
-    for name in ("ducklake", *(("httpfs",) if remote else ())):
+def _load_extensions(connection: duckdb.DuckDBPyConnection, with_httpfs: bool) -> None:
+    for name in ("ducklake", *(("httpfs",) if with_httpfs else ())):
         # The wheels carry the extensions, so nothing is downloaded when a server starts.
         import_extension(name)
         connection.execute(f"LOAD {name}")
