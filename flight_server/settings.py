@@ -48,6 +48,15 @@ def _host_and_port(address: str) -> str:
 Address = Annotated[str, AfterValidator(_host_and_port)]
 
 
+class Compression(StrEnum):
+    """How the lake's Parquet files are compressed."""
+
+    LZ4 = "lz4"
+    ZSTD = "zstd"
+    SNAPPY = "snappy"
+    UNCOMPRESSED = "uncompressed"
+
+
 class Settings(BaseModel):
     """Every setting of the server. Sizes are bytes, times seconds; the names say so."""
 
@@ -95,6 +104,10 @@ class Settings(BaseModel):
     lake_encrypted: bool = Field(
         False,
         description="Encrypt Parquet files, keys in the catalog. Fixed when the lake is made.",
+    )
+    lake_compression: Compression = Field(
+        Compression.LZ4,
+        description="Of new Parquet files: lz4, zstd (smaller), snappy or uncompressed (faster).",
     )
     durability: Durability = Field(
         Durability.FLUSH,

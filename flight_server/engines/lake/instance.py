@@ -171,6 +171,7 @@ def _open(settings: Settings, folder: Path, files: str) -> duckdb.DuckDBPyConnec
         _load_extensions(connection, "://" in files or settings.lake_encrypted)
         _configure(connection, settings, folder)
         _attach(connection, settings, folder, files)
+        _set_file_format(connection, settings)
         _lock_down(connection, folder, files)
     except BaseException:
         connection.close()
@@ -259,6 +260,22 @@ def _not_opened(error: duckdb.Error, folder: Path) -> PixelflightError | None:
             f"cannot be changed since. Set it back, or choose another data folder."
         )
     return None
+
+
+def _set_file_format(connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+    """Version 2 of Parquet's encodings: with lz4, a third less work to scan than the default.
+
+    The options are kept in the catalog, so whoever else opens the lake writes alike files.
+    """
+    wanted = {
+        "parquet_version": "V2",
+        "parquet_compression": settings.lake_compression.value,
+    }
+    rows = connection.execute(
+        f"SELECT option_name, value FROM ducklake_options('{CATALOG}') WHERE scope = 'GLOBAL'"
+    ).fetchall()
+    for name, value in set(wanted.items()) - set(rows):
+        connection.execute(f"CALL {CATALOG}.set_option({literal(name)}, {literal(value)})")
 
 
 def _lock_down(connection: duckdb.DuckDBPyConnection, folder: Path, files: str) -> None:
