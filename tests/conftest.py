@@ -13,6 +13,7 @@ pytest_plugins = ["tests.fix_client", "tests.fix_lake", "tests.fix_metastore", "
 pytest.register_assert_rewrite("flight_server.testing")
 
 # `PIXELFLIGHT_TEST_PROFILE=long` looks longer for what random operations may break.
+# Give it time as well: `--timeout 3000 -o faulthandler_timeout=3000`.
 settings.register_profile(
     "default",
     max_examples=30,
