@@ -267,15 +267,15 @@ def _set_file_format(connection: duckdb.DuckDBPyConnection, settings: Settings) 
 
     The options are kept in the catalog, so whoever else opens the lake writes alike files.
     """
-    wanted = {
-        "parquet_version": "V2",
-        "parquet_compression": settings.lake_compression.value,
-    }
     rows = connection.execute(
         f"SELECT option_name, value FROM ducklake_options('{CATALOG}') WHERE scope = 'GLOBAL'"
     ).fetchall()
-    for name, value in set(wanted.items()) - set(rows):
-        connection.execute(f"CALL {CATALOG}.set_option({literal(name)}, {literal(value)})")
+    kept = dict(rows)
+    compression = settings.lake_compression.value
+    if kept.get("parquet_version") != "V2":
+        connection.execute(f"CALL {CATALOG}.set_option('parquet_version', '2')")
+    if kept.get("parquet_compression") != compression:
+        connection.execute(f"CALL {CATALOG}.set_option('parquet_compression', '{compression}')")
 
 
 def _lock_down(connection: duckdb.DuckDBPyConnection, folder: Path, files: str) -> None:
