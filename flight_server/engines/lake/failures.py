@@ -29,6 +29,7 @@ from flight_server.errors import (
 log = logging.getLogger(__name__)
 
 _CONFLICT = re.compile(r"conflict|concurrent", re.IGNORECASE)
+_UNWRITTEN = re.compile(r"Could not (?:write|sync|create)|No space left")
 _EXPIRED = re.compile(r"No snapshot found at version")
 _PREFIX = re.compile(r"^[A-Za-z ]+ Error: ")
 # The lake's own schemas and tables, and paths, are nobody's business.
@@ -81,6 +82,9 @@ def said(error: BaseException) -> str:
 def _of_transaction(what: str, error: duckdb.Error) -> PixelflightError:
     if _CONFLICT.search(str(error)):
         return Conflict(f"{what} collided with another commit. Nothing was written; try again.")
+    if _UNWRITTEN.search(str(error)):
+        log.error("the lake failed", exc_info=error)
+        return _of_storage(error)
     if "is aborted" in str(error):
         return Conflict("The transaction failed at an earlier statement; begin it anew.")
     log.error("a transaction failed", exc_info=error)
@@ -91,6 +95,8 @@ def _of_storage(error: Exception) -> PixelflightError:
     text = str(error)
     if "No space left" in text:
         return Unavailable("The server's disk is full. Nothing was written.")
+    if _UNWRITTEN.search(text):
+        return Unavailable("The server could not write to its disk. Nothing was written.")
     if isinstance(error, duckdb.FatalException):
         return Unavailable("The lake had to stop after a storage failure; restart the server.")
     return Internal("The lake could not read or write its files.")

@@ -29,6 +29,12 @@ RAISED = [
         duckdb.IOException('IO Error: Could not write "/secret/x": No space left on device'),
         ErrorCode.UNAVAILABLE,
     ),
+    (
+        duckdb.TransactionException(
+            'TransactionContext Error: Failed to commit: Could not write file "/secret/x.wal"'
+        ),
+        ErrorCode.UNAVAILABLE,
+    ),
     (OSError(28, "No space left on device", "/secret/x.parquet"), ErrorCode.UNAVAILABLE),
     (OSError(5, "Input/output error", "/secret/x.parquet"), ErrorCode.INTERNAL),
     (duckdb.ConstraintException("Constraint Error: null in 'a'"), ErrorCode.INVALID_DATA),
