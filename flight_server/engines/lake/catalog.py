@@ -61,6 +61,17 @@ def name_of(instance: Instance, table: int, snapshot: int) -> TableRef | None:
     return TableRef(DEFAULT_CATALOG, *rows[0]) if rows else None
 
 
+def column_ids(instance: Instance, table: int, snapshot: int) -> dict[str, int]:
+    """The numbers of a table's columns at a snapshot, which stay when columns are renamed."""
+    rows = instance.rows(
+        f"SELECT column_name, column_id FROM {METADATA}.ducklake_column "
+        "WHERE table_id = $1 AND parent_column IS NULL AND begin_snapshot <= $2 "
+        "AND (end_snapshot IS NULL OR end_snapshot > $2)",
+        [table, snapshot],
+    )
+    return dict(rows)
+
+
 def data_files(instance: Instance, table: int, snapshot: int) -> list[DataFile]:
     """The table's data files at a snapshot in the order they are scanned."""
     return [

@@ -35,6 +35,7 @@ from flight_server.model import (
     SetPartitioning,
     TableRef,
     TableSpec,
+    check_name,
     quoted,
 )
 
@@ -136,6 +137,7 @@ def _without_column(
 def _with_new_name(
     transaction: WriteTransaction, table: TableRef, spec: TableSpec, old: str, new: str
 ) -> TableSpec:
+    check_name(new, "column name")
     if new.lower() != old.lower() and new.lower() in {n.lower() for n in spec.schema.names}:
         raise AlreadyExists(f"The table '{table}' has a column '{new}' already.")
     transaction.run(f"ALTER TABLE {table.sql} RENAME {quoted(old)} TO {quoted(new)}")

@@ -11,10 +11,11 @@ import pyarrow as pa
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake import catalog, tables
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
+from flight_server.engines.lake.differences import difference
 from flight_server.engines.lake.instance import CATALOG, METADATA, literal
 from flight_server.engines.lake.registry import SCHEMA, Registry
 from flight_server.engines.lake.scans import Scans
-from flight_server.engines.lake.types import select_expression, storage_type
+from flight_server.engines.lake.types import select_expression
 from flight_server.engines.stream import BatchStream
 from flight_server.errors import (
     AlreadyExists,
@@ -26,6 +27,7 @@ from flight_server.errors import (
 from flight_server.model import (
     CHANGE_COLUMNS,
     DEFAULT_CATALOG,
+    HIDDEN_PREFIX,
     ChangesRequest,
     Images,
     TableRef,
@@ -38,6 +40,7 @@ from flight_server.model import (
 )
 
 Key = tuple[str, str]
+PAST = f"{HIDDEN_PREFIX}_past"
 
 
 class Tags:
@@ -168,8 +171,8 @@ class History:
             )
         after, _ = self._then(table, newer)
         before, same = self._then(table, older)
-        schema = pa.schema([CHANGE_COLUMNS[2], CHANGE_COLUMNS[1], *map(_nullable, after.schema)])
-        sql = _diff_sql(before, after, older, newer, same)
+        names = self._shared_names(before, after) if same else {}
+        schema, sql = difference(before, after, names, same)
         return self._scans.rows(schema, sql, older, cancellation)
 
     def changes(
@@ -177,6 +180,8 @@ class History:
     ) -> BatchStream:
         """See `SupportsChanges.changes`. NotFound (version_not_found) naming the oldest left."""
         until = self._log.snapshot if request.until is None else request.until
+        if request.after > until:
+            self._registry.check_version(request.after)
         self._registry.check_version(until)
         found = self._registry.resolve(table, until)
         oldest = min(request.after, until)
@@ -196,10 +201,7 @@ class History:
         if alike and same:
             _restore_rows(transaction, found.table, old, version)
         else:
-            transaction.run(f"DELETE FROM {found.table.sql}")
-            if not alike:
-                tables.reshape(transaction, found.table, found.spec, old.spec)
-            self._insert_all(transaction, found.table, old, version)
+            _restore_all(transaction, found, old, version, reshaped=not alike)
         self._registry.put(transaction, found.table, old.spec)
         return found
 
@@ -251,6 +253,15 @@ class History:
         name = catalog.name_of(self._log.instance, number, version)
         return self._registry.resolve(name or found.table, version), name is not None
 
+    def _shared_names(self, before: TableVersion, after: TableVersion) -> dict[str, str]:
+        """The columns that both versions of a table have: what each was called before."""
+        instance = self._log.instance
+        number = catalog.table_id(instance, after.table, after.snapshot)
+        then = catalog.column_ids(instance, number, before.snapshot)
+        now = catalog.column_ids(instance, number, after.snapshot)
+        was = {number: name for name, number in then.items()}
+        return {name: was[number] for name, number in now.items() if number in was}
+
     def _first_followed(self, found: TableVersion, after: int, until: int) -> int:
         """The first snapshot whose changes are told: after `after`, and not before the table.
 
@@ -275,6 +286,28 @@ class History:
         return max(after + 1, int(made))
 
 
+def _restore_all(
+    transaction: WriteTransaction,
+    found: TableVersion,
+    old: TableVersion,
+    version: int,
+    reshaped: bool,
+) -> None:
+    """Every row is written anew.
+
+    They are staged: the past of a table loses the rows that its present loses in the transaction.
+    """
+    names = _names(old.spec)
+    transaction.run(
+        f"CREATE OR REPLACE TEMP TABLE {PAST} AS SELECT {names} FROM {old.table.sql} "
+        f"AT (VERSION => {version})"
+    )
+    transaction.run(f"DELETE FROM {found.table.sql}")
+    if reshaped:
+        tables.reshape(transaction, found.table, found.spec, old.spec)
+    transaction.run(f"INSERT INTO {found.table.sql} ({names}) SELECT {names} FROM temp.{PAST}")
+
+
 def _restore_rows(
     transaction: WriteTransaction, table: TableRef, old: TableVersion, version: int
 ) -> None:
@@ -290,41 +323,6 @@ def _restore_rows(
         f"THEN UPDATE SET {', '.join(f'{c} = was.{c}' for c in columns)} "
         f"WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({was})"
     )
-
-
-def _diff_sql(before: TableVersion, after: TableVersion, older: int, newer: int, same: bool) -> str:
-    old = f"{before.table.sql} AT (VERSION => {older})"
-    new = f"{after.table.sql} AT (VERSION => {newer})"
-    kinds = {field.name: storage_type(field) for field in before.schema}
-    shared = [
-        quoted(field.name) for field in after.schema if kinds.get(field.name) == storage_type(field)
-    ]
-    now = ", ".join(_expression(field) for field in after.schema)
-    then = ", ".join(
-        _expression(field)
-        if quoted(field.name) in shared
-        else f"CAST(NULL AS {storage_type(field)}) AS {quoted(field.name)}"
-        for field in after.schema
-    )
-    known = f"rowid IN (SELECT rowid FROM {old})" if same else "false"
-    still = f"rowid IN (SELECT rowid FROM {new})" if same else "false"
-    parts = [
-        f"SELECT 'insert', rowid AS _row, {now} FROM {new} WHERE NOT ({known})",
-        f"SELECT 'delete', rowid AS _row, {then} FROM {old} WHERE NOT ({still})",
-    ]
-    if same and shared:
-        left, right = (", ".join(f"{side}.{c}" for c in shared) for side in ("o", "n"))
-        changed = (
-            f"SELECT n.rowid FROM (SELECT rowid, * FROM {new}) n "
-            f"JOIN (SELECT rowid, * FROM {old}) o ON n.rowid = o.rowid "
-            f"WHERE row({left}) IS DISTINCT FROM row({right})"
-        )
-        for image, columns, version in (("pre", then, old), ("post", now, new)):
-            parts.append(
-                f"SELECT 'update_{image}image', rowid AS _row, {columns} FROM {version} "
-                f"WHERE rowid IN ({changed})"
-            )
-    return f"{' UNION ALL '.join(parts)} ORDER BY 2, 1 DESC"
 
 
 def _changes_sql(found: TableVersion, start: int, until: int, images: Images) -> str:

@@ -18,6 +18,7 @@ from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import BATCH_ROWS_MAX, scan_schema, scan_sql
 from flight_server.engines.lake.tables import true_name
 from flight_server.engines.stream import Batches, BatchStream
+from flight_server.errors import InvalidRequest
 from flight_server.model import Author, Commit, IngestRequest, ScanRequest, TableRef, quoted
 
 
@@ -52,6 +53,8 @@ class LakeTransaction:
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """Sets columns to SQL expressions over the old values where the filter holds."""
+        if not assignments:
+            raise InvalidRequest("There is nothing to set: name at least one column.")
         found = self._registry.resolve(table, transaction=self._transaction)
         named = {true_name(found.schema, name): text for name, text in assignments.items()}
         sets = ", ".join(f"{quoted(name)} = ({text})" for name, text in named.items())
