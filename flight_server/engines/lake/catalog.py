@@ -15,7 +15,7 @@ from flight_server.errors import ErrorCode, NotFound
 from flight_server.model import DEFAULT_CATALOG, TableRef, Version, table_not_found
 
 # Commits that change files and no rows are not versions of a table.
-_MAINTENANCE = ("inline_flush", "merge_adjacent", "rewrite_delete")
+MAINTENANCE = ("inline_flush", "merge_adjacent", "rewrite_delete")
 _KINDS = {
     "inserted_into_table": "inserted",
     "inlined_insert": "inserted",
@@ -147,6 +147,17 @@ def _kinds(changes: str, ids: set[str], created: bool, notes: str | None) -> tup
     return tuple(dict.fromkeys(kinds))
 
 
+def deletes(instance: Instance, table: int, start: int, until: int) -> list[int]:
+    """The snapshots from `start` to `until` that deleted or updated rows of a table."""
+    rows = instance.rows(
+        f"SELECT snapshot_id FROM {METADATA}.ducklake_snapshot_changes "
+        "WHERE snapshot_id BETWEEN $1 AND $2 AND list_has_any(string_split(changes_made, ','), "
+        "['deleted_from_table:' || $3, 'inlined_delete:' || $3]) ORDER BY 1",
+        [start, until, table],
+    )
+    return [int(snapshot) for (snapshot,) in rows]
+
+
 def changed_since(instance: Instance, table: TableRef, snapshot: int) -> bool:
     """Whether a commit after the snapshot changed the table."""
     newest = versions(instance, table, until=2**62, limit=1)
@@ -157,7 +168,7 @@ _MINE = " OR ".join(
     f"list_contains(changes, '{verb}:' || span.table_id)" for verb in sorted(_KINDS)
 )
 _NOT_MINE = " OR ".join(
-    f"list_contains(changes, '{verb}:' || span.table_id)" for verb in _MAINTENANCE
+    f"list_contains(changes, '{verb}:' || span.table_id)" for verb in MAINTENANCE
 )
 _VERSIONS = f"""
 WITH named AS (

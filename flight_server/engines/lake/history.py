@@ -189,7 +189,9 @@ class History:
         with self._log.pins.stream(oldest):
             start = self._first_followed(found, request.after, until)
             schema = pa.schema([*CHANGE_COLUMNS, *map(_nullable, found.schema)])
-            sql = _changes_sql(found, start, until, request.images)
+            number = catalog.table_id(self._log.instance, found.table, until)
+            deletes = catalog.deletes(self._log.instance, number, start, until)
+            sql = _changes_sql(found, start, until, request.images, deletes)
             return self._scans.rows(schema, sql, oldest, cancellation)
 
     def restore(self, transaction: WriteTransaction, table: TableRef, version: int) -> TableVersion:
@@ -325,22 +327,47 @@ def _restore_rows(
     )
 
 
-def _changes_sql(found: TableVersion, start: int, until: int, images: Images) -> str:
-    if start > until:
-        start = until
-        condition = "false"
-    elif images is Images.AFTER:
-        condition = "change_type <> 'update_preimage'"
-    else:
-        condition = "true"
+def _changes_sql(
+    found: TableVersion, start: int, until: int, images: Images, deletes: list[int]
+) -> str:
+    """Rows that came and rows that went; one that did both in a commit was updated.
+
+    DuckLake's table_changes dates the deletes of rows wrong whose versions were flushed into one
+    file, and tells of files written anew. Asked for one snapshot it is right, so it is asked for
+    each that deleted something.
+    """
+    table = f"'{CATALOG}', {literal(found.table.namespace)}, {literal(found.table.name)}"
+    upkeep = " OR ".join(f"starts_with(changes_made, '{verb}:')" for verb in catalog.MAINTENANCE)
+    came = (
+        f"SELECT rowid AS _row, snapshot_id AS _at, * "
+        f"FROM ducklake_table_insertions({table}, {min(start, until)}, {until}) "
+        f"WHERE {start} <= {until} AND snapshot_id NOT IN (SELECT snapshot_id "
+        f"FROM {METADATA}.ducklake_snapshot_changes WHERE {upkeep})"
+    )
+    went = " UNION ALL ".join(
+        f"SELECT rowid AS _row, {snapshot}::BIGINT AS _at, * "
+        f"FROM ducklake_table_deletions({table}, {snapshot}, {snapshot})"
+        for snapshot in deletes
+    )
     columns = ", ".join(_expression(field) for field in found.schema)
-    table = f"{literal(found.table.namespace)}, {literal(found.table.name)}"
+    parts = [_told("came", "went", "insert", "update_postimage", columns)]
+    if images is Images.BOTH:
+        parts.append(_told("went", "came", "delete", "update_preimage", columns))
+    else:
+        parts.append(f"{_told('went', 'came', 'delete', '', columns)} AND NOT {_BOTH % 'came'}")
     # Before an after-image of the same row stands its before-image: 'pre' sorts behind 'post'.
     return (
-        f"SELECT snapshot_id, rowid, change_type, {columns} "
-        f"FROM ducklake_table_changes('{CATALOG}', {table}, {start}, {until}) "
-        f"WHERE {condition} ORDER BY snapshot_id, rowid, change_type DESC"
+        f"WITH came AS ({came}), went AS ({went or 'SELECT * FROM came WHERE false'}) "
+        f"{' UNION ALL '.join(parts)} ORDER BY 1, 2, 3 DESC"
     )
+
+
+_BOTH = "(_row, _at) IN (SELECT (_row, _at) FROM %s)"
+
+
+def _told(rows: str, others: str, alone: str, both: str, columns: str) -> str:
+    kind = f"CASE WHEN {_BOTH % others} THEN '{both}' ELSE '{alone}' END"
+    return f"SELECT _at, _row, {kind}, {columns} FROM {rows} WHERE true"
 
 
 def _expression(field: pa.Field) -> str:

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 SMALL_FILES_MIN = 8
 # Files of which a larger part was deleted are written anew.
 DELETED_PART_MAX = 0.25
+_FLUSH = "ducklake_flush_inlined_data({lake}, schema_name => {namespace}, table_name => {name})"
 # In this order: files with deletes are merged only once they are without.
 _MERGES = (
     "ducklake_rewrite_data_files({lake}, {name}, schema => {namespace}, "
@@ -46,13 +47,12 @@ _MERGES = (
 
 @dataclass(frozen=True)
 class _Due:
-    """A table with work to do: how many files, and whether rows of older columns are inlined."""
+    """A table with work to do; `files` says how many files that is."""
 
     number: int
     namespace: str
     name: str
     files: int = 0
-    is_altered: bool = False
 
 
 class Housekeeper:
@@ -112,33 +112,37 @@ class Housekeeper:
 
     def _flush(self, only: Collection[TableRef] | None) -> int:
         """Brings rows that are inlined in the catalog into files."""
-        rows = 0
-        call = (
-            "ducklake_flush_inlined_data({lake}, schema_name => {namespace}, table_name => {name})"
-        )
-        for due in self._chosen(self._inlined(), only):
-            # With the rows of older columns DuckLake drops the tables they were inlined in, and
-            # a transaction that began before would not find them any more.
-            with (
-                self._commits.lock,
-                self._pins.alone() if due.is_altered else nullcontext(True) as may_flush,
-            ):
-                answer = self._maintain(due, call) if may_flush else []
-            rows += sum(int(row[-1]) for row in answer)
-        return rows
+        return sum(self._flush_table(due) or 0 for due in self._chosen(self._inlined(), only))
+
+    def _flush_table(self, due: _Due) -> int | None:
+        """How many rows went into files; None where that has to wait for open streams.
+
+        With the rows of older columns DuckLake drops the tables they were inlined in, and a
+        transaction that began before would not find them any more.
+        """
+        kept_in = f"FROM {METADATA}.ducklake_inlined_data_tables WHERE table_id = ?"
+        with self._commits.lock:
+            is_altered = self._instance.rows(f"SELECT count(*) > 1 {kept_in}", [due.number])[0][0]
+            with self._pins.alone() if is_altered else nullcontext(True) as may_flush:
+                if not may_flush:
+                    return None
+                return sum(int(row[-1]) for row in self._maintain(due, _FLUSH))
 
     def _merge(self, only: Collection[TableRef] | None) -> tuple[int, int]:
         """Merges small files, and writes files anew whose rows were mostly deleted."""
         merged = written = 0
         small = self._small(SMALL_FILES_MIN if only is None else 2)
         for due in self._chosen(small, only):
-            before = merged
-            for call in _MERGES:
-                answer = self._maintain(due, call)
-                merged += sum(int(row[-2]) for row in answer)
-                written += sum(int(row[-1]) for row in answer)
-            if merged == before:
+            with self._commits.lock:
+                # A delete that is still inlined would later be written for a file that has gone,
+                # and older versions would show rows twice.
+                if self._flush_table(due) is None:
+                    continue
+                answer = [row for call in _MERGES for row in self._maintain(due, call)]
+            if not answer:
                 self._stuck[due.number] = due.files
+            merged += sum(int(row[-2]) for row in answer)
+            written += sum(int(row[-1]) for row in answer)
         return merged, written
 
     def _maintain(self, due: _Due, call: str) -> list[Any]:
@@ -250,11 +254,11 @@ class Housekeeper:
     def _inlined(self) -> list[_Due]:
         """The tables that have rows in the catalog."""
         rows = self._instance.rows(
-            "SELECT t.table_id, s.schema_name, t.table_name, 0, count(*) > 1 "
+            "SELECT DISTINCT t.table_id, s.schema_name, t.table_name "
             f"FROM {METADATA}.ducklake_inlined_data_tables i "
             f"JOIN {METADATA}.ducklake_table t USING (table_id) "
             f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
-            "WHERE t.end_snapshot IS NULL GROUP BY t.table_id, s.schema_name, t.table_name"
+            "WHERE t.end_snapshot IS NULL"
         )
         return [_Due(*row) for row in rows]
 
