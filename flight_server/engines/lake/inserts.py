@@ -55,7 +55,8 @@ def run_over_stream(
             failed.append(error)
             raise
 
-    stream = _ArrowStream(pa.RecordBatchReader.from_batches(inbound.schema, converted()))
+    # As a bare C stream: DuckDB scans a reader through Acero, which reads ahead without a bound.
+    stream = pa.RecordBatchReader.from_batches(inbound.schema, converted()).__arrow_c_stream__()
     try:
         with translated("The insert"), cancellation.interrupting(connection.interrupt):
             connection.register("incoming", stream)
@@ -69,16 +70,6 @@ def run_over_stream(
         raise
     assert row is not None, "a statement that writes answers with a count"
     return int(row[0])
-
-
-class _ArrowStream:
-    """An Arrow C stream. DuckDB would scan a plain reader through Acero, which wants alignment."""
-
-    def __init__(self, reader: pa.RecordBatchReader) -> None:
-        self._reader = reader
-
-    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
-        return self._reader.__arrow_c_stream__(requested_schema)
 
 
 def _insert(table: TableRef, schema: pa.Schema) -> str:
