@@ -9,12 +9,10 @@ some wait for seconds.
 from __future__ import annotations
 
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -22,13 +20,10 @@ import duckdb
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake.catalog import table_id
 from flight_server.engines.lake.failures import translated
-from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, flush, literal
+from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
 from flight_server.engines.lake.pins import Pins
 from flight_server.errors import NotFound
 from flight_server.model import Author, TableRef, TableSpec
-
-# File systems stamp directories with a coarse clock: look a little further back.
-CLOCK_SLACK_SECONDS = 2.0
 
 
 class WriteTransaction:
@@ -56,6 +51,10 @@ class WriteTransaction:
         self._began = time.time()
         with translated("The transaction"):
             self.connection.execute("BEGIN TRANSACTION")
+
+    def made(self, table: TableRef) -> bool:
+        """Whether this transaction itself has made or changed the table."""
+        return (table.namespace.lower(), table.name.lower()) in self.pending
 
     def run(
         self, sql: str, parameters: Any = (), cancellation: Cancellation = NEVER
@@ -91,7 +90,7 @@ class WriteTransaction:
         try:
             if self.log.instance.flushes:
                 with translated("The commit"):
-                    flush_new_files(self.log.instance.local_files, self._began)
+                    self.log.instance.flusher.flush_since(self._began)
             return self.log.commit(self)
         except BaseException:
             self.rollback()
@@ -181,32 +180,6 @@ class CommitLog:
         ).fetchone()
         assert row is not None
         return int(row[0])
-
-
-def flush_new_files(folder: Path, since: float) -> None:
-    """Brings files that appeared below `folder` after `since`, and their folders, to the disk.
-
-    DuckLake flushes its catalog and not its Parquet files: without this, a power cut after the
-    commit leaves a catalog that names empty files. Only folders whose own time is new are
-    searched, since a new file changes the time of its folder.
-    """
-    since -= CLOCK_SLACK_SECONDS
-    for path, _, names in os.walk(folder):
-        if not _flush_if_new(path, since):
-            continue
-        for name in names:
-            _flush_if_new(os.path.join(path, name), since)
-
-
-def _flush_if_new(path: str, since: float) -> bool:
-    """Whether it was flushed. What has gone was another transaction's, or is tidied away."""
-    try:
-        if os.stat(path).st_mtime < since:
-            return False
-        flush(path)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _message(transaction: WriteTransaction) -> str:

@@ -17,7 +17,6 @@ from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.inserts import insert_table
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.tokens import Claim
-from flight_server.errors import Conflict
 from flight_server.model import Author, Commit, TableRef, TableVersion
 
 
@@ -91,8 +90,7 @@ class GroupCommits:
 
     def _insert(self, transaction: WriteTransaction, same: list[SmallAppend]) -> None:
         found = same[0].found
-        if self._registry.resolve(found.table).spec is not found.spec:
-            raise Conflict(f"The table '{found.table}' was changed in the meantime; try again.")
+        self._registry.check_unchanged(found)
         data = pa.concat_tables([small.data for small in same])
         if not data.num_rows:
             return

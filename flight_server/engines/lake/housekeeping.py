@@ -18,12 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flight_server.engines.lake.catalog import table_id
-from flight_server.engines.lake.commits import (
-    CLOCK_SLACK_SECONDS,
-    CommitLog,
-    flush_new_files,
-)
+from flight_server.engines.lake.commits import CommitLog
 from flight_server.engines.lake.failures import translated
+from flight_server.engines.lake.flushes import CLOCK_SLACK_SECONDS
 from flight_server.engines.lake.history import Tags
 from flight_server.engines.lake.instance import CATALOG, METADATA, literal
 from flight_server.engines.lake.pins import Pins
@@ -158,7 +155,7 @@ class Housekeeper:
                 connection.execute("BEGIN TRANSACTION")
                 answer = connection.execute("CALL " + call.format(**names)).fetchall()
                 if self._instance.flushes:
-                    flush_new_files(self._instance.local_files, began)
+                    self._instance.flusher.flush_since(began)
                 connection.execute(
                     f"CALL {CATALOG}.set_commit_message('pixelflight', 'housekeeping')"
                 )

@@ -267,6 +267,8 @@ class Ingests:
         """Inserts batches as they come; DuckDB writes Parquet and holds little of it."""
         if run.mode is IngestMode.OVERWRITE:
             self._clear(transaction, run, found)
+        if not transaction.made(found.table):
+            transaction.before_commit.append(lambda _: self._registry.check_unchanged(found))
         counted = self._counting(run, rows)
         count = insert_stream(transaction, found.table, inbound, counted, run.cancellation)
         return _counted(run, count, inserted=count)

@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 from duckdb_extensions import import_extension
 
+from flight_server.engines.lake.flushes import Flusher, flush
 from flight_server.errors import InvalidRequest, PixelflightError, Unavailable
 from flight_server.settings import Durability, Settings
 
@@ -55,17 +56,12 @@ class Instance:
         # Housekeeping rewrites files without the snapshot changing for the reader: a new epoch
         # lets no transaction from before it be lent again.
         self.epoch = 0
+        self.flusher = Flusher(Path(self.files))
 
     @property
     def flushes(self) -> bool:
         """Whether new files must reach the disk before a commit."""
         return self.is_local and self.settings.durability is Durability.FLUSH
-
-    @property
-    def local_files(self) -> Path:
-        """The folder of the Parquet files, where they are on a local disk."""
-        assert self.is_local, "the files are not on a local disk"
-        return Path(self.files)
 
     def connection(self) -> duckdb.DuckDBPyConnection:
         """A new connection; whoever asks for it closes it."""
@@ -151,15 +147,6 @@ def _make_folder(folder: Path) -> None:
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         flush(str(folder.parent))
-
-
-def flush(path: str) -> None:
-    """Brings what was written to a file, or the names in a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _open(settings: Settings, folder: Path, files: str) -> duckdb.DuckDBPyConnection:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.instance import CATALOG, METADATA
-from flight_server.errors import ErrorCode, NotFound
+from flight_server.errors import Conflict, ErrorCode, NotFound
 from flight_server.model import (
     DEFAULT_CATALOG,
     HIDDEN_PREFIX,
@@ -74,6 +74,15 @@ class Registry:
         if found is None:
             raise table_not_found(table)
         return TableVersion(*found, snapshot=snapshot if version is None else version)
+
+    def check_unchanged(self, found: TableVersion) -> None:
+        """Conflict where another commit gave the table's name or columns another meaning.
+
+        DuckLake itself would write into a table that was renamed meanwhile.
+        """
+        newest = self._newest.get(_key(found.table))
+        if newest is None or newest[1] is not found.spec:
+            raise Conflict(f"The table '{found.table}' was changed in the meantime; try again.")
 
     def tables(self, namespace: str) -> list[TableRef]:
         """The tables of a namespace, sorted."""

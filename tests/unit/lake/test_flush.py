@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flight_server.engines.lake.commits import CLOCK_SLACK_SECONDS, flush_new_files
+from flight_server.engines.lake.flushes import CLOCK_SLACK_SECONDS, Flusher
 from flight_server.testing.conformance.handles import TableHandle, batches_of, reader_of
 from tests.fix_lake import OpenLake, parquet_files
 
@@ -49,7 +49,7 @@ def test_only_what_is_new(tmp_path: Path, flushed: list[Path]) -> None:
     new = make(tmp_path / "b" / "deep" / "new.parquet")
     beside = make(tmp_path / "b" / "deep" / "beside.parquet", LONG_AGO)
     age(tmp_path / "a")
-    flush_new_files(tmp_path, time.time())
+    Flusher(tmp_path).flush_since(time.time())
     assert set(flushed) == {tmp_path, tmp_path / "b", tmp_path / "b" / "deep", new}
     assert not {old, beside} & set(flushed)
 
@@ -59,15 +59,29 @@ def test_a_new_file_in_an_old_folder_of_an_old_tree(tmp_path: Path, flushed: lis
     make(tmp_path / "a" / "b" / "old.parquet", LONG_AGO)
     new = make(tmp_path / "a" / "b" / "new.parquet")
     age(tmp_path, tmp_path / "a")
-    flush_new_files(tmp_path, time.time())
+    Flusher(tmp_path).flush_since(time.time())
     assert set(flushed) == {tmp_path / "a" / "b", new}
 
 
 def test_a_coarse_clock(tmp_path: Path, flushed: list[Path]) -> None:
     since = time.time()
     file = make(tmp_path / "t.parquet", since - CLOCK_SLACK_SECONDS / 2)
-    flush_new_files(tmp_path, since)
+    Flusher(tmp_path).flush_since(since)
     assert file in flushed
+
+
+def test_a_file_is_flushed_once_unless_it_grows(tmp_path: Path, flushed: list[Path]) -> None:
+    file, flusher, since = make(tmp_path / "t.parquet"), Flusher(tmp_path), time.time()
+    for _ in range(3):
+        flusher.flush_since(since)
+    assert flushed.count(file) == 1
+    status = file.stat()
+    with file.open("ab") as more:
+        more.write(b"more")
+    # The clock of the file system is coarse: it may well say the same.
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+    flusher.flush_since(since)
+    assert flushed.count(file) == 2
 
 
 def test_files_that_go_meanwhile(
@@ -84,7 +98,7 @@ def test_files_that_go_meanwhile(
         return found
 
     monkeypatch.setattr(os, "stat", stat_and_lose)
-    flush_new_files(tmp_path, time.time())
+    Flusher(tmp_path).flush_since(time.time())
     monkeypatch.undo()
     assert kept in flushed
     assert gone not in flushed

@@ -254,5 +254,5 @@ def test_times_before_the_first_that_files_keep_are_refused() -> None:
     first = pa.record_batch([pa.array([EARLIEST_NANOSECONDS], pa.timestamp("ns"))], schema=schema)
     assert inbound.convert(first).num_rows == 1
     earlier = pa.array([EARLIEST_NANOSECONDS - 1], pa.timestamp("ns"))
-    with pytest.raises(InvalidRequest, match="'when'.*1677-09-22"):
+    with pytest.raises(InvalidRequest, match=r"'when'.*1677-09-22"):
         inbound.convert(pa.record_batch([earlier], schema=schema))
