@@ -27,7 +27,7 @@ from flight_server.testing.conformance.handles import (
     batches_of,
     reader_of,
 )
-from tests.fix_lake import OpenLake, parquet_files
+from tests.fix_lake import OpenLake
 
 CATALOG = {"catalog.duckdb", "catalog.duckdb.wal"}
 
