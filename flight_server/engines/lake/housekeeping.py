@@ -219,7 +219,8 @@ class Housekeeper:
             return 0
         _, began = self._pins.oldest_stream()
         until = min(time.time() - self._settings.removal_grace_seconds, began)
-        # A file that is being written is named by no commit yet, and stamped by a coarse clock.
+        # A file that is being written is named by no commit yet, and DuckDB knows its time only to
+        # the second.
         moments = {
             "ducklake_cleanup_old_files": until,
             "ducklake_delete_orphaned_files": until - CLOCK_SLACK_SECONDS,
