@@ -36,7 +36,7 @@ serve: venv  ## A server to keep: its data in pixelflight-data, its key in pixel
 	@$(BIN)/pixelflight serve --data pixelflight-data
 
 test: venv  ## All tests.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 test-crash: venv  ## The long form of the crash test: the server is killed again and again.
 	PIXELFLIGHT_TEST_CRASH=long $(BIN)/python -m pytest -p no:randomly -s --timeout 3000 \
