@@ -6,8 +6,8 @@ import datetime as dt
 import threading
 from collections.abc import Iterator
 
-import polars as pl
 import numpy as np
+import polars as pl
 import pyarrow as pa
 import pytest
 
