@@ -116,6 +116,11 @@ class Settings(BaseModel):
     memory_bytes_max: int | None = Field(
         None, ge=64 * 2**20, description="DuckDB's memory limit; default half of the machine's."
     )
+    hot_bytes_max: int | None = Field(
+        None,
+        ge=0,
+        description="Memory for answers of repeated scans, 0 none; default a 16th of the machine's.",
+    )
     threads: int | None = Field(None, ge=1, description="DuckDB's threads; default one a core.")
     group_rows_max: int = Field(
         10_000, ge=0, description="Appends up to this many rows share commits; 0 turns that off."

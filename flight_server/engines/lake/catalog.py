@@ -158,6 +158,18 @@ def deletes(instance: Instance, table: int, start: int, until: int) -> list[int]
     return [int(snapshot) for (snapshot,) in rows]
 
 
+def is_touched(instance: Instance, table: int, after: int, until: int) -> bool:
+    """Whether a commit between two snapshots changed the table's rows or columns."""
+    verbs = ", ".join(f"'{verb}:{int(table)}'" for verb in _KINDS)
+    rows = instance.rows(
+        f"SELECT 1 FROM {METADATA}.ducklake_snapshot_changes "
+        "WHERE snapshot_id > $1 AND snapshot_id <= $2 "
+        f"AND list_has_any(string_split(changes_made, ','), [{verbs}]) LIMIT 1",
+        [after, until],
+    )
+    return bool(rows)
+
+
 def changed_since(instance: Instance, table: TableRef, snapshot: int) -> bool:
     """Whether a commit after the snapshot changed the table."""
     newest = versions(instance, table, until=2**62, limit=1)

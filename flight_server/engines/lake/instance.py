@@ -63,6 +63,12 @@ class Instance:
         """Whether new files must reach the disk before a commit."""
         return self.is_local and self.settings.durability is Durability.FLUSH
 
+    @property
+    def hot_bytes_max(self) -> int:
+        """How much memory the answers of scans that come again may take."""
+        chosen = self.settings.hot_bytes_max
+        return _machine_memory() // 16 if chosen is None else chosen
+
     def connection(self) -> duckdb.DuckDBPyConnection:
         """A new connection; whoever asks for it closes it."""
         return self._root.cursor()

@@ -14,6 +14,7 @@ from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake import catalog
 from flight_server.engines.lake.catalog import DataFile
 from flight_server.engines.lake.failures import translated
+from flight_server.engines.lake.hot import HotScans
 from flight_server.engines.lake.instance import Instance, Reader, literal
 from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.pins import Pins
@@ -46,12 +47,31 @@ class Scans:
         self._instance = instance
         self._pins = pins
         self._newest = newest
+        self._hot = HotScans(instance, instance.hot_bytes_max)
 
     def scan(
         self, found: TableVersion, request: ScanRequest, cancellation: Cancellation
     ) -> BatchStream:
-        """The rows of a table at a version; see `Engine.scan`."""
+        """The rows of a table at a version; see `Engine.scan`. One that is hot comes at once."""
         schema = scan_schema(found, request)
+        key = self._hot.key(found, request, schema)
+        if key is None:
+            return self._read(found, request, schema, cancellation)
+        hot = self._hot.find(key, found.snapshot)
+        if hot is not None:
+            return BatchStream(schema, iter(hot))
+        stream = self._read(found, request, schema, cancellation)
+        width = sum(_width(field.type) for field in schema)
+        batches = self._hot.keeping(key, found.snapshot, width, stream)
+        return BatchStream(schema, batches, stream.close)
+
+    def _read(
+        self,
+        found: TableVersion,
+        request: ScanRequest,
+        schema: pa.Schema,
+        cancellation: Cancellation,
+    ) -> BatchStream:
 
         def sql(snapshot: int) -> str:
             # Looked at once the transaction has begun: files merged later do not concern it.
