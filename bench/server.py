@@ -17,10 +17,10 @@ TABLE = "bench"
 
 
 @contextmanager
-def running(data: Path) -> Iterator[tuple[ServerProcess, FlightCalls]]:
-    """A server with the settings it has by default, and a client of it."""
+def running(data: Path, **settings: object) -> Iterator[tuple[ServerProcess, FlightCalls]]:
+    """A server with the settings it has by default but for those named, and a client of it."""
     with (
-        running_server(data, log_level="WARNING") as server,
+        running_server(data, log_level="WARNING", **settings) as server,
         FlightCalls(server.url, server.key) as calls,
     ):
         yield server, calls

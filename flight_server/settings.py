@@ -119,7 +119,7 @@ class Settings(BaseModel):
     hot_bytes_max: int | None = Field(
         None,
         ge=0,
-        description="Memory for answers of repeated scans, 0 none; default a 16th of the machine's.",
+        description="Memory for answers of repeated scans, 0: none; default a 16th of all.",
     )
     threads: int | None = Field(None, ge=1, description="DuckDB's threads; default one a core.")
     group_rows_max: int = Field(
