@@ -171,7 +171,7 @@ def _with_new_type(
             f"{lost} values of the column '{name}' ({old.type}) would not survive as {kind}.",
             code=ErrorCode.INVALID_DATA,
         )
-    _rewrite_column(transaction, table, spec, name, after)
+    _rewrite_column(transaction, table, name, after)
     others = spec.schema.remove(spec.schema.get_field_index(name))
     return replace(spec, schema=others.append(new))
 
@@ -194,17 +194,13 @@ def _check_kept_alike(
                 )
 
 
-def _rewrite_column(
-    transaction: WriteTransaction, table: TableRef, spec: TableSpec, name: str, kind: str
-) -> None:
+def _rewrite_column(transaction: WriteTransaction, table: TableRef, name: str, kind: str) -> None:
     """A new column in the old one's place: DuckLake itself only widens types."""
     column, moved = quoted(name), quoted("_pixelflight_moved")
     transaction.run(f"ALTER TABLE {table.sql} RENAME {column} TO {moved}")
     transaction.run(f"ALTER TABLE {table.sql} ADD COLUMN {column} {kind}")
     transaction.run(f"UPDATE {table.sql} SET {column} = CAST({moved} AS {kind})")
     transaction.run(f"ALTER TABLE {table.sql} DROP {moved}")
-    if name in spec.defaults:
-        transaction.run(f"ALTER TABLE {table.sql} ALTER {column} SET DEFAULT {spec.defaults[name]}")
 
 
 def _with_default(

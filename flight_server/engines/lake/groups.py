@@ -129,7 +129,7 @@ class GroupCommits:
         data = pa.concat_tables([small.data for small in same])
         if not data.num_rows:
             return
-        insert_table(transaction, found.table, data)
+        insert_table(transaction, found, data)
 
 
 def _finish(group: list[SmallAppend], snapshot: int) -> None:

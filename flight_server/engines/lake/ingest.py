@@ -270,7 +270,7 @@ class Ingests:
         if not transaction.made(found.table):
             transaction.before_commit.append(lambda _: self._registry.check_unchanged(found))
         counted = self._counting(run, rows)
-        count = insert_stream(transaction, found.table, inbound, counted, run.cancellation)
+        count = insert_stream(transaction, found, inbound, counted, run.cancellation)
         return _counted(run, count, inserted=count)
 
     def _clear(self, transaction: WriteTransaction, run: _Run, found: TableVersion) -> None:

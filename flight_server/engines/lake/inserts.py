@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -11,28 +11,28 @@ from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.inbound import Inbound
-from flight_server.model import TableRef, quoted
+from flight_server.model import TableVersion, quoted
 
 
-def insert_table(transaction: WriteTransaction, table: TableRef, data: pa.Table) -> None:
+def insert_table(transaction: WriteTransaction, found: TableVersion, data: pa.Table) -> None:
     """Inserts rows in storage types; columns that are not in `data` get their defaults."""
     with translated("The insert"):
         transaction.connection.register("incoming", data)
         try:
-            transaction.connection.execute(_insert(table, data.schema))
+            transaction.connection.execute(_insert(found, data.schema))
         finally:
             transaction.connection.unregister("incoming")
 
 
 def insert_stream(
     transaction: WriteTransaction,
-    table: TableRef,
+    found: TableVersion,
     inbound: Inbound,
     rows: Iterator[pa.RecordBatch],
     cancellation: Cancellation,
 ) -> int:
     """Inserts all rows; how many. An error of the stream is raised as it was."""
-    sql = _insert(table, inbound.schema)
+    sql = _insert(found, inbound.schema)
     return run_over_stream(transaction.connection, sql, inbound, rows, cancellation)
 
 
@@ -72,6 +72,16 @@ def run_over_stream(
     return int(row[0])
 
 
-def _insert(table: TableRef, schema: pa.Schema) -> str:
-    names = ", ".join(quoted(name) for name in schema.names)
-    return f"INSERT INTO {table.sql} ({names}) SELECT * FROM incoming"
+def absent_defaults(found: TableVersion, names: Sequence[str]) -> dict[str, str]:
+    """The defaults of the columns that are not among `names`.
+
+    They are ours to give: DuckLake takes no expression for a column that is added to a table.
+    """
+    return {name: text for name, text in found.spec.defaults.items() if name not in names}
+
+
+def _insert(found: TableVersion, schema: pa.Schema) -> str:
+    defaults = absent_defaults(found, schema.names)
+    names = ", ".join(quoted(name) for name in (*schema.names, *defaults))
+    values = ", ".join(("*", *defaults.values()))
+    return f"INSERT INTO {found.table.sql} ({names}) SELECT {values} FROM incoming"

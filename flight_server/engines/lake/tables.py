@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from flight_server.engines.lake.commits import WriteTransaction
-from flight_server.engines.lake.instance import CATALOG, METADATA
+from flight_server.engines.lake.instance import CATALOG, METADATA, literal
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.types import storage_type
 from flight_server.errors import (
@@ -184,12 +184,18 @@ def true_name(schema: pa.Schema, name: str) -> str:
 def add_column(
     transaction: WriteTransaction, table: TableRef, spec: TableSpec, field: pa.Field
 ) -> None:
-    """Adds a column as the spec describes it."""
+    """Adds a column as the spec describes it; rows that are there get its default's value now.
+
+    DuckDB makes several statements of an ADD COLUMN whose default is an expression, and changes
+    its configuration for them, which is locked. A text is no expression, and says any value.
+    """
+    name, kind = quoted(field.name), storage_type(field)
     default = spec.defaults.get(field.name)
-    clause = "" if default is None else f" DEFAULT {default}"
-    transaction.run(
-        f"ALTER TABLE {table.sql} ADD COLUMN {quoted(field.name)} {storage_type(field)}{clause}"
-    )
+    clause = ""
+    if default is not None:
+        value = transaction.run(f"SELECT CAST(CAST(({default}) AS {kind}) AS VARCHAR)")[0][0]
+        clause = " DEFAULT NULL" if value is None else f" DEFAULT {literal(value)}"
+    transaction.run(f"ALTER TABLE {table.sql} ADD COLUMN {name} {kind}{clause}")
 
 
 def set_partitioning(

@@ -15,7 +15,7 @@ from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake.columns import check_required
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.inbound import Inbound
-from flight_server.engines.lake.inserts import run_over_stream
+from flight_server.engines.lake.inserts import absent_defaults, run_over_stream
 from flight_server.engines.lake.tables import true_name
 from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.model import Commit, IngestMode, IngestRequest, TableVersion, quoted
@@ -110,8 +110,9 @@ def _merge_sql(
     found: TableVersion, mode: IngestMode, key: tuple[str, ...], columns: tuple[str, ...]
 ) -> str:
     matches = " AND ".join(f"kept.{quoted(name)} = sent.{quoted(name)}" for name in key)
-    names = ", ".join(quoted(name) for name in columns)
-    values = ", ".join(f"sent.{quoted(name)}" for name in columns)
+    defaults = absent_defaults(found, columns)
+    names = ", ".join(quoted(name) for name in (*columns, *defaults))
+    values = ", ".join((*(f"sent.{quoted(name)}" for name in columns), *defaults.values()))
     return (
         f"MERGE INTO {found.table.sql} AS kept USING temp.{STAGE} AS sent ON {matches} "
         f"WHEN MATCHED THEN {_matched(found, mode, key, columns)} "
