@@ -50,6 +50,5 @@ def test_a_new_type_keeps_the_default(lake: LakeEngine) -> None:
     table = TableHandle(lake).create(pa.schema([("id", pa.int64()), ("n", pa.int32())]))
     table.alter(AddColumn(pa.field("when", pa.date32()), check_literal("DATE '2020-01-01'")))
     table.alter(RetypeColumn("when", pa.timestamp("us")))
-    table.put([{"id": 1}])
-    assert lake.scan(ref, ScanRequest()).read_all()["when"].to_pylist() == [dt.datetime(2020, 1, 1)]
-    lake.drop_table(ref, Author(AUTHOR.principal))
+    table.put(pa.table({"id": [1]}))
+    assert table.scan()["when"].to_pylist() == [dt.datetime(2020, 1, 1)]
