@@ -39,3 +39,8 @@ def test_files_and_statements_are_not_told(engine: LakeEngine, analyze: bool) ->
     text = engine.explain_sql(QUERY, analyze).lower()
     for private in (".parquet", "/", "select", "explain"):
         assert private not in text
+
+
+def test_a_count_that_needs_no_run(engine: LakeEngine) -> None:
+    text = engine.explain_sql(SqlRequest("SELECT count(*) FROM lake.main.t"), analyze=True)
+    assert "catalog" in text or "rows" in text
