@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from flight_server.engines.lake import instance
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.settings import Settings
 
@@ -25,6 +26,18 @@ EAGER = {
 PATIENCE_SECONDS = 30
 
 OpenLake = Callable[..., LakeEngine]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def trusted_extensions() -> Iterator[None]:
+    """Lakes opened by tests in their own process do not verify the signatures of extensions.
+
+    That is half the time of opening a lake, and hundreds of tests do. Servers that tests start
+    verify them.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(instance.OPENED_WITH, "allow_unsigned_extensions", "true")
+        yield
 
 
 @pytest.fixture

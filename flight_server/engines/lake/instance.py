@@ -26,6 +26,8 @@ from flight_server.settings import Durability, Settings
 CATALOG = "lake"
 METADATA = "__ducklake_metadata_lake.main"
 READERS_IDLE_MAX = 32
+# Nothing is downloaded, and what is loaded must bear the signature of DuckDB's makers.
+OPENED_WITH = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 _MOVED = re.compile(r'DATA_PATH parameter .* existing data path .*/lake/files/"')
 
 
@@ -156,9 +158,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _open(settings: Settings, folder: Path, files: str) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(
-        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    )
+    connection = duckdb.connect(config=OPENED_WITH)
     try:
         # DuckDB writes encrypted files only with the cryptography that comes with httpfs.
         _load_extensions(connection, "://" in files or settings.lake_encrypted)
