@@ -56,7 +56,10 @@ class GroupCommits:
         self._patience_seconds = 0.0
 
     def append(self, small: SmallAppend) -> Commit:
-        """The append's commit, once it is durable. Conflict; InvalidRequest."""
+        """The append's commit, once it is durable. Conflict; InvalidRequest.
+
+        Whoever calls this must not hold the commit lock, for which a leader may be waiting.
+        """
         with self._mutex:
             self._waiting.append(small)
             self._came.notify()

@@ -211,10 +211,10 @@ class Ingests:
         rows = itertools.chain(taken, rows)
         # While others would wait for this client, nobody does: then one of them conflicts.
         with self._log.lock if is_whole else nullcontext():
-            found = self._existing(run)
-            if found is not None:
-                return self._append(run, found, rows)
-            return self._write_whole(run, rows)
+            if self._existing(run) is None:
+                return self._write_whole(run, rows)
+        # Without the lock: whoever leads a group needs it while others wait for the leader.
+        return self._append(run, self._registry.resolve(run.table), rows)
 
     def _write_whole(self, run: _Run, rows: Iterator[pa.RecordBatch]) -> Commit:
         with self._log.transaction(run.author, exclusive=False) as transaction:

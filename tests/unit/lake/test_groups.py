@@ -11,7 +11,7 @@ import pytest
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.errors import Conflict, PixelflightError, Unavailable
-from flight_server.model import AddColumn, Author, Commit
+from flight_server.model import AddColumn, Author, Commit, IngestRequest
 from flight_server.testing.conformance.handles import AUTHOR, TableHandle
 from tests.fix_lake import OpenLake, parquet_files, wait_until
 
@@ -154,3 +154,29 @@ def test_many_tokens_in_one_commit_make_no_file(open_lake: OpenLake) -> None:
     files = parquet_files(engine._instance.settings.data)
     assert not [path for path in files if "ingest" in path.parts]
     assert table.ids() == list(range(40))
+
+
+def test_a_put_that_finds_its_table_made_meanwhile_stops_no_leader(lake: LakeEngine) -> None:
+    """It looks under the commit lock, which a leader waits for, and must not wait with it."""
+    led = TableHandle(lake).create()
+    request = IngestRequest(create_if_missing=True)
+    for number in range(10):
+        name = f"made {number}"
+        threads = [
+            threading.Thread(target=one(led, number), daemon=True),
+            threading.Thread(
+                target=lambda name=name: lake.ingest(
+                    TableHandle(lake, name).ref, request, pa.table({"id": [1]}).to_reader(), AUTHOR
+                ),
+                daemon=True,
+            ),
+        ]
+        with lake._log.lock:
+            for thread in threads:
+                thread.start()
+            wait_until(lambda: lake._groups._is_led, "the first one leads")
+            TableHandle(lake, name).create()
+        for thread in threads:
+            thread.join(20)
+            assert not thread.is_alive(), "they wait for each other"
+        assert TableHandle(lake, name).ids() == [1]
