@@ -27,7 +27,10 @@ CATALOG = "lake"
 METADATA = "__ducklake_metadata_lake.main"
 READERS_IDLE_MAX = 32
 # Nothing is downloaded, and what is loaded must bear the signature of DuckDB's makers.
-OPENED_WITH = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+OPENED_WITH: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 _MOVED = re.compile(r'DATA_PATH parameter .* existing data path .*/lake/files/"')
 
 
