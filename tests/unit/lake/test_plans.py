@@ -43,4 +43,4 @@ def test_files_and_statements_are_not_told(engine: LakeEngine, analyze: bool) ->
 
 def test_a_count_that_needs_no_run(engine: LakeEngine) -> None:
     text = engine.explain_sql(SqlRequest("SELECT count(*) FROM lake.main.t"), analyze=True)
-    assert "catalog" in text or "rows" in text
+    assert text == "nothing to measure: answered from what the catalog knows"
