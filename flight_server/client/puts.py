@@ -17,6 +17,7 @@ from pyarrow import flight
 
 from flight_server.client.bodies import commit_from
 from flight_server.client.connection import Connection, unexpected
+from flight_server.client.failures import from_json
 from flight_server.model import Commit
 
 BATCH_BYTES = 2 * 2**20
@@ -44,6 +45,7 @@ def put(
     acknowledged = _Acknowledgements(metadata, on_commit)
     try:
         for batch in sized(reader):
+            acknowledged.check()
             with connection.translated():
                 writer.write_batch(batch)
             if on_sent is not None:
@@ -104,7 +106,11 @@ class _Acknowledgements:
     def _run(self) -> None:
         try:
             while (message := self.metadata.read()) is not None:
-                commit = commit_from(json.loads(message.to_pybytes()))
+                answer = json.loads(message.to_pybytes())
+                if "error" in answer:
+                    # The put has failed; the call itself cannot end before this side does.
+                    raise from_json(answer["error"])
+                commit = commit_from(answer)
                 self._commits.append(commit)
                 if self.on_commit is not None:
                     self.on_commit(commit)

@@ -228,3 +228,21 @@ def test_one_client_serves_many_threads(ours: Client, name: str) -> None:
     for thread in threads:
         thread.join()
     assert counts == [1000] * 8
+
+
+def test_a_live_put_that_fails_is_told_while_the_client_waits(ours: Client) -> None:
+    """Its next batch is not sent into the void: the reason is raised instead."""
+    ours.create_table("live", pa.schema([pa.field("a", pa.int64(), nullable=False)]))
+    loose = pa.schema([pa.field("a", pa.int64())])
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch([pa.array([1])], schema=loose)
+        yield pa.record_batch([pa.array([None], pa.int64())], schema=loose)
+        # As long as it takes for the refusal to come back; nothing more is sent meanwhile.
+        threading.Event().wait(1)
+        yield pa.record_batch([pa.array([2])], schema=loose)
+
+    rows = pa.RecordBatchReader.from_batches(loose, batches())
+    with pytest.raises(InvalidRequest, match=r"'a'.*null"):
+        ours.put("live", rows, commit_every=CommitEvery(rows=1))
+    assert ours.scan("live").to_arrow().column("a").to_pylist() == [1]
