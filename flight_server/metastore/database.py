@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -176,11 +177,25 @@ def _configure(connection: Any, record: Any) -> None:
     # Python's sqlite3 would otherwise begin transactions when it thinks fit, never before DDL.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
+    _enter_wal(cursor)
     # With WAL, anything less than FULL loses acknowledged commits when the power fails.
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _enter_wal(cursor: sqlite3.Cursor) -> None:
+    """Turns the write-ahead log on; the file remembers it, so that only the first ever waits."""
+    # To change the mode SQLite never waits for its lock, whatever the busy timeout.
+    until = time.monotonic() + BUSY_MS_MAX / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
 
 
 def _begin(connection: Connection) -> None:

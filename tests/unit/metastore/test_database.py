@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -134,6 +135,18 @@ def test_servers_that_open_a_new_metastore_at_once_all_succeed(tmp_path: Path) -
         list(pool.map(open_and_add, range(6)))
     with Metastore.open(tmp_path / "m.sqlite") as metastore:
         assert names(metastore) == [str(n) for n in range(6)]
+
+
+def test_opening_waits_for_the_lock_that_turns_the_write_ahead_log_on(tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN")
+    holder.execute("SELECT * FROM sqlite_master").fetchall()  # holds the file for reading
+    release = threading.Timer(0.3, holder.close)
+    release.start()
+    with Metastore.open(path) as metastore:
+        assert names(metastore) == []
+    release.join()
 
 
 def test_waiting_too_long_for_the_lock_is_unavailable_and_names_no_path(
