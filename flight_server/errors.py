@@ -58,6 +58,8 @@ class ErrorCode(Enum):
     CANCELLED = Row(499, 1, True, "The client went away or asked to stop.")
     UNAVAILABLE = Row(503, 14, True, "The server is starting, stopping or overloaded.")
     INTERNAL = Row(500, 13, False, "A bug of ours: quote the id.")
+    TRANSACTION_NOT_FOUND = Row(404, 5, False, "No such transaction is open, or it was idle.")
+    STATEMENT_NOT_FOUND = Row(404, 5, False, "No such prepared statement, or it has expired.")
 
     @property
     def http(self) -> int:

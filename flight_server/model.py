@@ -19,6 +19,8 @@ from flight_server.errors import ErrorCode, InvalidRequest, NotFound
 
 DEFAULT_CATALOG = "lake"
 DEFAULT_NAMESPACE = "main"
+# The catalog of a session's temporary tables.
+TEMPORARY_CATALOG = "temp"
 NAME_LENGTH_MAX = 200
 # Namespaces that start so are the server's own: no client ever sees or names one.
 HIDDEN_PREFIX = "_pixelflight"
@@ -302,11 +304,16 @@ ROW_ID = "_row_id"
 
 @dataclass(frozen=True)
 class SqlRequest:
-    """One SQL statement. `parameters` is a list for `?` and `$1`, a mapping for `$name`."""
+    """One SQL statement. `parameters` is a list for `?` and `$1`, a mapping for `$name`.
+
+    A parameter is a Python value or an Arrow scalar, which keeps its type. `temporary` says that
+    temporary tables are read.
+    """
 
     sql: str
     parameters: Sequence[Any] | Mapping[str, Any] = ()
     version: int | None = None
+    temporary: bool = False
 
 
 class IngestMode(StrEnum):

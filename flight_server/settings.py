@@ -89,6 +89,12 @@ class Settings(BaseModel):
     ticket_seconds: float = Field(
         900, gt=0, description="How long a ticket from GetFlightInfo can be redeemed."
     )
+    transaction_idle_seconds: float = Field(
+        300, gt=0, description="An open transaction that nobody uses for so long is rolled back."
+    )
+    statement_idle_seconds: float = Field(
+        3600, gt=0, description="A prepared statement that nobody uses for so long is closed."
+    )
     batch_bytes: int = Field(
         2 * 2**20, ge=2**12, description="Size that batches on the wire are brought to."
     )

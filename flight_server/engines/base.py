@@ -161,19 +161,49 @@ class SupportsUpdate(Protocol):
         """Deletes the rows where the filter holds, all without one."""
 
 
-class Transaction(SupportsIngest, SupportsUpdate, Protocol):
-    """Writes to several tables that become one commit, and reads that see them."""
+class Transaction(
+    SupportsNamespaces,
+    SupportsTables,
+    SupportsSchemaChange,
+    SupportsIngest,
+    SupportsUpdate,
+    Protocol,
+):
+    """Writes to several tables that become one commit, and reads that see them.
+
+    It stands in for its engine: `namespaces`, `tables`, `resolve`, `describe` and `scan` are as
+    `Engine` says, with what this transaction has written, and so is everything else that it can
+    do. One thread at a time uses it. The commits that its writes answer with have no snapshot
+    (-1): there is one at the end, by the author who began.
+    """
+
+    name: str
+
+    def namespaces(self) -> list[str]:
+        """As `Engine.namespaces`."""
+
+    def tables(self, namespace: str) -> list[TableRef]:
+        """As `Engine.tables`."""
+
+    def resolve(self, table: TableRef, version: int | None = None) -> TableVersion:
+        """As `Engine.resolve`."""
+
+    def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
+        """As `Engine.describe`."""
 
     def scan(
         self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
     ) -> Batches:
-        """As `Engine.scan`, with the writes of this transaction."""
+        """As `Engine.scan`. Read it to its end or close it before the next statement."""
 
     def commit(self) -> Commit:
         """Makes it so. Conflict, after which nothing of it has happened."""
 
     def rollback(self) -> None:
         """Nothing of it has happened."""
+
+    def close(self) -> None:
+        """Rolls back what was not committed."""
 
 
 @runtime_checkable
@@ -259,6 +289,102 @@ class SupportsSql(Protocol):
 
 
 @runtime_checkable
+class SupportsSqlWrites(Protocol):
+    """Rows can be written by SQL that has been checked and rewritten.
+
+    Values are cast to the columns' types as SQL assigns them. A null where there must be none is
+    InvalidRequest (invalid_data), and so is a value that does not fit.
+    """
+
+    def insert_rows(
+        self,
+        table: TableRef,
+        columns: Sequence[str],
+        request: SqlRequest,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """Inserts the rows of a SELECT, its columns by position; the others get their defaults.
+
+        Without columns, one row of defaults is inserted, whatever the SELECT says.
+        """
+
+    def update_rows(
+        self,
+        table: TableRef,
+        columns: Sequence[str],
+        request: SqlRequest,
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """Sets columns of some rows: the SELECT gives the row's id, then each column's value.
+
+        `filter` is a predicate that the rows must meet besides. A row that the SELECT gives twice
+        is set once, by one of the two.
+        """
+
+    def delete_rows(
+        self,
+        table: TableRef,
+        request: SqlRequest,
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """Deletes the rows whose ids the SELECT gives, as far as they meet the filter."""
+
+    def merge_rows(
+        self,
+        table: TableRef,
+        request: SqlRequest,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """Runs one checked MERGE INTO the table, named in full in `request.sql`."""
+
+
+@runtime_checkable
+class SupportsTemporaryTables(Protocol):
+    """Tables can be made that only one session sees, and that end with it."""
+
+    def temporary_tables(self, session: str) -> TemporaryTables:
+        """The temporary tables of a session: none at first. `session` is a plain identifier."""
+
+
+class TemporaryTables(SupportsTables, SupportsIngest, SupportsUpdate, SupportsSqlWrites, Protocol):
+    """The temporary tables of one session: an engine of the catalog `temp`.
+
+    Their one namespace is `main`. They are in no log: their commits have no snapshot (-1).
+    """
+
+    name: str
+
+    def namespaces(self) -> list[str]:
+        """`main`."""
+
+    def tables(self, namespace: str) -> list[TableRef]:
+        """As `Engine.tables`."""
+
+    def resolve(self, table: TableRef, version: int | None = None) -> TableVersion:
+        """As `Engine.resolve`; there are no versions."""
+
+    def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
+        """As `Engine.describe`."""
+
+    def scan(
+        self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
+    ) -> Batches:
+        """As `Engine.scan`."""
+
+    def sql_name(self, table: TableRef) -> TableRef:
+        """What the table is called in SQL that the lake runs."""
+
+    def close(self) -> None:
+        """Drops them all."""
+
+
+@runtime_checkable
 class SupportsPins(Protocol):
     """Snapshots can be held against expiry."""
 
@@ -294,6 +420,8 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsChanges,
     SupportsSlices,
     SupportsSql,
+    SupportsSqlWrites,
+    SupportsTemporaryTables,
     SupportsPins,
     SupportsHousekeeping,
 )

@@ -12,17 +12,18 @@ from typing import Any
 
 import pyarrow as pa
 
-from flight_server.auth import Action, Decision
+from flight_server.auth import Action, Decision, Permit
 from flight_server.engines.base import Engine
 from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, NotFound, did_you_mean
 from flight_server.model import (
     HIDDEN_PREFIX,
+    TEMPORARY_CATALOG,
     NamespaceRef,
     TableRef,
     TableVersion,
     table_not_found,
 )
-from flight_server.operations.services import Call, Services
+from flight_server.operations.services import Call, Services, engine_of
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def permitted(
     NotFound where it is missing or hidden; Forbidden where it is visible but the action is not
     allowed.
     """
-    engine = services.engine(table.catalog)
+    engine = engine_of(services, call, table.catalog)
     hide_internal(table)
     try:
         resolved = engine.resolve(table, version)
@@ -73,7 +74,7 @@ def permitted(
         if error.code is not ErrorCode.VERSION_NOT_FOUND or not _visible(services, call, table):
             raise _missing(services, call, table) from None
         raise
-    decision = services.access.may(call.principal, action, resolved.table)
+    decision = _decision(services, call, resolved.table, action)
     if not decision.allowed:
         if not decision.visible:
             raise _missing(services, call, table)
@@ -87,6 +88,8 @@ def may_on_namespace(
     """Forbidden unless the principal may do this in the namespace."""
     if namespace.name.lower().startswith(HIDDEN_PREFIX):
         raise Forbidden(f"The namespace '{namespace}' is the server's own.")
+    if namespace.catalog == TEMPORARY_CATALOG:
+        return
     if not services.access.may(call.principal, action, namespace).allowed:
         raise Forbidden(f"You may not {action.value} in the namespace '{namespace}'.")
 
@@ -119,7 +122,7 @@ def hide_internal(table: TableRef) -> None:
 
 def visible_tables(services: Services, call: Call, catalog: str, namespace: str) -> list[TableRef]:
     """The tables of a namespace that the principal may know of."""
-    tables = services.engine(catalog).tables(namespace)
+    tables = engine_of(services, call, catalog).tables(namespace)
     return [table for table in tables if _visible(services, call, table)]
 
 
@@ -137,7 +140,14 @@ def without_hidden(spec: Any, columns: tuple[str, ...]) -> Any:
 
 
 def _visible(services: Services, call: Call, table: TableRef) -> bool:
-    return services.access.may(call.principal, Action.READ, table).visible
+    return _decision(services, call, table, Action.READ).visible
+
+
+def _decision(services: Services, call: Call, table: TableRef, action: Action) -> Decision:
+    if table.catalog == TEMPORARY_CATALOG:
+        # Only the session that made it gets so far, and may do with it what it likes.
+        return Decision(True, (Permit(),))
+    return services.access.may(call.principal, action, table)
 
 
 def _columns(version: TableVersion, decision: Decision) -> tuple[str, ...]:

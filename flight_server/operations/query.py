@@ -4,25 +4,33 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import cast
 
 import pyarrow as pa
 
 from flight_server.auth import Action
-from flight_server.engines.base import SupportsSql, SupportsVersions, require
+from flight_server.engines.base import SupportsSql, SupportsVersions, TemporaryTables, require
 from flight_server.engines.stream import Batches, BatchStream
-from flight_server.errors import Forbidden
-from flight_server.model import DEFAULT_CATALOG, SqlRequest, table_not_found
+from flight_server.errors import Forbidden, Unsupported
+from flight_server.model import (
+    DEFAULT_CATALOG,
+    DEFAULT_NAMESPACE,
+    TEMPORARY_CATALOG,
+    SqlRequest,
+    TableRef,
+    table_not_found,
+)
 from flight_server.operations.authorise import Permitted, permitted
-from flight_server.operations.services import Call, Services
+from flight_server.operations.services import Call, Services, engine_of
 from flight_server.query import Source, Statement, TableUse, parse, rewrite
 
 
 @dataclass(frozen=True)
 class QueryPlan:
-    """What a query will give: its schema and the snapshot it reads."""
+    """What a query will give: its schema and the snapshot it reads, None in a transaction."""
 
     schema: pa.Schema
-    snapshot: int
+    snapshot: int | None
 
 
 _PLAN_SCHEMA = pa.schema([pa.field("plan", pa.string(), nullable=False)])
@@ -30,9 +38,9 @@ _PLAN_SCHEMA = pa.schema([pa.field("plan", pa.string(), nullable=False)])
 
 def query(services: Services, call: Call, request: SqlRequest) -> Batches:
     """Runs one SELECT or EXPLAIN. InvalidRequest; NotFound; Forbidden; LimitExceeded; TimedOut."""
-    statement = parse(request.sql)
-    checked, size = _authorised(services, call, statement, request)
-    engine = _engine(services)
+    statement = parsed_for(call, request.sql)
+    checked, size = authorised(services, call, statement, request)
+    engine = _engine(services, call)
     with ExitStack() as stack:
         stack.enter_context(services.admission.admitted(size, call.cancellation))
         answer = _answer(engine, statement, checked, call)
@@ -50,32 +58,59 @@ def _answer(engine: SupportsSql, statement: Statement, checked: SqlRequest, call
 
 def plan_query(services: Services, call: Call, request: SqlRequest) -> QueryPlan:
     """The schema of the answer and the snapshot it is pinned to, without running the statement."""
-    statement = parse(request.sql)
-    pinned = replace(request, version=_snapshot(services, request))
+    statement = parsed_for(call, request.sql)
+    # A transaction reads what it has written, which is in no snapshot yet.
+    pinned = request if call.transaction else replace(request, version=_snapshot(services, request))
     if statement.kind != "select":
-        return QueryPlan(_PLAN_SCHEMA, pinned.version or 0)
-    checked, _ = _authorised(services, call, statement, pinned)
-    return QueryPlan(_engine(services).sql_schema(checked), pinned.version or 0)
+        return QueryPlan(_PLAN_SCHEMA, pinned.version)
+    checked, _ = authorised(services, call, statement, pinned)
+    return QueryPlan(_engine(services, call).sql_schema(checked), pinned.version)
 
 
 def explain(services: Services, call: Call, request: SqlRequest) -> str:
     """DuckDB's plan of a statement, over what the principal may see of its tables."""
-    statement = parse(request.sql)
-    checked, _ = _authorised(services, call, statement, request)
+    statement = parsed_for(call, request.sql)
+    checked, _ = authorised(services, call, statement, request)
     analyze = statement.kind == "explain_analyze"
-    return _engine(services).explain_sql(checked, analyze, call.cancellation)
+    return _engine(services, call).explain_sql(checked, analyze, call.cancellation)
 
 
-def _authorised(
+def parsed_for(call: Call, sql: str) -> Statement:
+    """The statement, with names as the call's session completes them."""
+    if call.session is None:
+        return parse(sql)
+    return parse(
+        sql, default_catalog=call.session.catalog, default_namespace=call.session.namespace
+    )
+
+
+def located(call: Call, use: TableUse) -> TableRef:
+    """Which table a reference means: a bare name may be that of a temporary table."""
+    table = use.table
+    if TEMPORARY_CATALOG in (table.catalog.lower(), table.namespace.lower()):
+        return TableRef(TEMPORARY_CATALOG, DEFAULT_NAMESPACE, table.name)
+    temporary = call.session.temporary if call.session is not None else None
+    if temporary is not None and use.bare:
+        for known in temporary.tables(DEFAULT_NAMESPACE):
+            if known.name.lower() == table.name.lower():
+                return known
+    return table
+
+
+def authorised(
     services: Services, call: Call, statement: Statement, request: SqlRequest
 ) -> tuple[SqlRequest, int]:
     """The statement over permitted columns and rows only, and the bytes its tables hold."""
-    size = 0
+    size, temporary = 0, False
 
     def source(use: TableUse) -> Source:
-        nonlocal size
+        nonlocal size, temporary
+        use = replace(use, table=located(call, use))
+        if use.table.catalog == TEMPORARY_CATALOG:
+            temporary = True
+            return _temporary_source(services, call, use)
         allowed = _readable(services, call, use, request.version)
-        if statement.kind != "select" and not allowed.whole:
+        if statement.kind.startswith("explain") and not allowed.whole:
             raise Forbidden(
                 f"You may read a part of '{allowed.table}' only, and a plan tells of all of it."
             )
@@ -85,27 +120,38 @@ def _authorised(
             allowed.table,
             None if len(allowed.columns) == len(allowed.version.schema) else allowed.columns,
             allowed.row_filter,
-            _version(services, use, request.version),
+            _version(services, call, use, request.version),
         )
 
-    return replace(request, sql=rewrite(statement, source)), size
+    sql = rewrite(statement, source)
+    return replace(request, sql=sql, temporary=temporary), size
+
+
+def _temporary_source(services: Services, call: Call, use: TableUse) -> Source:
+    allowed = permitted(services, call, use.table, Action.READ)
+    if use.version is not None or use.as_of is not None:
+        raise Unsupported(f"The temporary table '{allowed.table.name}' has no versions.")
+    temporary = cast(TemporaryTables, allowed.engine)
+    return Source(temporary.sql_name(allowed.table))
 
 
 def _readable(services: Services, call: Call, use: TableUse, version: int | None) -> Permitted:
     if use.table.catalog not in services.engines:
         raise table_not_found(use.table)
-    return permitted(services, call, use.table, Action.READ, _version(services, use, version))
+    at = _version(services, call, use, version)
+    return permitted(services, call, use.table, Action.READ, at)
 
 
-def _version(services: Services, use: TableUse, version: int | None) -> int | None:
+def _version(services: Services, call: Call, use: TableUse, version: int | None) -> int | None:
     """The snapshot that one reference reads: its own AT, else the statement's."""
     if use.version is not None or use.as_of is None:
         return use.version if use.version is not None else version
-    return require(services.engine(use.table.catalog), SupportsVersions).snapshot_at(use.as_of)
+    engine = services.engine(use.table.catalog)
+    return require(engine, SupportsVersions).snapshot_at(use.as_of)
 
 
-def _engine(services: Services) -> SupportsSql:
-    return require(services.engine(DEFAULT_CATALOG), SupportsSql)
+def _engine(services: Services, call: Call) -> SupportsSql:
+    return require(engine_of(services, call, DEFAULT_CATALOG), SupportsSql)
 
 
 def _snapshot(services: Services, request: SqlRequest) -> int:

@@ -35,7 +35,7 @@ from flight_server.operations.authorise import (
     narrow,
     permitted,
 )
-from flight_server.operations.services import Call, Services
+from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.tables import spec_of
 from flight_server.query import check_expression, check_order_by, check_predicate
 
@@ -150,7 +150,7 @@ def ingest(
 ) -> Commit:
     """Writes a stream of batches; see `SupportsIngest.ingest`. Forbidden besides its errors."""
     hide_internal(table)
-    engine = require(services.engine(table.catalog), SupportsIngest)
+    engine = require(engine_of(services, call, table.catalog), SupportsIngest)
     target = _ingest_target(services, call, table, request, batches.schema)
     return engine.ingest(
         target,
@@ -186,7 +186,7 @@ def _ingest_target(
                 raise
     namespace = NamespaceRef(table.catalog, table.namespace)
     may_on_namespace(services, call, namespace, Action.CREATE)
-    require(services.engine(table.catalog), SupportsTables)
+    require(engine_of(services, call, table.catalog), SupportsTables)
     spec_of(schema, request.key)
     return table
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from flight_server.auth import Access, KeyStore
-from flight_server.engines.base import Engine
+from flight_server.engines.base import Engine, Transaction
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.errors import ErrorCode, NotFound, did_you_mean
 from flight_server.metastore import Metastore
-from flight_server.model import Author, Principal
+from flight_server.model import TEMPORARY_CATALOG, Author, Principal
+from flight_server.operations.sessions import Session
 from flight_server.query import Admission
 from flight_server.settings import Settings
 
@@ -48,12 +49,30 @@ class Services:
 
 @dataclass(frozen=True)
 class Call:
-    """One request as operations see it: who asks, under which id, and until when."""
+    """One request as operations see it: who asks, under which id, and until when.
+
+    `transaction` is what it happens in, None where each write is a commit of its own; whoever
+    makes the call keeps other calls from using it meanwhile.
+    """
 
     principal: Principal
     request_id: str
     cancellation: Cancellation = NEVER
+    session: Session | None = None
+    transaction: Transaction | None = None
 
     def author(self, reason: str = "") -> Author:
         """Who the commit log is to name."""
         return Author(self.principal.name, self.request_id, reason)
+
+
+def engine_of(services: Services, call: Call, catalog: str) -> Engine:
+    """What answers for a catalog in this call: its transaction, the session's tables, an engine.
+
+    NotFound (catalog_not_found).
+    """
+    if call.transaction is not None and catalog == call.transaction.name:
+        return call.transaction
+    if catalog == TEMPORARY_CATALOG and call.session is not None and call.session.temporary:
+        return call.session.temporary
+    return services.engine(catalog)

@@ -35,13 +35,13 @@ from flight_server.operations.authorise import (
     visible_tables,
     without_hidden,
 )
-from flight_server.operations.services import Call, Services
+from flight_server.operations.services import Call, Services, engine_of
 from flight_server.query import check_literal
 
 
 def list_namespaces(services: Services, call: Call, catalog: str) -> list[NamespaceRef]:
     """The namespaces that the principal may know of, sorted."""
-    refs = [NamespaceRef(catalog, name) for name in services.engine(catalog).namespaces()]
+    refs = [NamespaceRef(catalog, name) for name in engine_of(services, call, catalog).namespaces()]
     may = services.access.may
     return [ref for ref in refs if may(call.principal, Action.READ, ref).visible]
 
@@ -54,14 +54,14 @@ def create_namespace(services: Services, call: Call, namespace: NamespaceRef) ->
             code=ErrorCode.INVALID_NAME,
         )
     may_on_namespace(services, call, namespace, Action.CREATE)
-    engine = require(services.engine(namespace.catalog), SupportsNamespaces)
+    engine = require(engine_of(services, call, namespace.catalog), SupportsNamespaces)
     return engine.create_namespace(namespace, call.author("create namespace"))
 
 
 def drop_namespace(services: Services, call: Call, namespace: NamespaceRef) -> Commit:
     """NotFound; Conflict while tables are in it; Forbidden."""
     may_on_namespace(services, call, namespace, Action.DROP)
-    engine = require(services.engine(namespace.catalog), SupportsNamespaces)
+    engine = require(engine_of(services, call, namespace.catalog), SupportsNamespaces)
     return engine.drop_namespace(namespace, call.author("drop namespace"))
 
 
@@ -72,7 +72,7 @@ def list_tables(
     catalogs = [catalog] if catalog else list(services.engines)
     found: list[TableRef] = []
     for name in catalogs:
-        spaces = [namespace] if namespace else services.engine(name).namespaces()
+        spaces = [namespace] if namespace else engine_of(services, call, name).namespaces()
         for space in spaces:
             found += visible_tables(services, call, name, space)
     return sorted(found)
@@ -97,7 +97,7 @@ def create_table(services: Services, call: Call, table: TableRef, spec: TableSpe
     """AlreadyExists; NotFound (namespace_not_found); InvalidRequest; Forbidden."""
     hide_internal(table)
     may_on_namespace(services, call, NamespaceRef(table.catalog, table.namespace), Action.CREATE)
-    engine = require(services.engine(table.catalog), SupportsTables)
+    engine = require(engine_of(services, call, table.catalog), SupportsTables)
     return engine.create_table(table, checked_spec(spec), call.author("create table"))
 
 
@@ -122,7 +122,7 @@ def undrop_table(services: Services, call: Call, table: TableRef) -> Commit:
     """The table as it was before it was dropped. NotFound; AlreadyExists; Forbidden."""
     hide_internal(table)
     may_on_namespace(services, call, NamespaceRef(table.catalog, table.namespace), Action.CREATE)
-    engine = require(services.engine(table.catalog), SupportsUndrop)
+    engine = require(engine_of(services, call, table.catalog), SupportsUndrop)
     return engine.undrop_table(table, call.author("undrop table"))
 
 

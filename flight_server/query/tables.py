@@ -25,12 +25,14 @@ _RECURRING = "\0recurring "
 class TableUse:
     """One reference to a table. `table` is written as the client did, with defaults filled in.
 
-    `version` and `as_of` are what `AT (VERSION => …)` and `AT (TIMESTAMP => …)` say.
+    `version` and `as_of` are what `AT (VERSION => …)` and `AT (TIMESTAMP => …)` say. `bare` says
+    that the client gave the table's own name alone.
     """
 
     table: TableRef
     version: int | None = None
     as_of: dt.datetime | None = None
+    bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ class TableFinder(Checker):
             return result | {"table_name": defined, "alias": node["alias"] or node["table_name"]}
         table = self._table(node)
         version, as_of = self._at(node["at_clause"])
-        self.found.append(TableUse(table, version, as_of))
+        bare = not node["schema_name"] and not node["catalog_name"]
+        self.found.append(TableUse(table, version, as_of, bare))
         return result | {"use": len(self.found) - 1}
 
     def _with(self, cte_map: Tree, scope: Scope) -> tuple[Tree, Scope]:

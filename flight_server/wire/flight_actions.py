@@ -47,7 +47,8 @@ def renew_flight_endpoint(state: ServerState, visit: Visit, body: bytes) -> byte
     )
     services = state.services
     claim = redeem(services.signing_secret, part.ticket.ticket, visit.principal)
-    operations.hold(services, claim.catalog, claim.snapshot)
+    if claim.snapshot is not None:
+        operations.hold(services, claim.catalog, claim.snapshot)
     expires_at = time.time() + services.settings.ticket_seconds
     return bytes(endpoint(services, replace(claim, expires_at=expires_at)).serialize())
 

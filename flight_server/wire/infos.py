@@ -25,7 +25,8 @@ def info_of_plan(
 ) -> flight.FlightInfo:
     """The info of a read; its snapshot is held for as long as its tickets live."""
     expires_at = time.time() + services.settings.ticket_seconds
-    operations.hold(services, plan.catalog, plan.snapshot)
+    if plan.snapshot is not None:
+        operations.hold(services, plan.catalog, plan.snapshot)
     name = new_flight()
     claims = [
         Claim(

@@ -25,13 +25,13 @@ from flight_server.wire.requests import Changes, Diff, Scan, Sql
 class ReadPlan:
     """What a read will give. `read` is the same request, pinned to `snapshot` of `catalog`.
 
-    `rows` and `bytes` are -1 where they are not known.
+    `rows` and `bytes` are -1 where they are not known. `snapshot` is None in a transaction.
     """
 
     read: Read
     schema: pa.Schema
     catalog: str
-    snapshot: int
+    snapshot: int | None
     rows: int = -1
     bytes: int = -1
     slices: tuple[Slice, ...] = (Slice(None, -1, -1),)

@@ -111,6 +111,7 @@ class FlightServer(flight.FlightServerBase):
             return read_of_command(ticket, "ticket"), None
         claim = redeem(self._services.signing_secret, ticket, visit.principal)
         self._state.calls.join_flight(visit.running, claim.flight)
-        pin = operations.pinned(self._services, claim.catalog, claim.snapshot)
-        visit.at_end.enter_context(pin)
+        if claim.snapshot is not None:
+            pin = operations.pinned(self._services, claim.catalog, claim.snapshot)
+            visit.at_end.enter_context(pin)
         return claim.read, claim.slice

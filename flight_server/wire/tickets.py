@@ -26,17 +26,19 @@ _MARK = b"PF1"
 class Claim:
     """What a ticket says.
 
-    `snapshot` is what the read is pinned to, and `catalog` whose. `slice` names the part of a
-    large scan. `flight` is shared by the tickets of one flight info. `expires_at` is Unix time.
+    `snapshot` is what the read is pinned to, and `catalog` whose; a read in a `transaction` has
+    none. `slice` names the part of a large scan. `flight` is shared by the tickets of one flight
+    info. `expires_at` is Unix time.
     """
 
     read: Read
     catalog: str
-    snapshot: int
+    snapshot: int | None
     principal: str
     expires_at: float
     flight: str
     slice: str | None = None
+    transaction: str | None = None
 
     @property
     def expiration(self) -> dt.datetime:
@@ -59,6 +61,7 @@ def issue(secret: bytes, claim: Claim) -> bytes:
         "expires_at": claim.expires_at,
         "flight": claim.flight,
         "slice": claim.slice,
+        "transaction": claim.transaction,
     }
     return _MARK + sign(derived(secret, "ticket"), json.dumps(payload).encode())
 

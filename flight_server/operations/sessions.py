@@ -1,0 +1,187 @@
+"""What one client has set up for the calls that follow: transactions, temporary tables, defaults.
+
+A door keeps the sessions and knows them again; here is what they hold. A session belongs to one
+principal, and what it has begun ends with it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from flight_server.engines.base import (
+    Engine,
+    SupportsTemporaryTables,
+    SupportsTransactions,
+    TemporaryTables,
+    Transaction,
+    require,
+)
+from flight_server.engines.cancellation import Cancellation
+from flight_server.errors import Conflict, ErrorCode, LimitExceeded, NotFound
+from flight_server.model import DEFAULT_CATALOG, DEFAULT_NAMESPACE, Author, Commit
+
+TRANSACTIONS_MAX = 100
+# How long a statement waits for one that runs, or is being read, in the same transaction.
+BUSY_SECONDS_MAX = 10.0
+_STEP_SECONDS = 0.1
+
+
+class OpenTransaction:
+    """A transaction that a client holds open over several calls. One of them uses it at a time."""
+
+    def __init__(self, engine: Engine, author: Author, now: Callable[[], float]) -> None:
+        self.name = secrets.token_hex(16)
+        self._now = now
+        self.used_at = now()
+        self._lock = threading.Lock()
+        self._held = ExitStack()
+        begun = require(engine, SupportsTransactions).transaction(author)
+        self._transaction: Transaction | None = self._held.enter_context(begun)
+
+    @contextmanager
+    def used(self, cancellation: Cancellation) -> Iterator[Transaction]:
+        """The transaction, for one statement or one stream. NotFound once it has ended."""
+        self._acquire(cancellation)
+        try:
+            yield self._alive()
+        finally:
+            self.used_at = self._now()
+            self._lock.release()
+
+    def commit(self, cancellation: Cancellation) -> Commit:
+        """Makes it so. Conflict, after which nothing of it has happened and it has ended."""
+        with self.used(cancellation) as transaction:
+            try:
+                return transaction.commit()
+            finally:
+                self._end()
+
+    def rollback(self, cancellation: Cancellation) -> None:
+        """Nothing of it has happened."""
+        with self.used(cancellation):
+            self._end()
+
+    def expire(self, idle_seconds: float) -> bool:
+        """Rolls it back where nobody has used it for so long; whether it has ended."""
+        if not self._lock.acquire(blocking=False):
+            return False
+        try:
+            if self._transaction is not None and self._now() - self.used_at >= idle_seconds:
+                self._end()
+            return self._transaction is None
+        finally:
+            self._lock.release()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was neither committed nor rolled back."""
+        return self._transaction is not None
+
+    def _acquire(self, cancellation: Cancellation) -> None:
+        until = time.monotonic() + BUSY_SECONDS_MAX
+        while not self._lock.acquire(timeout=_STEP_SECONDS):
+            cancellation.check()
+            if time.monotonic() > until:
+                raise Conflict(
+                    "Another statement of this transaction is still running, or its result is "
+                    "still being read. Read it to its end, or close it, before the next one."
+                )
+
+    def _alive(self) -> Transaction:
+        if self._transaction is None:
+            raise transaction_not_found(self.name)
+        return self._transaction
+
+    def _end(self) -> None:
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            transaction.rollback()
+            self._held.close()
+
+
+@dataclass
+class Session:
+    """One client's state. `current` is the transaction begun by SQL, if there is one."""
+
+    principal: str
+    now: Callable[[], float] = time.time
+    catalog: str = DEFAULT_CATALOG
+    namespace: str = DEFAULT_NAMESPACE
+    as_of: dt.datetime | None = None
+    current: OpenTransaction | None = None
+    transactions: dict[str, OpenTransaction] = field(default_factory=dict)
+    temporary: TemporaryTables | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, engine: Engine, author: Author) -> OpenTransaction:
+        """A new transaction. LimitExceeded."""
+        with self._lock:
+            self._forget_ended()
+            if len(self.transactions) >= TRANSACTIONS_MAX:
+                raise LimitExceeded(
+                    f"The session has {TRANSACTIONS_MAX} open transactions: end one first."
+                )
+            begun = OpenTransaction(engine, author, self.now)
+            self.transactions[begun.name] = begun
+        return begun
+
+    def find(self, name: str) -> OpenTransaction:
+        """The open transaction of this name. NotFound (transaction_not_found)."""
+        found = self.transactions.get(name)
+        if found is None or not found.is_open:
+            raise transaction_not_found(name)
+        return found
+
+    @property
+    def only(self) -> OpenTransaction | None:
+        """The current transaction, else the one that is open where there is just one."""
+        if self.current is not None:
+            return self.current
+        is_open = [one for one in list(self.transactions.values()) if one.is_open]
+        return is_open[0] if len(is_open) == 1 else None
+
+    def temporary_tables(self, engine: Engine) -> TemporaryTables:
+        """The session's temporary tables, none of them at first."""
+        with self._lock:
+            if self.temporary is None:
+                able = require(engine, SupportsTemporaryTables)
+                self.temporary = able.temporary_tables(f"s_{secrets.token_hex(8)}")
+            return self.temporary
+
+    def expire(self, idle_seconds: float) -> None:
+        """Rolls back the transactions that nobody has used for so long."""
+        for one in list(self.transactions.values()):
+            one.expire(idle_seconds)
+        with self._lock:
+            self._forget_ended()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no transaction is open."""
+        return not any(one.is_open for one in list(self.transactions.values()))
+
+    def close(self) -> None:
+        """Rolls everything back and drops the temporary tables."""
+        self.expire(-1.0)
+        with self._lock:
+            temporary, self.temporary = self.temporary, None
+        if temporary is not None:
+            temporary.close()
+
+    def _forget_ended(self) -> None:
+        self.transactions = {n: one for n, one in self.transactions.items() if one.is_open}
+
+
+def transaction_not_found(name: str) -> NotFound:
+    """There is no such transaction, or no longer."""
+    return NotFound(
+        f"There is no open transaction '{name[:40]}': it was committed, was rolled back, or was "
+        "idle for too long. Begin another one.",
+        code=ErrorCode.TRANSACTION_NOT_FOUND,
+    )
