@@ -7,14 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from google.protobuf.message import DecodeError
 from pyarrow import flight
 
 from flight_server import operations
 from flight_server.errors import InvalidRequest, LimitExceeded
 from flight_server.wire.infos import endpoint
 from flight_server.wire.middleware import Visit
-from flight_server.wire.protobuf import MESSAGES
+from flight_server.wire.protobuf import MESSAGES, parsed_message
 from flight_server.wire.sessions import OptionValue, set_option
 from flight_server.wire.state import ServerState
 from flight_server.wire.tickets import is_signed, redeem
@@ -96,12 +95,7 @@ FLIGHT_ACTIONS: dict[str, tuple[str, FlightAction]] = {
 
 
 def _message(name: str, body: bytes) -> Any:
-    message = MESSAGES[name]()
-    try:
-        message.ParseFromString(body)
-    except DecodeError:
-        raise InvalidRequest(f"The body of the action is not a {name}.") from None
-    return message
+    return parsed_message(MESSAGES[name], body, "body of the action")
 
 
 def _flight_part(kind: Any, data: bytes) -> Any:
@@ -116,7 +110,7 @@ def _bytes(name: str, **fields: int) -> bytes:
 
 
 def _value_of(option: Any) -> OptionValue | None:
-    kind = option.WhichOneof("option_value")
+    kind = option.WhichOneof("value")
     if kind is None:
         return None
     if kind == "string_list_value":

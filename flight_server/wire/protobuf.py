@@ -1,32 +1,39 @@
-"""The protobuf messages of Flight's own actions, which pyarrow does not offer.
+"""Protobuf messages described field by field and built by the protobuf runtime.
 
-They are described here field by field, after Arrow's Flight.proto, and built by the protobuf
-runtime. A field that holds a message which pyarrow reads itself is declared as bytes: the two
-are alike on the wire.
+Here are those of Flight's own actions, after Arrow's Flight.proto, which pyarrow does not offer;
+`flight_sql.messages` has those of Flight SQL. A field that holds a message which pyarrow reads
+itself is declared as bytes: the two are alike on the wire.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.message import DecodeError
 
-_PACKAGE = "arrow.flight.protocol"
+from flight_server.errors import InvalidRequest
+
+# Message → its fields: name, number, type. `repeated`, `optional`, `map` and `oneof` hold the
+# type after the colon; a type that is none of protobuf's own names another message.
+Fields: TypeAlias = Sequence[tuple[str, int, str]]
+
 _Field = descriptor_pb2.FieldDescriptorProto
+_ONEOF = "value"
 
-# Message → its fields: name, number, type; `repeated` and `map` hold the type after the colon,
-# and a type that is none of protobuf's own names another message here.
-_MESSAGES: dict[str, list[tuple[str, int, str]]] = {
+_MESSAGES: dict[str, Fields] = {
     "CancelFlightInfoRequest": [("info", 1, "bytes")],
     "CancelFlightInfoResult": [("status", 1, "int32")],
     "RenewFlightEndpointRequest": [("endpoint", 1, "bytes")],
     "StringListValue": [("values", 1, "repeated:string")],
+    # Which of its fields is set says what type the value has.
     "SessionOptionValue": [
-        ("string_value", 1, "string"),
-        ("bool_value", 2, "bool"),
-        ("int64_value", 3, "sfixed64"),
-        ("double_value", 4, "double"),
-        ("string_list_value", 5, "StringListValue"),
+        ("string_value", 1, "oneof:string"),
+        ("bool_value", 2, "oneof:bool"),
+        ("int64_value", 3, "oneof:sfixed64"),
+        ("double_value", 4, "oneof:double"),
+        ("string_list_value", 5, "oneof:StringListValue"),
     ],
     "SetSessionOptionsRequest": [("session_options", 1, "map:SessionOptionValue")],
     "SetSessionOptionsResult": [("errors", 1, "map:SessionOptionError")],
@@ -34,57 +41,79 @@ _MESSAGES: dict[str, list[tuple[str, int, str]]] = {
     "GetSessionOptionsResult": [("session_options", 1, "map:SessionOptionValue")],
     "CloseSessionResult": [("status", 1, "int32")],
 }
-# The one oneof among them: which of its fields is set says what type the value has.
-_ONEOF = ("SessionOptionValue", "option_value")
 
 
-def _build() -> dict[str, Any]:
+def build(package: str, messages: Mapping[str, Fields]) -> dict[str, Any]:
+    """The classes of the messages of one package."""
     file = descriptor_pb2.FileDescriptorProto(
-        name="pixelflight/flight_actions.proto", package=_PACKAGE, syntax="proto3"
+        name=f"pixelflight/{package}.proto", package=package, syntax="proto3"
     )
-    for name, fields in _MESSAGES.items():
+    for name, fields in messages.items():
         message = file.message_type.add(name=name)
-        if name == _ONEOF[0]:
-            message.oneof_decl.add(name=_ONEOF[1])
+        if any(declared.startswith("oneof:") for _, _, declared in fields):
+            message.oneof_decl.add(name=_ONEOF)
         for field in fields:
-            _add_field(message, *field)
+            _add_field(package, message, *field)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-        for name in _MESSAGES
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}"))
+        for name in messages
     }
 
 
+def parsed_message(kind: Any, data: bytes, what: str) -> Any:
+    """The message in the bytes. InvalidRequest says what they were to be."""
+    message = kind()
+    try:
+        message.ParseFromString(data)
+    except DecodeError:
+        name = kind.DESCRIPTOR.name
+        raise InvalidRequest(f"The {what} is not a {name}.") from None
+    return message
+
+
 def _add_field(
-    message: descriptor_pb2.DescriptorProto, name: str, number: int, declared: str
+    package: str,
+    message: descriptor_pb2.DescriptorProto,
+    name: str,
+    number: int,
+    declared: str,
 ) -> None:
     shape, _, kind = declared.rpartition(":")
     if shape == "map":
-        kind = _add_map_entry(message, name, kind)
+        kind = _add_map_entry(package, message, name, kind)
     field = message.field.add(name=name, number=number)
-    field.label = _Field.LABEL_REPEATED if shape else _Field.LABEL_OPTIONAL
-    if message.name == _ONEOF[0]:
+    is_many = shape in ("repeated", "map")
+    field.label = _Field.LABEL_REPEATED if is_many else _Field.LABEL_OPTIONAL
+    if shape == "oneof":
         field.oneof_index = 0
-    _set_type(field, kind)
+    elif shape == "optional":
+        # Whether it was sent is told by a oneof of its own.
+        field.oneof_index = len(message.oneof_decl)
+        field.proto3_optional = True
+        message.oneof_decl.add(name=f"_{name}")
+    _set_type(package, field, kind)
 
 
-def _add_map_entry(message: descriptor_pb2.DescriptorProto, name: str, value: str) -> str:
+def _add_map_entry(
+    package: str, message: descriptor_pb2.DescriptorProto, name: str, value: str
+) -> str:
     """The nested message that a map is on the wire, and its full name."""
     entry = message.nested_type.add(name=name.title().replace("_", "") + "Entry")
     entry.options.map_entry = True
     for number, (part, kind) in enumerate((("key", "string"), ("value", value)), start=1):
         field = entry.field.add(name=part, number=number, label=_Field.LABEL_OPTIONAL)
-        _set_type(field, kind)
+        _set_type(package, field, kind)
     return f"{message.name}.{entry.name}"
 
 
-def _set_type(field: descriptor_pb2.FieldDescriptorProto, kind: str) -> None:
+def _set_type(package: str, field: descriptor_pb2.FieldDescriptorProto, kind: str) -> None:
     if hasattr(_Field, f"TYPE_{kind.upper()}"):
         field.type = getattr(_Field, f"TYPE_{kind.upper()}")
     else:
         field.type = _Field.TYPE_MESSAGE
-        field.type_name = f".{_PACKAGE}.{kind}"
+        field.type_name = f".{package}.{kind}"
 
 
-MESSAGES = _build()
+MESSAGES = build("arrow.flight.protocol", _MESSAGES)

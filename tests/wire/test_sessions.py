@@ -48,7 +48,7 @@ def options(client: Client) -> dict[str, Any]:
     found = MESSAGES["GetSessionOptionsResult"].FromString(answer).session_options
     values = {}
     for name in found:
-        kind = found[name].WhichOneof("option_value")
+        kind = found[name].WhichOneof("value")
         value = getattr(found[name], kind)
         values[name] = list(value.values) if kind == "string_list_value" else value
     return values

@@ -1,0 +1,1 @@
+"""Flight SQL: its protobuf messages to operations and back. No rule lives here."""
