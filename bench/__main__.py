@@ -10,6 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import clients, group_by, machine, memory, plot, point_read, put, results, scan
+from bench import flight_sql_ingest as sql_ingest
+from bench import flight_sql_latency as sql_latency
+from bench import flight_sql_scan as sql_scan
 from bench import small_puts as small
 from bench.results import Row
 from bench.sizes import FULL, TINY, Sizes
@@ -22,6 +25,9 @@ QUESTIONS: dict[str, Callable[[Sizes], list[Row]]] = {
     "point_read": point_read.measure,
     "memory": memory.measure,
     "clients": clients.measure,
+    "flight_sql_latency": sql_latency.measure,
+    "flight_sql_scan": sql_scan.measure,
+    "flight_sql_ingest": sql_ingest.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 

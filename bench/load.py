@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,6 +21,16 @@ from bench.sample import sample
 
 PROCESSES_MAX = 8
 START_SECONDS_MAX = 120
+
+
+class Repeated(Protocol):
+    """What every client of a crowd does again and again: it must give `rows` rows each time."""
+
+    @property
+    def rows(self) -> int: ...
+
+    def connected(self, closing: ExitStack) -> Callable[[], int]:
+        """The work as a function, over a connection of its own that `closing` ends."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +43,9 @@ class Work:
     command: bytes = b""
     rows: int = 1
 
-    def operation(self, calls: FlightCalls) -> Callable[[], int]:
+    def connected(self, closing: ExitStack) -> Callable[[], int]:
         """The work as a function that gives the rows that came of it."""
+        calls = closing.enter_context(FlightCalls(self.url, self.key))
         if self.ticket:
             return lambda: int(calls.read(self.ticket).num_rows)
         table = sample(self.rows)
@@ -67,7 +78,7 @@ class Crowd:
         shares = [clients // processes + (n < clients % processes) for n in range(processes)]
         self._shares = shares
 
-    def run(self, work: Work, seconds: float) -> Load:
+    def run(self, work: Repeated, seconds: float) -> Load:
         """All clients do the work for so long."""
         running = [self._pool.submit(_run_share, work, n, seconds) for n in self._shares]
         laps = [lap for share in running for lap in share.result()]
@@ -100,13 +111,12 @@ def _remember(barrier: Any) -> None:
     _barrier = barrier
 
 
-def _run_share(work: Work, clients: int, seconds: float) -> list[tuple[float, float]]:
+def _run_share(work: Repeated, clients: int, seconds: float) -> list[tuple[float, float]]:
     """The clients of one process: connected and warmed up, then all at the same moment."""
     with ExitStack() as closing:
         operations = []
         for _ in range(clients):
-            calls = closing.enter_context(FlightCalls(work.url, work.key))
-            operations.append(work.operation(calls))
+            operations.append(work.connected(closing))
             _do(operations[-1], work)
         _barrier.wait(START_SECONDS_MAX)
         ready = threading.Barrier(clients)
@@ -116,7 +126,7 @@ def _run_share(work: Work, clients: int, seconds: float) -> list[tuple[float, fl
 
 
 def _repeat(
-    operation: Callable[[], int], work: Work, ready: threading.Barrier, seconds: float
+    operation: Callable[[], int], work: Repeated, ready: threading.Barrier, seconds: float
 ) -> list[tuple[float, float]]:
     ready.wait(START_SECONDS_MAX)
     end = time.monotonic() + seconds
@@ -128,7 +138,7 @@ def _repeat(
     return laps
 
 
-def _do(operation: Callable[[], int], work: Work) -> None:
+def _do(operation: Callable[[], int], work: Repeated) -> None:
     rows = operation()
     if rows != work.rows:
         raise RuntimeError(f"A call gave {rows} rows instead of {work.rows}.")

@@ -23,9 +23,16 @@ LIMITED: dict[str, dict[str, float]] = {
     "point_read": {"DuckLake in process": 1.6},
     "memory": {"streams in": 600, "streams out": 600, "Python client": 600},
     "clients": {},
+    "flight_sql_latency": {
+        "p50 of the time ÷ a server that answers at once": 2,
+        "8 connections ÷ 1": 1.5,
+    },
+    "flight_sql_scan": {"from a server's memory": 0.6, "scanned by ADBC": 600},
+    "flight_sql_ingest": {"our own DoPut": 0.7},
 }
 BESIDE = {"scan": 7, "put": 2, "small_puts": 5, "group_by": 1, "point_read": 1, "memory": 0}
 BESIDE["clients"] = len(TINY.clients)
+BESIDE |= {"flight_sql_latency": 1, "flight_sql_scan": 1, "flight_sql_ingest": 2}
 PEERS = {"Quack": "quack", "ROAPI": "roapi"}
 
 
