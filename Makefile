@@ -3,12 +3,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 # The copy of pyproject.toml that .venv was made from: while it is equal, nothing is installed.
 INSTALLED := $(VENV)/pyproject.toml
+# Clients that we did not write have a venv of their own, again with a copy of what it holds.
+CLIENTS := .venv-clients
+CLIENTS_INSTALLED := $(CLIENTS)/requirements.txt
 # The first Python that is new enough, looked up only when .venv has to be made.
 PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.14; do \
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 	{ echo $$name; break; }; done)
 
-.PHONY: help venv demo serve test test-crash check fix docs bench bench-peers clean
+.PHONY: help venv demo serve test test-crash test-load check fix docs bench bench-peers clean
 
 help:  ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -35,8 +38,19 @@ demo: venv  ## A fresh server, real flights through it, a look into the past; th
 serve: venv  ## A server to keep: its data in pixelflight-data, its key in pixelflight-data/admin.key.
 	@$(BIN)/pixelflight serve --data pixelflight-data
 
-test: venv  ## All tests.
+$(CLIENTS_INSTALLED): tests/end_to_end/third_party/requirements.txt | $(INSTALLED)
+	@if cmp -s $< $@; then touch $@; exit 0; fi; \
+	echo "Installing into $(CLIENTS) ..." >&2; \
+	$(BIN)/python -m venv --clear $(CLIENTS) && \
+	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $< && \
+	cp $< $@
+
+test: venv $(CLIENTS_INSTALLED)  ## All tests.
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+
+test-load: venv  ## The long form of the test of mixed load: ten minutes, sixteen clients.
+	PIXELFLIGHT_TEST_LOAD=long $(BIN)/python -m pytest -p no:randomly -s --timeout 3000 \
+		tests/end_to_end/test_mixed_load.py
 
 test-crash: venv  ## The long form of the crash test: the server is killed again and again.
 	PIXELFLIGHT_TEST_CRASH=long $(BIN)/python -m pytest -p no:randomly -s --timeout 3000 \
