@@ -24,6 +24,17 @@ def command(name: str, /, **fields: Any) -> bytes:
     return encoded({name: given(fields)})
 
 
+def query(
+    text: str,
+    values: Sequence[Any] | Mapping[str, Any] | None,
+    version: int | None,
+    as_of: dt.datetime | str | None,
+) -> bytes:
+    """The JSON command of one SELECT."""
+    fields = {"parameters": parameters(values), "version": version, "as_of": moment(as_of)}
+    return encoded({"sql": text, **fields})
+
+
 def given(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields without those that are None."""
     return {name: value for name, value in fields.items() if value is not None}

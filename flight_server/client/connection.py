@@ -16,8 +16,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
+from google.protobuf.wrappers_pb2 import BytesValue
 from pyarrow import flight
 
+from flight_server.client.bodies import encoded
+from flight_server.client.cookies import Cookies
 from flight_server.client.failures import translated
 from flight_server.errors import ErrorCode, InvalidRequest, Unavailable
 
@@ -25,6 +28,8 @@ DEFAULT_URL = "grpc://127.0.0.1:8815"
 SCHEMES = {"grpc": "grpc", "grpc+tcp": "grpc", "grpc+tls": "grpc+tls"}
 # What gRPC is told so that large batches pass and a broken network is noticed.
 OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+# How long a server may take to hear that its client leaves.
+LEAVING_SECONDS_MAX = 2.0
 
 
 class Connection:
@@ -42,6 +47,7 @@ class Connection:
         self.url = checked_url(url or os.environ.get("PIXELFLIGHT_URL") or DEFAULT_URL)
         self._key = os.environ.get("PIXELFLIGHT_KEY", "") if key is None else key
         self._timeout = timeout_seconds
+        self._cookies = Cookies()
         with self.translated():
             self._client = flight.FlightClient(
                 self.url,
@@ -49,6 +55,7 @@ class Connection:
                 cert_chain=_pem(tls_client_certificate),
                 private_key=_pem(tls_client_key),
                 generic_options=OPTIONS,
+                middleware=[self._cookies],
             )
 
     def translated(self) -> AbstractContextManager[None]:
@@ -57,7 +64,7 @@ class Connection:
 
     def action(self, name: str, body: Mapping[str, Any] | None = None) -> Any:
         """Does an action and gives its JSON answer: the one result, or a list of several."""
-        request = flight.Action(name, json.dumps(body or {}).encode())
+        request = flight.Action(name, encoded(body or {}))
         with self.translated():
             results = [bytes(r.body) for r in self._client.do_action(request, self._options())]
         answers = [json.loads(result) for result in results if result]
@@ -88,13 +95,31 @@ class Connection:
             writer, reader = self._client.do_put(descriptor, schema, self._options())
             return writer, reader
 
+    def cancel(self, info: flight.FlightInfo) -> None:
+        """Asks the server to end the streams of a flight."""
+        # A CancelFlightInfoRequest is, like a BytesValue, bytes in its first field.
+        body = BytesValue(value=bytes(info.serialize())).SerializeToString()
+        with self.translated():
+            list(self._client.do_action(flight.Action("CancelFlightInfo", body), self._options()))
+
+    @property
+    def session(self) -> str | None:
+        """The name of the session that the server has begun for this client, if it has."""
+        return self._cookies.session
+
     def close(self) -> None:
-        """Ends the connection; a second time does nothing."""
+        """Ends the session, if there is one, and the connection; a second time does nothing."""
+        if self.session is not None:
+            leave = self._options(LEAVING_SECONDS_MAX)
+            with contextlib.suppress(pa.lib.ArrowException, OSError):
+                list(self._client.do_action(flight.Action("CloseSession", b""), leave))
+            self._cookies.forget()
         self._client.close()
 
-    def _options(self) -> flight.FlightCallOptions:
+    def _options(self, timeout_seconds: float | None = None) -> flight.FlightCallOptions:
         headers = [(b"authorization", b"Bearer " + self._key.encode())] if self._key else []
-        return flight.FlightCallOptions(timeout=self._timeout, headers=headers)
+        timeout = self._timeout if timeout_seconds is None else timeout_seconds
+        return flight.FlightCallOptions(timeout=timeout, headers=headers)
 
 
 def checked_url(url: str) -> str:

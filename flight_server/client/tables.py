@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +19,6 @@ from flight_server.client import bodies, frames, puts
 from flight_server.client.bodies import (
     command,
     commit_from,
-    encoded,
     given,
     moment,
     names,
@@ -28,6 +29,7 @@ from flight_server.client.bodies import (
 from flight_server.client.connection import Connection
 from flight_server.client.puts import OnCommit, OnSent
 from flight_server.client.results import Result
+from flight_server.client.statements import Executed, Plan, transaction
 from flight_server.model import (
     Commit,
     CommitEvery,
@@ -83,11 +85,17 @@ class Client:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._results: weakref.WeakSet[Result] = weakref.WeakSet()
 
     @property
     def url(self) -> str:
         """Where the server is."""
         return self._connection.url
+
+    @property
+    def session(self) -> str | None:
+        """The name of the session that the server keeps for this client, None before it does."""
+        return self._connection.session
 
     def scan(
         self,
@@ -119,9 +127,9 @@ class Client:
         )
         if limit is not None or filter is not None:
             # Likely small: it is read at once, which saves a round trip.
-            return Result.of_ticket(self._connection, read)
+            return self._kept(Result.of_ticket(self._connection, read))
         info = self._connection.flight_info(flight.FlightDescriptor.for_command(read))
-        return Result.of_info(self._connection, info)
+        return self._kept(Result.of_info(self._connection, info))
 
     def sql(
         self,
@@ -131,13 +139,39 @@ class Client:
         as_of: AsOf | None = None,
     ) -> Result:
         """One SELECT. `parameters` is a list for `?` and `$1`, a mapping for `$name`."""
-        fields = {
-            "sql": text,
-            "parameters": bodies.parameters(parameters),
-            "version": version,
-            "as_of": moment(as_of),
-        }
-        return Result.of_ticket(self._connection, encoded(fields))
+        ticket = bodies.query(text, parameters, version, as_of)
+        return self._kept(Result.of_ticket(self._connection, ticket))
+
+    def plan(
+        self,
+        text: str,
+        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
+        version: int | None = None,
+        as_of: AsOf | None = None,
+    ) -> Plan:
+        """One SELECT that is not run before it is opened, and can be cancelled meanwhile."""
+        read = bodies.query(text, parameters, version, as_of)
+        descriptor = flight.FlightDescriptor.for_command(read)
+        return Plan(self._connection, self._connection.flight_info(descriptor))
+
+    def execute(
+        self, text: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
+    ) -> Executed:
+        """One statement that writes: INSERT, UPDATE, CREATE TABLE, BEGIN … and what it has done.
+
+        It runs once, and is a commit of its own unless a transaction is open. InvalidRequest for
+        a SELECT, which `sql` is for.
+        """
+        values = bodies.parameters(parameters)
+        return Executed.of(self._act("execute", sql=text, parameters=values))
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """A block whose writes become one commit at its end, or nothing where it raises.
+
+        Everything this client does meanwhile, from any thread, is part of it; use another client
+        for what is not. Conflict where another commit came first: do the block again.
+        """
+        return transaction(self.execute, self._close_results)
 
     def put(
         self,
@@ -294,12 +328,12 @@ class Client:
     ) -> Result:
         """The rows that changed after a snapshot; `images` is `after` or `both`."""
         read = command("changes", table=table, after=after, until=until, images=images)
-        return Result.of_ticket(self._connection, read)
+        return self._kept(Result.of_ticket(self._connection, read))
 
     def diff(self, table: str, older: int | str, newer: int | str | None = None) -> Result:
         """The net difference between two versions."""
         read = command("diff", table=table, older=older, newer=newer)
-        return Result.of_ticket(self._connection, read)
+        return self._kept(Result.of_ticket(self._connection, read))
 
     def optimize(self, table: str | None = None) -> Housekeeping:
         """A round of housekeeping now, for one table or for the whole lake."""
@@ -318,7 +352,7 @@ class Client:
         return answer
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Ends the connection; a transaction that is open is rolled back."""
         self._connection.close()
 
     def __enter__(self) -> Self:
@@ -331,6 +365,15 @@ class Client:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _kept(self, result: Result) -> Result:
+        """Remembers the result while somebody has it."""
+        self._results.add(result)
+        return result
+
+    def _close_results(self) -> None:
+        for result in list(self._results):
+            result.close()
 
     def _act(self, action: str, /, **fields: Any) -> Any:
         return self._connection.action(action, given(fields))
