@@ -7,7 +7,13 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
-pytest_plugins = ["tests.fix_client", "tests.fix_lake", "tests.fix_metastore", "tests.fix_server"]
+pytest_plugins = [
+    "tests.fix_adbc",
+    "tests.fix_client",
+    "tests.fix_lake",
+    "tests.fix_metastore",
+    "tests.fix_server",
+]
 
 # The shipped suite asserts as tests do, and should say as much when it fails.
 pytest.register_assert_rewrite("flight_server.testing")

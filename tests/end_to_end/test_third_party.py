@@ -158,7 +158,7 @@ def test_a_mistake_is_explained(dbapi: Dbapi, cities: str, do: str) -> None:
     with pytest.raises(Refused, match=f"Did you mean '{cities}'") as caught:
         dbapi.ask(do, sql=f"SELECT * FROM {cities}s" if do == "query" else f"DELETE FROM {cities}s")
     assert "Traceback" not in str(caught.value)
-    with pytest.raises(Refused, match="(?i)syntax"):
+    with pytest.raises(Refused, match=r"(?i)syntax"):
         dbapi.ask(do, sql="SELEC 1")
 
 

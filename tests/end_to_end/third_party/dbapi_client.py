@@ -17,8 +17,6 @@ import sqlalchemy
 from flightsql import FlightSQLClient, TableRef, connect
 from flightsql.dbapi import ParameterRecordBuilder
 
-Rows = list[dict[str, Any]]
-
 
 def query(client: FlightSQLClient, sql: str, parameters: list[Any] | None = None) -> Any:
     """A SELECT by the DB-API, with or without parameters."""
@@ -38,7 +36,7 @@ def execute_many(client: FlightSQLClient, sql: str, rows: list[list[Any]]) -> No
         cursor.executemany(sql, rows)
 
 
-def prepared(client: FlightSQLClient, sql: str, bindings: list[list[Any]]) -> list[Rows]:
+def prepared(client: FlightSQLClient, sql: str, bindings: list[list[Any]]) -> list[Any]:
     """One prepared statement, bound again and again, then closed."""
     with client.prepare(sql) as statement:
         bound = [ParameterRecordBuilder(values).build_record() for values in bindings]
@@ -51,7 +49,7 @@ def typed(client: FlightSQLClient, sql: str) -> Any:
     return [str(field.type) for field in table.schema], [str(v) for v in table.to_pylist()]
 
 
-def listed(client: FlightSQLClient, what: str, **narrowed: Any) -> Rows:
+def listed(client: FlightSQLClient, what: str, **narrowed: Any) -> Any:
     """What one of the metadata calls lists; schemas are told as their columns."""
     found = read(client, getattr(client, f"get_{what}")(**narrowed)).to_pylist()
     for row in found:
@@ -61,7 +59,7 @@ def listed(client: FlightSQLClient, what: str, **narrowed: Any) -> Rows:
     return found
 
 
-def keys(client: FlightSQLClient, what: str, table: str) -> Rows:
+def keys(client: FlightSQLClient, what: str, table: str) -> Any:
     """Primary, imported or exported keys of a table."""
     return read(client, getattr(client, f"get_{what}_keys")(TableRef(table=table))).to_pylist()
 
@@ -69,7 +67,8 @@ def keys(client: FlightSQLClient, what: str, table: str) -> Rows:
 def reflected(client: FlightSQLClient, url: str, table: str) -> Any:
     """A table as SQLAlchemy finds it: whether it is there, and its columns."""
     inspector = sqlalchemy.inspect(sqlalchemy.create_engine(url))
-    columns = [[c["name"], str(c["type"]())] for c in inspector.get_columns(table)]
+    found: Any = inspector.get_columns(table)
+    columns = [[column["name"], str(column["type"]())] for column in found]
     return table in inspector.get_table_names(), columns
 
 
