@@ -123,7 +123,7 @@ EXACT = [
     ),
     (
         pa.scalar((1, 2, 3), pa.month_day_nano_interval()),
-        "STRUCT(months INTEGER, days INTEGER, nanoseconds BIGINT)",
+        'STRUCT("months" INTEGER, "days" INTEGER, nanoseconds BIGINT)',
         "{'months': 1, 'days': 2, 'nanoseconds': 3}",
     ),
     (pa.scalar([1.5, None], pa.list_(pa.float32(), 2)), "FLOAT[2]", "[1.5, NULL]"),
