@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 
-from flight_server.auth import Action
+from flight_server.auth import Action, CatalogRef
 from flight_server.engines.base import (
     SupportsNamespaces,
     SupportsSchemaChange,
@@ -15,9 +15,11 @@ from flight_server.engines.base import (
     SupportsUndrop,
     require,
 )
-from flight_server.errors import ErrorCode, InvalidRequest
+from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, NotFound
 from flight_server.model import (
+    DEFAULT_NAMESPACE,
     RESERVED_NAMESPACES,
+    TEMPORARY_CATALOG,
     AddColumn,
     Commit,
     NamespaceRef,
@@ -39,9 +41,25 @@ from flight_server.operations.services import Call, Services, engine_of
 from flight_server.query import check_literal
 
 
+def list_catalogs(services: Services, call: Call) -> list[str]:
+    """The catalogs that the principal may know of, sorted; `temp` while the session has tables."""
+    may = services.access.may
+    names = [
+        name
+        for name in services.engines
+        if may(call.principal, Action.READ, CatalogRef(name)).visible
+    ]
+    temporary = call.session.temporary if call.session is not None else None
+    if temporary is not None and temporary.tables(DEFAULT_NAMESPACE):
+        names.append(TEMPORARY_CATALOG)
+    return sorted(names)
+
+
 def list_namespaces(services: Services, call: Call, catalog: str) -> list[NamespaceRef]:
     """The namespaces that the principal may know of, sorted."""
     refs = [NamespaceRef(catalog, name) for name in engine_of(services, call, catalog).namespaces()]
+    if catalog == TEMPORARY_CATALOG:
+        return refs
     may = services.access.may
     return [ref for ref in refs if may(call.principal, Action.READ, ref).visible]
 
@@ -76,6 +94,39 @@ def list_tables(
         for space in spaces:
             found += visible_tables(services, call, name, space)
     return sorted(found)
+
+
+def table_specs(
+    services: Services,
+    call: Call,
+    namespace: NamespaceRef,
+    wanted: Callable[[str], bool] = lambda name: True,
+) -> list[tuple[TableRef, TableSpec]]:
+    """The tables of a namespace that the principal may know of, each as far as it may be read.
+
+    One that may be known of and not read is there without columns. `wanted` says of a table's
+    name whether it is asked for. Nothing is counted: thousands of tables are no trouble.
+    """
+    found = []
+    for table in visible_tables(services, call, namespace.catalog, namespace.name):
+        if wanted(table.name):
+            try:
+                found.append((table, _readable_spec(services, call, table)))
+            except NotFound:
+                continue  # It was dropped a moment ago.
+    return found
+
+
+def _readable_spec(services: Services, call: Call, table: TableRef) -> TableSpec:
+    try:
+        allowed = permitted(services, call, table, Action.READ)
+    except Forbidden:
+        return TableSpec(pa.schema([]))
+    spec = allowed.version.spec
+    if len(allowed.columns) == len(spec.schema):
+        return spec
+    narrowed: TableSpec = without_hidden(spec, allowed.columns)
+    return narrowed
 
 
 def describe_table(
