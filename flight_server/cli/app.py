@@ -15,6 +15,7 @@ from flight_server.cli.putting import put
 from flight_server.cli.reading import get, sql
 from flight_server.cli.serve import serve
 from flight_server.cli.settings import settings
+from flight_server.cli.shell.verb import shell
 from flight_server.cli.tables import describe, history, restore, tables
 from flight_server.errors import PixelflightError
 
@@ -28,7 +29,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (serve, demo, sql, get, put, tables, describe, history, restore, settings, doctor):
+for verb in (serve, demo, sql, shell, get, put, tables, describe, history, restore):
+    app.command()(verb)
+for verb in (settings, doctor):
     app.command()(verb)
 app.add_typer(keys, name="keys")
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +28,8 @@ ROWS_OFF_TERMINAL = 40
 WIDTH_OFF_TERMINAL = 160
 # Rows that are not shown are counted up to here; beyond, the transfer is ended.
 COUNTED_MAX = 1_000_000
+# How one gets to see the rows that a table leaves out.
+ADVICE = ("--limit for more", "--output csv for all")
 
 
 def show(
@@ -75,30 +77,51 @@ def standard_output() -> Iterator[BinaryIO]:
         raise typer.Exit(Exit.DONE) from None
 
 
-def _show_table(schema: pa.Schema, batches: Iterator[pa.RecordBatch], rows_max: int) -> None:
-    shown, more = _taken(batches, rows_max)
-    columns = [
-        [_cell(value) for batch in shown for value in _values(batch.column(i))]
-        for i in range(len(schema))
-    ]
-    console = _console()
+def fitted(
+    schema: pa.Schema,
+    batches: Iterator[pa.RecordBatch],
+    rows_max: int,
+    width: int,
+    advice: tuple[str, str] = ADVICE,
+) -> Group:
+    """The rows as a table of that width, and a line of how much of them it shows."""
+    shown, more = taken(batches, rows_max)
+    columns = cells(schema, shown)
     widths = [
-        max(cell_len(text) for text in [_cell(name), *column])
+        max(cell_len(text) for text in [text_of(name), *column])
         for name, column in zip(schema.names, columns, strict=True)
     ]
-    count = _columns_that_fit(widths, console.width)
+    count = _columns_that_fit(widths, width)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for field in list(schema)[:count]:
         justify: Any = "right" if _is_number(field.type) else "left"
-        table.add_column(Text(_cell(field.name)), justify=justify, no_wrap=True)
+        table.add_column(Text(text_of(field.name)), justify=justify, no_wrap=True)
     for row in zip(*columns[:count], strict=True):
         table.add_row(*(Text(text) for text in row))
+    note = note_of(sum(b.num_rows for b in shown), more, advice)
+    if count < len(schema):
+        note += f"; {count} of {len(schema)} columns shown: the window is too narrow for all"
+    return Group(table, Text(note, style="dim"))
+
+
+def cells(
+    schema: pa.Schema, batches: list[pa.RecordBatch], width_max: int = CELL_WIDTH_MAX
+) -> list[list[str]]:
+    """The values as texts of one line each, by column."""
+    return [
+        [text_of(value, width_max) for batch in batches for value in _values(batch.column(i))]
+        for i in range(len(schema))
+    ]
+
+
+def _show_table(schema: pa.Schema, batches: Iterator[pa.RecordBatch], rows_max: int) -> None:
+    console = _console()
+    content = fitted(schema, batches, rows_max, console.width)
     with standard_output():
-        console.print(table)
-        console.print(_note(sum(b.num_rows for b in shown), more, count, len(schema)))
+        console.print(content)
 
 
-def _taken(
+def taken(
     batches: Iterator[pa.RecordBatch], rows_max: int
 ) -> tuple[list[pa.RecordBatch], int | None]:
     """The first rows, and how many more there are; None for more than are counted."""
@@ -114,15 +137,14 @@ def _taken(
     return shown, more
 
 
-def _note(rows: int, more: int | None, columns: int, columns_all: int) -> Text:
+def note_of(rows: int, more: int | None, advice: tuple[str, str] = ADVICE) -> str:
+    """How many rows are shown and how many not; `advice` says how to get more, and all."""
     text = counted(rows, "row")
     if more is None:
-        text += f" shown, more than {COUNTED_MAX:,} others not (--limit, or --output csv for all)"
-    elif more:
-        text += f" of {rows + more:,} shown (--limit for more, --output csv for all)"
-    if columns < columns_all:
-        text += f"; {columns} of {columns_all} columns shown: the window is too narrow for all"
-    return Text(text, style="dim")
+        return text + f" shown, more than {COUNTED_MAX:,} others not ({', '.join(advice)})"
+    if more:
+        return text + f" of {rows + more:,} shown ({', '.join(advice)})"
+    return text
 
 
 def _rows_that_fit() -> int:
@@ -147,16 +169,16 @@ def _values(column: pa.Array) -> list[Any]:
     return list(column.to_pylist())
 
 
-def _cell(value: Any) -> str:
+def text_of(value: Any, width_max: int = CELL_WIDTH_MAX) -> str:
     """A value as text of one line, without what a terminal would obey."""
     if value is None:
         return "NULL"
     if isinstance(value, bytes):
-        value = value[:CELL_WIDTH_MAX].hex()
+        value = value[:width_max].hex()
     if isinstance(value, list | dict):
         value = json.dumps(value, ensure_ascii=False, default=str)
-    text = _clean(value[:400] if isinstance(value, str) else value)
-    return text if cell_len(text) <= CELL_WIDTH_MAX else text[: CELL_WIDTH_MAX - 1] + "…"
+    text = _clean(value[: 10 * width_max] if isinstance(value, str) else value)
+    return text if cell_len(text) <= width_max else text[: width_max - 1] + "…"
 
 
 def _clean(value: Any) -> str:

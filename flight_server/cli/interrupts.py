@@ -10,12 +10,14 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from rich.console import Console
 
 from flight_server.cli.exits import Exit, say
 from flight_server.cli.formats import remove_parts
+
+T = TypeVar("T")
 
 
 def interruptible(work: Callable[[], None]) -> None:
@@ -36,6 +38,40 @@ def interruptible(work: Callable[[], None]) -> None:
         _leave()
     if failures:
         raise failures[0]
+
+
+def cancellable(work: Callable[[], T], cancel: Callable[[], None]) -> T:
+    """Does the work; gives what it gives, raises what it raises.
+
+    Ctrl-C has `cancel` end it; a second one ends the process, and the server's work too.
+    """
+    done: list[T] = []
+    failures: list[BaseException] = []
+
+    def worked() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=worked, name="statement", daemon=True)
+    thread.start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        _cancel(thread, cancel)
+    if failures:
+        raise failures[0]
+    return done[0]
+
+
+def _cancel(thread: threading.Thread, cancel: Callable[[], None]) -> None:
+    # The server may be long in answering this, too.
+    threading.Thread(target=cancel, name="cancel", daemon=True).start()
+    try:
+        thread.join()
+    except KeyboardInterrupt:
+        _leave()
 
 
 def _leave() -> NoReturn:

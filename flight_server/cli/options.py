@@ -80,8 +80,14 @@ _CONNECTION = {
 }
 
 
-def with_client(verb: Callable[..., None]) -> Callable[..., None]:
-    """A verb that takes a client becomes one that takes the options a client is made from."""
+def with_client(
+    verb: Callable[..., None],
+    interrupts: Callable[[Callable[[], None]], None] = interruptible,
+) -> Callable[..., None]:
+    """A verb that takes a client becomes one that takes the options a client is made from.
+
+    `interrupts` does the work, and says what becomes of it on Ctrl-C.
+    """
     own = inspect.signature(verb, eval_str=True)
     kept = [p for name, p in own.parameters.items() if name != "client"]
     added = [
@@ -93,7 +99,7 @@ def with_client(verb: Callable[..., None]) -> Callable[..., None]:
     def command(**given: Any) -> None:
         connection = {name: given.pop(name) for name in _CONNECTION}
         with connected(**connection) as client:
-            interruptible(lambda: verb(client=client, **given))
+            interrupts(lambda: verb(client=client, **given))
 
     keywords = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept]
     signature = inspect.Signature(keywords + added, return_annotation=None)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flight_server.cli.answers import answer
 from flight_server.cli.display import show
 from flight_server.cli.exits import say
 from flight_server.cli.formats import format_of, open_sink, replaced
@@ -45,7 +46,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no 
 def sql(
     client: Client,
     statement: Annotated[
-        str | None, typer.Argument(metavar="SQL", help="One SELECT; '-' reads standard input.")
+        str | None, typer.Argument(metavar="SQL", help="One statement; '-' reads standard input.")
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", "-f", help="Read the statement from a file.")
@@ -63,10 +64,20 @@ def sql(
     format: Format = None,
     quiet: Quiet = False,
 ) -> None:
-    """Runs one SELECT and prints its rows."""
+    """Runs one statement: prints the rows of a SELECT, or says what an INSERT has done."""
     text = _statement(statement, file)
     values = {name: _value(value) for name, value in pairs(param or [], "--param").items()}
-    with client.sql(text, parameters=values or None, as_of=as_of) as result:
+    try:
+        result = client.sql(text, parameters=values or None, as_of=as_of)
+    except InvalidRequest as error:
+        # Where rows are read nothing is ever written: the server has said which kind it is.
+        if "statement" not in error.details:
+            raise
+        if as_of is not None or out is not None:
+            raise InvalidRequest("--as-of and --out go with statements that give rows.") from None
+        _execute(client, text, values or None, output, quiet)
+        return
+    with result:
         _deliver(result, output, limit, out, format, quiet, "the answer")
 
 
@@ -102,6 +113,16 @@ def get(
         as_of=as_of,
     ) as result:
         _deliver(result, output, limit, out, format, quiet, table)
+
+
+def _execute(
+    client: Client, text: str, values: dict[str, Any] | None, output: Output, quiet: bool
+) -> None:
+    done = client.execute(text, values)
+    if not quiet or output is not Output.TABLE:
+        answer(done, output)
+    if done.kind == "begin":
+        say("It ends with this command and nothing comes of it: use 'pixelflight shell'.")
 
 
 def _deliver(

@@ -16,7 +16,8 @@ from flight_server.cli.options import (
     number_or_tag,
     with_client,
 )
-from flight_server.client import Client
+from flight_server.client import Client, TableSummary
+from flight_server.model import TableInfo, Version
 
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="[catalog:][namespace.]name")]
 
@@ -50,9 +51,7 @@ def tables(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Lists the tables that you may see."""
-    found = client.tables(catalog=catalog, namespace=namespace, pattern=pattern)
-    records = [{"table": str(t.table), "rows": t.rows, "bytes": t.bytes} for t in found]
-    show_records(records, _TABLES, output)
+    show_list(client.tables(catalog=catalog, namespace=namespace, pattern=pattern), output)
 
 
 @with_client
@@ -63,7 +62,39 @@ def describe(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Shows a table: its columns, then its numbers."""
-    info = client.describe(table, number_or_tag(version))
+    show_description(client.describe(table, number_or_tag(version)), output)
+
+
+@with_client
+def history(
+    client: Client,
+    table: Table,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The newest.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Lists a table's versions, the newest first: when, what, by whom, why."""
+    show_versions(client.versions(table, limit), output)
+
+
+@with_client
+def restore(
+    client: Client,
+    table: Table,
+    version: Annotated[str, typer.Argument(help="A number of 'history', or a tag.")],
+) -> None:
+    """Brings an old version of a table back, as a new version; nothing is lost by it."""
+    commit = client.restore(table, number_or_tag(version) or version)
+    say(f"{table} is as it was at version {version}; this is version {commit.snapshot}.")
+
+
+def show_list(found: list[TableSummary], output: Output) -> None:
+    """Prints tables with their sizes."""
+    records = [{"table": str(t.table), "rows": t.rows, "bytes": t.bytes} for t in found]
+    show_records(records, _TABLES, output)
+
+
+def show_description(info: TableInfo, output: Output) -> None:
+    """Prints a table's columns and, for people, its numbers."""
     spec = info.spec
     notes: dict[str, list[str]] = {field.name: [] for field in spec.schema}
     for name in spec.key:
@@ -92,14 +123,8 @@ def describe(
     )
 
 
-@with_client
-def history(
-    client: Client,
-    table: Table,
-    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="The newest.")] = None,
-    output: OutputOption = Output.TABLE,
-) -> None:
-    """Lists a table's versions, the newest first: when, what, by whom, why."""
+def show_versions(versions: list[Version], output: Output) -> None:
+    """Prints a table's history."""
     records = [
         {
             "version": version.snapshot,
@@ -109,17 +134,6 @@ def history(
             "reason": version.reason,
             "tags": ", ".join(version.tags),
         }
-        for version in client.versions(table, limit)
+        for version in versions
     ]
     show_records(records, _VERSIONS, output)
-
-
-@with_client
-def restore(
-    client: Client,
-    table: Table,
-    version: Annotated[str, typer.Argument(help="A number of 'history', or a tag.")],
-) -> None:
-    """Brings an old version of a table back, as a new version; nothing is lost by it."""
-    commit = client.restore(table, number_or_tag(version) or version)
-    say(f"{table} is as it was at version {version}; this is version {commit.snapshot}.")
