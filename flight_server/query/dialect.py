@@ -32,6 +32,7 @@ Tree = dict[str, Any]
 
 _WRITING = frozenset(
     {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "CREATE_FUNC", "DROP", "ALTER"}
+    | {"TRANSACTION"}
 )
 
 
@@ -55,6 +56,27 @@ def parsed(sql: str) -> Tree:
         raise _several(len(statements))
     tree: Tree = statements[0]
     return tree
+
+
+def confirmed_kind(sql: str) -> tuple[str, frozenset[str]]:
+    """The kind of the one statement that is no SELECT, as DuckDB calls it, and its parameters.
+
+    Errors as `parsed`. DuckDB's names of kinds are INSERT, MERGE_INTO, TRANSACTION and so on.
+    """
+    check_text(sql)
+    answer = loaded(_asked("SELECT json_serialize_sql(?)", sql))
+    if answer["error"] and answer["error_type"] == "parser":
+        _refuse(sql, answer)
+    try:
+        statements = _cursor().extract_statements(sql)
+    except duckdb.Error as error:
+        reason = str(error).partition(": ")[2] or str(error)
+        raise InvalidRequest(
+            f"The SQL does not parse: {reason}", code=ErrorCode.INVALID_SQL
+        ) from None
+    if len(statements) != 1:
+        raise _several(len(statements))
+    return statements[0].type.name, frozenset(statements[0].named_parameters)
 
 
 def check_text(sql: str) -> None:
@@ -109,6 +131,16 @@ def asked_micros(moment: str) -> int:
     return int(micros)
 
 
+def asked_type(sql: str) -> Any:
+    """DuckDB's object for the type of the one column of a query, which is bound and not run."""
+    try:
+        return _cursor().sql(sql).types[0]
+    except duckdb.Error as error:
+        raise InvalidRequest(
+            str(error).partition(": ")[2].partition("\n")[0], code=ErrorCode.INVALID_SQL
+        ) from None
+
+
 def _refuse(sql: str, answer: Tree) -> NoReturn:
     """Says why DuckDB made no tree: the text does not parse, or it is no SELECT."""
     message = str(answer["error_message"])
@@ -151,8 +183,8 @@ def _not_a_select(sql: str) -> PixelflightError:
     kind = statements[0].type.name if statements else "???"
     if kind in _WRITING:
         return Unsupported(
-            f"{kind.split('_')[0]} statements are not run as queries. Rows and tables are changed "
-            "by DoPut and by the actions create_table, update, delete and their like."
+            f"{kind.split('_')[0]} statements cannot stand here: only queries can. "
+            "Send a statement that writes by itself, as an update."
         )
     word = "PRAGMA" if kind == "SELECT" else first_word(sql)
     return Forbidden(f"{word} statements are not allowed; queries are SELECT statements.")

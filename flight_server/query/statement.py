@@ -5,8 +5,8 @@ it, and `rewrite` puts that in its place in DuckDB's own tree: the table itself 
 name, or a subquery of the permitted columns and rows. Names that WITH defines are renamed to
 names with a number, and only those stay bare: no bare name that runs means a table.
 
-This room does not know who asks, nor which tables there are. Statements that write will become
-further kinds of `Statement`; `dialect.parsed` refuses them today.
+This room does not know who asks, nor which tables there are. Statements that write are taken
+apart into such statements: `writes` says how.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from flight_server.errors import Forbidden
+from flight_server.errors import ErrorCode, Forbidden, InvalidRequest
 from flight_server.model import quoted
 from flight_server.query import dialect
 from flight_server.query.dialect import Tree
@@ -42,6 +42,8 @@ class Statement:
     tree: str = field(repr=False)
     # Whether a virtual column of tables may be meant: then tables are shown without theirs.
     names_virtual_column: bool = field(repr=False)
+    # Which of the tables is shown with the ids of its rows, as `rowid`, though it be narrowed.
+    row_ids_of: int | None = None
 
 
 def parse(sql: str, *, default_catalog: str = "lake", default_namespace: str = "main") -> Statement:
@@ -64,18 +66,46 @@ def rewrite(statement: Statement, sources: Callable[[TableUse], Source]) -> str:
     return _rewritten(statement, tuple(sources(use) for use in statement.tables))
 
 
+def parse_composed(sql: str, defaults: tuple[str, str], row_ids: bool = False) -> Statement:
+    """A SELECT that this server has put together from pieces of a client's statement.
+
+    With `row_ids` the first table in FROM is shown with the ids of its rows.
+    """
+    finder = TableFinder(*defaults, materialized(sql))
+    tree = finder.checked(dialect.parsed(sql))
+    return Statement(
+        kind="select",
+        tables=tuple(finder.found),
+        parameters=_parameters(tree),
+        tree=json.dumps(tree),
+        names_virtual_column=finder.names_virtual_column,
+        row_ids_of=_first_table(tree["node"]["from_table"]) if row_ids else None,
+    )
+
+
 def _parsed(sql: str, default_catalog: str, default_namespace: str) -> Statement:
     dialect.check_text(sql)
     kind, rest = split_prefix(sql)
-    finder = TableFinder(default_catalog, default_namespace, materialized(rest))
-    tree = finder.checked(dialect.parsed(rest))
-    return Statement(
-        kind=kind,
-        tables=tuple(finder.found),
-        parameters=tuple(sorted(entry["key"] for entry in tree["named_param_map"])),
-        tree=json.dumps(tree),
-        names_virtual_column=finder.names_virtual_column,
-    )
+    return replace(parse_composed(rest, (default_catalog, default_namespace)), kind=kind)
+
+
+def _parameters(tree: Tree) -> tuple[str, ...]:
+    names = (str(entry["key"]) for entry in tree["named_param_map"])
+    return tuple(sorted(names, key=lambda name: (name.isdigit() and len(name), name)))
+
+
+def _first_table(node: Tree) -> int:
+    """Which table the first name in FROM is. InvalidRequest where WITH defines that name."""
+    while node["type"] == "JOIN":
+        node = node["left"]
+    if "use" not in node:
+        raise InvalidRequest(
+            f"WITH defines the name '{node['alias']}', which the statement writes to. "
+            "Give it another name.",
+            code=ErrorCode.INVALID_SQL,
+        )
+    use: int = node["use"]
+    return use
 
 
 _parsed_before = functools.lru_cache(maxsize=256)(_parsed)
@@ -87,17 +117,34 @@ def _rewritten(statement: Statement, sources: tuple[Source, ...]) -> str:
     uses, references = _places(tree)
     prefixes: set[tuple[str, ...]] = set()
     for node in uses:
-        source = sources[node.pop("use")]
+        use = node.pop("use")
+        source = sources[use]
         whole = not source.narrowed and not statement.names_virtual_column
         if not whole and not node["alias"]:
             prefixes |= _prefixes(source)
             node["alias"] = node["table_name"]
         kept = {name: node[name] for name in ("alias", "sample", "column_name_alias")}
         node.clear()
-        node.update(_from_table(source, whole), **kept)
+        with_row_ids = not whole and use == statement.row_ids_of
+        node.update(_from_table(source, whole, with_row_ids), **kept)
     for node in references if prefixes else ():
         node["column_names"] = _shortened(node["column_names"], prefixes)
-    return dialect.written(tree)
+    sql = dialect.written(tree)
+    return _bare_values(sql) if _only_values(tree["node"]) else sql
+
+
+def _bare_values(sql: str) -> str:
+    """VALUES alone, which DuckDB writes as a subquery; an INSERT casts each value of it by itself.
+
+    In a subquery the values of a column must have one type among them.
+    """
+    return sql.removeprefix("SELECT * FROM (").removesuffix(") AS valueslist")
+
+
+def _only_values(node: Tree) -> bool:
+    source = node.get("from_table") or {"type": ""}
+    alone = not node["modifiers"] and not node["cte_map"]["map"]
+    return bool(alone and source["type"] == "EXPRESSION_LIST")
 
 
 def _places(tree: Tree) -> tuple[list[Tree], list[Tree]]:
@@ -119,13 +166,14 @@ def _places(tree: Tree) -> tuple[list[Tree], list[Tree]]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _from_table(source: Source, whole: bool) -> Tree:
+def _from_table(source: Source, whole: bool, with_row_ids: bool) -> Tree:
     """The source as DuckDB parses it. Callers copy the node and change only the copy."""
     if whole:
         sql = f"FROM {source.sql}"
     else:
+        shown = _select_list(source) + (", rowid" if with_row_ids else "")
         where = f" WHERE ({source.row_filter})" if source.row_filter is not None else ""
-        sql = f"FROM (SELECT {_select_list(source)} FROM {source.sql}{where})"
+        sql = f"FROM (SELECT {shown} FROM {source.sql}{where})"
     node: Tree = dialect.parsed(sql)["node"]["from_table"]
     return node
 

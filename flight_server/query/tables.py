@@ -61,6 +61,14 @@ class Source:
         return self.columns is not None or self.row_filter is not None
 
 
+def table_named(catalog: str, namespace: str, name: str, defaults: tuple[str, str]) -> TableRef:
+    """The table with the parts that are left empty filled in. NotFound for the server's own."""
+    table = TableRef(catalog or defaults[0], namespace or defaults[1], name)
+    if folded(table.namespace).startswith(HIDDEN_PREFIX):
+        raise NotFound(f"There is no table '{table}'.", code=ErrorCode.TABLE_NOT_FOUND)
+    return table
+
+
 def folded(name: str) -> str:
     """The name without regard to case, as DuckDB compares names: by ASCII letters only."""
     return name.encode().lower().decode()
@@ -120,7 +128,9 @@ class TableFinder(Checker):
         defined = _defined(node, scope)
         if defined is not None:
             return result | {"table_name": defined, "alias": node["alias"] or node["table_name"]}
-        table = self._table(node)
+        table = table_named(
+            node["catalog_name"], node["schema_name"], node["table_name"], self._defaults
+        )
         version, as_of = self._at(node["at_clause"])
         bare = not node["schema_name"] and not node["catalog_name"]
         self.found.append(TableUse(table, version, as_of, bare))
@@ -138,15 +148,6 @@ class TableFinder(Checker):
             entries.append({"key": renamed, "value": body})
             inner[name] = renamed
         return {"map": entries}, inner
-
-    def _table(self, node: Tree) -> TableRef:
-        catalog, namespace = self._defaults
-        table = TableRef(
-            node["catalog_name"] or catalog, node["schema_name"] or namespace, node["table_name"]
-        )
-        if folded(table.namespace).startswith(HIDDEN_PREFIX):
-            raise NotFound(f"There is no table '{table}'.", code=ErrorCode.TABLE_NOT_FOUND)
-        return table
 
     def _at(self, clause: Tree | None) -> tuple[int | None, dt.datetime | None]:
         """The version or the moment of an AT clause."""

@@ -78,8 +78,8 @@ class MergeClause:
     """One `WHEN …`. `when` is `matched`, `not_matched` or `not_matched_by_source`.
 
     `action` is `update`, `delete`, `insert`, `nothing` or `error`. `condition` and `values` are
-    places in the SELECT list of the statement. `columns` None is `UPDATE SET *`, `INSERT *`, which
-    match by name.
+    places in the SELECT list of the statement. `columns` None is all of the target's: by position
+    where there are values, else by name, as in `UPDATE SET *` and `INSERT *`.
     """
 
     when: str
@@ -176,6 +176,20 @@ class Use:
 
     catalog: str | None
     namespace: str | None = None
+
+
+def parameters_of(statement: Statement | Write) -> tuple[str, ...]:
+    """The names of the parameters that stand in a statement; see `Statement.parameters`."""
+    match statement:
+        case Statement():
+            return statement.parameters
+        case Insert(query=Statement() as query) | CreateTable(query=Statement() as query):
+            return query.parameters
+        case Update(rows=rows) | Delete(rows=rows):
+            return rows.parameters
+        case Merge(statement=merged):
+            return merged.parameters
+    return ()
 
 
 Write: TypeAlias = (

@@ -39,7 +39,7 @@ def test_tables_are_found_in_order_with_defaults_filled_in() -> None:
     sql = 'FROM A, b.C, pixeltable.films."f 1" WHERE EXISTS (FROM A)'
     assert tables(sql) == ["A", "b.C", "pixeltable:films.f 1", "A"]
     statement = parse("FROM t", default_catalog="c", default_namespace="n")
-    assert statement.tables == (TableUse(TableRef("c", "n", "t")),)
+    assert statement.tables == (TableUse(TableRef("c", "n", "t"), bare=True),)
 
 
 def test_names_of_with_are_no_tables() -> None:
