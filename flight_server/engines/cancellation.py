@@ -41,6 +41,12 @@ class Cancellation:
         """Seconds to the deadline, never negative; None without one."""
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
+    def end_within(self, seconds: float) -> None:
+        """Brings the deadline nearer; one that is nearer already stays."""
+        left = self.seconds_left
+        if left is None or seconds < left:
+            self._deadline = time.monotonic() + seconds
+
     def cancel(self, reason: PixelflightError | None = None) -> None:
         """Ends the work: interrupts what runs now and lets every later `check` raise."""
         with self._lock:

@@ -6,9 +6,36 @@ own.
 """
 
 from flight_server.operations.maintenance import health, hold, optimize, pinned
-from flight_server.operations.query import QueryPlan, explain, plan_query, query
-from flight_server.operations.rows import ScanPlan, delete, ingest, plan_scan, scan, update
+from flight_server.operations.query import (
+    QueryPlan,
+    explain,
+    parameter_schema,
+    plan_query,
+    query,
+    query_each,
+)
+from flight_server.operations.rows import (
+    ScanPlan,
+    delete,
+    ingest,
+    plan_scan,
+    replace_table,
+    scan,
+    update,
+)
 from flight_server.operations.services import Call, Services
+from flight_server.operations.sessions import OpenTransaction, Session, transaction_not_found
+from flight_server.operations.statements import (
+    Executed,
+    begin,
+    execute,
+    execute_each,
+    is_control,
+    is_read,
+    needs_session,
+    statement_of,
+)
+from flight_server.operations.table_statements import open_temporary
 from flight_server.operations.tables import (
     alter_table,
     create_namespace,
@@ -33,13 +60,18 @@ from flight_server.operations.versions import (
     snapshot_at,
     snapshot_of,
 )
+from flight_server.query import parameters_of
 
 __all__ = [
     "Call",
+    "Executed",
+    "OpenTransaction",
     "QueryPlan",
     "ScanPlan",
     "Services",
+    "Session",
     "alter_table",
+    "begin",
     "changes",
     "create_namespace",
     "create_table",
@@ -50,25 +82,37 @@ __all__ = [
     "drop_namespace",
     "drop_table",
     "drop_tag",
+    "execute",
+    "execute_each",
     "explain",
     "health",
     "hold",
     "ingest",
+    "is_control",
+    "is_read",
     "list_namespaces",
     "list_tables",
     "list_tags",
     "list_versions",
+    "needs_session",
     "newest_snapshot",
+    "open_temporary",
     "optimize",
+    "parameter_schema",
+    "parameters_of",
     "pinned",
     "plan_query",
     "plan_scan",
     "query",
+    "query_each",
     "rename_table",
+    "replace_table",
     "restore",
     "scan",
     "snapshot_at",
     "snapshot_of",
+    "statement_of",
+    "transaction_not_found",
     "undrop_table",
     "update",
 ]

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, TypeAlias, cast
 
 import pyarrow as pa
 
 from flight_server.auth import Action
 from flight_server.engines.base import SupportsSql, SupportsVersions, TemporaryTables, require
 from flight_server.engines.stream import Batches, BatchStream
-from flight_server.errors import Forbidden, Unsupported
+from flight_server.errors import Forbidden, InvalidRequest, Unsupported
 from flight_server.model import (
     DEFAULT_CATALOG,
     DEFAULT_NAMESPACE,
     TEMPORARY_CATALOG,
+    ScanRequest,
     SqlRequest,
     TableRef,
+    TableVersion,
     table_not_found,
 )
 from flight_server.operations.authorise import Permitted, permitted
 from flight_server.operations.services import Call, Services, engine_of
-from flight_server.query import Source, Statement, TableUse, parse, rewrite
+from flight_server.query import (
+    Merge,
+    Source,
+    Statement,
+    TableUse,
+    Write,
+    parameters_of,
+    parse,
+    rewrite,
+)
+
+Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -31,6 +45,7 @@ class QueryPlan:
 
     schema: pa.Schema
     snapshot: int | None
+    scan: tuple[TableRef, ScanRequest] | None = None
 
 
 _PLAN_SCHEMA = pa.schema([pa.field("plan", pa.string(), nullable=False)])
@@ -46,6 +61,33 @@ def query(services: Services, call: Call, request: SqlRequest) -> Batches:
         answer = _answer(engine, statement, checked, call)
         # The query holds its place until its last batch has been read or its stream is closed.
         return BatchStream(answer.schema, iter(answer), answer.close, stack.pop_all().close)
+
+
+def query_each(services: Services, call: Call, requests: Sequence[SqlRequest]) -> Batches:
+    """Runs a SELECT once for each request, which differ in their parameters; rows in order."""
+    if not requests:
+        raise InvalidRequest("No row of parameters was bound to the statement.")
+    first = query(services, call, requests[0])
+    if len(requests) == 1:
+        return first
+
+    def chained() -> Iterator[pa.RecordBatch]:
+        yield from first
+        for request in requests[1:]:
+            answer = query(services, call, request)
+            try:
+                for batch in answer:
+                    # A parameter's type may be part of the answer's.
+                    yield batch.cast(first.schema)
+            finally:
+                answer.close()
+
+    return BatchStream(first.schema, chained(), first.close)
+
+
+def parameter_schema(statement: Statement | Write) -> pa.Schema:
+    """The parameters by name. DuckDB learns their types only when they are bound: null."""
+    return pa.schema([pa.field(name, pa.null()) for name in parameters_of(statement)])
 
 
 def _answer(engine: SupportsSql, statement: Statement, checked: SqlRequest, call: Call) -> Batches:
@@ -125,6 +167,23 @@ def authorised(
 
     sql = rewrite(statement, source)
     return replace(request, sql=sql, temporary=temporary), size
+
+
+def authorised_merge(
+    services: Services, call: Call, statement: Merge, target: TableVersion, request: SqlRequest
+) -> SqlRequest:
+    """The MERGE over what may be seen of its source."""
+    raise Unsupported("MERGE is not there yet.")
+
+
+def used_parameters(statement: Statement, parameters: Parameters) -> Parameters:
+    """Those parameters that the statement uses: DuckDB refuses to be given others."""
+    named = (
+        parameters
+        if isinstance(parameters, Mapping)
+        else {str(place): value for place, value in enumerate(parameters, start=1)}
+    )
+    return {name: value for name, value in named.items() if name in statement.parameters}
 
 
 def _temporary_source(services: Services, call: Call, use: TableUse) -> Source:

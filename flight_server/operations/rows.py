@@ -36,7 +36,8 @@ from flight_server.operations.authorise import (
     permitted,
 )
 from flight_server.operations.services import Call, Services, engine_of
-from flight_server.operations.tables import spec_of
+from flight_server.operations.tables import drop_table, spec_of
+from flight_server.operations.together import in_one_commit
 from flight_server.query import check_expression, check_order_by, check_predicate
 
 
@@ -69,10 +70,7 @@ def plan_scan(services: Services, call: Call, table: TableRef, request: ScanRequ
     allowed = permitted(services, call, table, Action.READ, request.version)
     checked = _checked_scan(allowed, request)
     schema = scan_schema(allowed, checked)
-    info = allowed.engine.describe(allowed.table, allowed.version.snapshot)
-    narrowed = checked.filter is not None or not allowed.whole
-    rows = -1 if narrowed else _after_limit(info.rows, checked)
-    size = -1 if rows < 0 else int(info.bytes * rows / max(info.rows, 1))
+    rows, size = _estimated(allowed, checked)
     slices: list[Slice] = [Slice(None, rows, size)]
     pinned = replace(checked, version=allowed.version.snapshot)
     splittable = checked.limit is None and not checked.offset and checked.order_by is None
@@ -87,6 +85,15 @@ def plan_scan(services: Services, call: Call, table: TableRef, request: ScanRequ
         tuple(slices),
         ordered=len(slices) > 1,
     )
+
+
+def _estimated(allowed: Permitted, request: ScanRequest) -> tuple[int, int]:
+    """How many rows and bytes a scan will give; -1 where that is not known without running it."""
+    if request.filter is not None or not allowed.whole:
+        return -1, -1
+    info = allowed.engine.describe(allowed.table, allowed.version.snapshot)
+    rows = _after_limit(info.rows, request)
+    return rows, int(info.bytes * rows / max(info.rows, 1))
 
 
 def scan_schema(allowed: Permitted, request: ScanRequest) -> pa.Schema:
@@ -160,6 +167,32 @@ def ingest(
         acknowledge,
         call.cancellation,
     )
+
+
+def replace_table(
+    services: Services,
+    call: Call,
+    table: TableRef,
+    request: IngestRequest,
+    batches: pa.RecordBatchReader,
+) -> Commit:
+    """Ingests in place of what is there: of its rows, and of its columns where they differ.
+
+    A table of the same columns stays the same table, with its history and its key.
+    """
+    try:
+        there = permitted(services, call, table, Action.INSERT)
+    except NotFound:
+        return ingest(services, call, table, request, batches)
+    if there.version.schema.equals(batches.schema):
+        return ingest(services, call, table, request, batches)
+    made = replace(request, mode=IngestMode.CREATE)
+
+    def work(inside: Call) -> Commit:
+        drop_table(services, inside, there.table)
+        return ingest(services, inside, there.table, made, batches)
+
+    return in_one_commit(services, call, table.catalog, "ingest (replace)", work)
 
 
 _ACTIONS = {

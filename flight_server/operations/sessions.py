@@ -114,6 +114,7 @@ class Session:
     catalog: str = DEFAULT_CATALOG
     namespace: str = DEFAULT_NAMESPACE
     as_of: dt.datetime | None = None
+    deadline_seconds: float | None = None
     current: OpenTransaction | None = None
     transactions: dict[str, OpenTransaction] = field(default_factory=dict)
     temporary: TemporaryTables | None = None
@@ -140,8 +141,8 @@ class Session:
 
     @property
     def only(self) -> OpenTransaction | None:
-        """The current transaction, else the one that is open where there is just one."""
-        if self.current is not None:
+        """The transaction begun by SQL, else the one that is open where there is just one."""
+        if self.current is not None and self.current.is_open:
             return self.current
         is_open = [one for one in list(self.transactions.values()) if one.is_open]
         return is_open[0] if len(is_open) == 1 else None
@@ -162,9 +163,9 @@ class Session:
             self._forget_ended()
 
     @property
-    def is_idle(self) -> bool:
-        """Whether no transaction is open."""
-        return not any(one.is_open for one in list(self.transactions.values()))
+    def open_transactions(self) -> int:
+        """How many transactions are open."""
+        return sum(one.is_open for one in list(self.transactions.values()))
 
     def close(self) -> None:
         """Rolls everything back and drops the temporary tables."""

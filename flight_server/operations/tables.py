@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -15,7 +15,13 @@ from flight_server.engines.base import (
     SupportsUndrop,
     require,
 )
-from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, NotFound
+from flight_server.errors import (
+    ErrorCode,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    did_you_mean,
+)
 from flight_server.model import (
     DEFAULT_NAMESPACE,
     RESERVED_NAMESPACES,
@@ -187,6 +193,14 @@ def alter_table(
     engine = require(allowed.engine, SupportsSchemaChange)
     checked = [_checked_change(change) for change in changes]
     return engine.alter_table(allowed.table, checked, call.author("alter table"))
+
+
+def namespace_not_found(name: str, known: Iterable[str]) -> NotFound:
+    """There is no such namespace, or it is hidden; with the nearest of those that are known."""
+    return NotFound(
+        f"There is no namespace '{name}'.{did_you_mean(name, known)}",
+        code=ErrorCode.NAMESPACE_NOT_FOUND,
+    )
 
 
 def checked_spec(spec: TableSpec) -> TableSpec:

@@ -11,6 +11,7 @@ from pyarrow import flight
 
 from flight_server import operations
 from flight_server.errors import InvalidRequest, LimitExceeded
+from flight_server.wire.contexts import open_session
 from flight_server.wire.infos import endpoint
 from flight_server.wire.middleware import Visit
 from flight_server.wire.protobuf import MESSAGES, parsed_message
@@ -39,6 +40,16 @@ def cancel_flight_info(state: ServerState, visit: Visit, body: bytes) -> bytes:
     return _bytes("CancelFlightInfoResult", status=status)
 
 
+def cancel_request(info: bytes) -> bytes:
+    """A CancelFlightInfoRequest for the serialized info."""
+    return bytes(MESSAGES["CancelFlightInfoRequest"](info=info).SerializeToString())
+
+
+def cancel_status(answer: bytes) -> int:
+    """The status in a CancelFlightInfoResult."""
+    return int(MESSAGES["CancelFlightInfoResult"].FromString(answer).status)
+
+
 def renew_flight_endpoint(state: ServerState, visit: Visit, body: bytes) -> bytes:
     """The same ticket with a later end."""
     part = _flight_part(
@@ -55,10 +66,7 @@ def renew_flight_endpoint(state: ServerState, visit: Visit, body: bytes) -> byte
 def set_session_options(state: ServerState, visit: Visit, body: bytes) -> bytes:
     """Sets options, takes away those without a value, and names those that cannot be set."""
     wanted = _message("SetSessionOptionsRequest", body).session_options
-    expires_at = visit.token.expires_at if visit.token else None
-    session, cookie = state.sessions.open(visit.session_names(), expires_at)
-    if cookie is not None:
-        visit.set_cookie(cookie)
+    session = open_session(state, visit)
     result = MESSAGES["SetSessionOptionsResult"]()
     for name in wanted:
         if not 0 < len(name) <= OPTION_NAME_LENGTH_MAX:
@@ -66,7 +74,7 @@ def set_session_options(state: ServerState, visit: Visit, body: bytes) -> bytes:
             continue
         try:
             set_option(session, name, _value_of(wanted[name]))
-        except LimitExceeded:
+        except (InvalidRequest, LimitExceeded):
             result.errors[name].value = _INVALID_VALUE
     return bytes(result.SerializeToString())
 

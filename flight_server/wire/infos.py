@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import time
+from dataclasses import replace
 
 import pyarrow as pa
 from pyarrow import flight
@@ -15,6 +16,7 @@ from flight_server.model import TableRef
 from flight_server.operations import Call, Services
 from flight_server.wire.answers import encoded
 from flight_server.wire.descriptors import path_of_table
+from flight_server.wire.parameters import as_text
 from flight_server.wire.reads import ReadPlan
 from flight_server.wire.requests import Criteria, loaded, parsed
 from flight_server.wire.tickets import Claim, issue, new_flight
@@ -28,12 +30,18 @@ def info_of_plan(
     if plan.snapshot is not None:
         operations.hold(services, plan.catalog, plan.snapshot)
     name = new_flight()
-    claims = [
-        Claim(
-            plan.read, plan.catalog, plan.snapshot, call.principal.id, expires_at, name, part.name
-        )
-        for part in plan.slices
-    ]
+    text = None if plan.parameters is None else as_text(plan.parameters)
+    whole = Claim(
+        plan.read,
+        plan.catalog,
+        plan.snapshot,
+        call.principal.id,
+        expires_at,
+        name,
+        transaction=plan.transaction,
+        parameters=text,
+    )
+    claims = [replace(whole, slice=part.name) for part in plan.slices]
     return flight.FlightInfo(
         plan.schema,
         descriptor,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -18,6 +18,7 @@ from flight_server.model import (
 from flight_server.operations import Call, Services
 from flight_server.wire.actions import sql_request
 from flight_server.wire.descriptors import Read
+from flight_server.wire.parameters import rows_of
 from flight_server.wire.requests import Changes, Diff, Scan, Sql
 
 
@@ -36,34 +37,86 @@ class ReadPlan:
     bytes: int = -1
     slices: tuple[Slice, ...] = (Slice(None, -1, -1),)
     ordered: bool = False
+    parameters: pa.Table | None = None
+    transaction: str | None = None
 
 
-def plan_read(services: Services, call: Call, read: Read) -> ReadPlan:
-    """The plan of a read, without running it where that can be avoided."""
+def plan_read(
+    services: Services,
+    call: Call,
+    read: Read,
+    parameters: pa.Table | None = None,
+    transaction: str | None = None,
+) -> ReadPlan:
+    """The plan of a read, without running it where that can be avoided.
+
+    `parameters` are rows of parameters for SQL: it is run once for each of them. `transaction`
+    is the name of the one that the call is in.
+    """
     match read:
         case Scan():
             return _plan_scan(services, call, read)
         case Sql():
-            plan = operations.plan_query(services, call, sql_request(services, read))
-            pinned = read.model_copy(update={"version": plan.snapshot, "as_of": None})
-            return ReadPlan(pinned, plan.schema, DEFAULT_CATALOG, plan.snapshot)
+            plan = _plan_sql(services, call, read, parameters)
+            return replace(plan, transaction=transaction)
         case Changes() | Diff():
             return _plan_between(services, call, read)
 
 
-def open_read(services: Services, call: Call, read: Read, slice_name: str | None = None) -> Batches:
+def open_read(
+    services: Services,
+    call: Call,
+    read: Read,
+    slice_name: str | None = None,
+    parameters: pa.Table | None = None,
+) -> Batches:
     """The batches of a read; whoever reads them closes them."""
     match read:
         case Scan():
             table, request = _scan_request(services, call, read, slice_name)
             return operations.scan(services, call, table, request)
         case Sql():
-            return operations.query(services, call, sql_request(services, read))
+            return _open_sql(services, call, read, parameters)
         case Changes():
             between = ChangesRequest(read.after, read.until, read.images)
             return operations.changes(services, call, TableRef.parse(read.table), between)
         case Diff():
             return _open_diff(services, call, read)
+
+
+def _plan_sql(services: Services, call: Call, read: Sql, parameters: pa.Table | None) -> ReadPlan:
+    """The plan of SQL; one that is no more than a scan is planned as that."""
+    request = sql_request(services, read)
+    if parameters is not None:
+        names = operations.parameters_of(operations.statement_of(call, read.sql))
+        first = next(rows_of(parameters, names), None)
+        request = replace(request, parameters=first or dict.fromkeys(names))
+    plan = operations.plan_query(services, call, request)
+    if plan.scan is not None:
+        return _plan_scan(services, call, _scan_body(*plan.scan))
+    pinned = read.model_copy(update={"version": plan.snapshot, "as_of": None})
+    return ReadPlan(pinned, plan.schema, DEFAULT_CATALOG, plan.snapshot, parameters=parameters)
+
+
+def _open_sql(services: Services, call: Call, read: Sql, parameters: pa.Table | None) -> Batches:
+    request = sql_request(services, read)
+    if parameters is None:
+        return operations.query(services, call, request)
+    names = operations.parameters_of(operations.statement_of(call, read.sql))
+    requests = [replace(request, parameters=row) for row in rows_of(parameters, names)]
+    return operations.query_each(services, call, requests)
+
+
+def _scan_body(table: TableRef, request: ScanRequest) -> Scan:
+    return Scan(
+        table=str(table),
+        columns=request.columns,
+        filter=request.filter,
+        order_by=request.order_by,
+        limit=request.limit,
+        offset=request.offset,
+        version=request.version,
+    )
 
 
 def _plan_scan(services: Services, call: Call, read: Scan) -> ReadPlan:

@@ -1,19 +1,24 @@
-"""Sessions: what a client has set for the calls that follow.
+"""Sessions: which calls belong together, and when what they share comes to its end.
 
 A session is the bearer token of a handshake, else a cookie, else the peer's address; it belongs
 to one principal. It ends when it is closed, when the handshake's token expires, or when idle.
+With it end its transactions and its temporary tables, which `operations` keeps.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from flight_server.errors import ErrorCode, LimitExceeded, NotFound
+from flight_server import operations
+from flight_server.errors import ErrorCode, InvalidRequest, LimitExceeded, NotFound
+from flight_server.model import DEFAULT_CATALOG, DEFAULT_NAMESPACE
+from flight_server.operations import OpenTransaction
 
 COOKIE = "arrow_flight_session_id"
 IDLE_SECONDS_MAX = 3600.0
@@ -39,8 +44,9 @@ class SessionName:
 
 @dataclass
 class Session:
-    """The options that were set, and when the session was last used."""
+    """The options that were set, what operations keep for it, and when it was last used."""
 
+    state: operations.Session
     options: dict[str, OptionValue] = field(default_factory=dict)
     used_at: float = 0.0
     expires_at: float = float("inf")
@@ -55,39 +61,78 @@ class Sessions:
         self._sessions: dict[SessionName, Session] = {}
         self._lock = threading.Lock()
 
-    def find(self, names: list[SessionName]) -> Session:
-        """The session under the first name that has one. NotFound."""
+    def peek(self, names: list[SessionName]) -> Session | None:
+        """The session under the first name that has one."""
+        self._end(self._take_old())
         with self._lock:
-            self._forget_old()
             for name in names:
                 session = self._sessions.get(name)
                 if session is not None:
                     session.used_at = self._now()
                     return session
-        raise NotFound("There is no session: it was never begun, was closed, or has ended.")
+        return None
+
+    def find(self, names: list[SessionName]) -> Session:
+        """As `peek`. NotFound where there is none."""
+        session = self.peek(names)
+        if session is None:
+            raise NotFound("There is no session: it was never begun, was closed, or has ended.")
+        return session
 
     def open(
         self, names: list[SessionName], expires_at: float | None = None
     ) -> tuple[Session, str | None]:
         """The session, begun where there was none, and a new cookie where that is its name."""
-        try:
-            return self.find(names), None
-        except NotFound:
-            return self._begin(names, expires_at)
+        session = self.peek(names)
+        return (session, None) if session is not None else self._begin(names, expires_at)
 
     def options(self, names: list[SessionName]) -> dict[str, OptionValue]:
         """The options of the session; none where there is no session."""
-        try:
-            return dict(self.find(names).options)
-        except NotFound:
-            return {}
+        session = self.peek(names)
+        return {} if session is None else dict(session.options)
 
     def close(self, names: list[SessionName]) -> None:
         """Ends the session. NotFound."""
         session = self.find(names)
         with self._lock:
-            for name in session.names:
-                self._sessions.pop(name, None)
+            self._forget(session)
+        session.state.close()
+
+    def transaction(self, principal: str, name: str) -> tuple[operations.Session, OpenTransaction]:
+        """A principal's open transaction, whichever session began it. NotFound.
+
+        Its name is enough: a client whose connection broke goes on behind another address.
+        """
+        for session in self._all():
+            if session.state.principal == principal and name in session.state.transactions:
+                session.used_at = self._now()
+                return session.state, session.state.find(name)
+        raise operations.transaction_not_found(name)
+
+    def sweep(self, transaction_idle_seconds: float) -> None:
+        """Ends what nobody has used for long."""
+        self._end(self._take_old())
+        for session in self._all():
+            session.state.expire(transaction_idle_seconds)
+
+    def close_all(self) -> None:
+        """Ends every session."""
+        with self._lock:
+            every, self._sessions = self._sessions, {}
+        self._end({id(session): session for session in every.values()}.values())
+
+    @property
+    def open_transactions(self) -> int:
+        """How many transactions are open."""
+        return sum(session.state.open_transactions for session in self._all())
+
+    def __len__(self) -> int:
+        """How many sessions there are."""
+        return len(self._all())
+
+    def _all(self) -> list[Session]:
+        with self._lock:
+            return list({id(session): session for session in self._sessions.values()}.values())
 
     def _begin(
         self, names: list[SessionName], expires_at: float | None
@@ -99,22 +144,44 @@ class Sessions:
             # Whoever keeps cookies is found again behind another address, too.
             cookie = secrets.token_urlsafe(24)
             begun.append(SessionName(last.principal, "cookie", cookie))
-        session = Session({}, self._now(), expires_at or float("inf"), begun)
+        state = operations.Session(last.principal, self._now)
+        session = Session(state, {}, self._now(), expires_at or float("inf"), begun)
         with self._lock:
             if len(self._sessions) >= SESSIONS_MAX:
                 raise LimitExceeded(f"There are {SESSIONS_MAX} sessions: close one first.")
             self._sessions.update(dict.fromkeys(begun, session))
         return session, cookie
 
-    def _forget_old(self) -> None:
+    def _take_old(self) -> list[Session]:
+        """The sessions that have ended by now; nobody finds them any more."""
         now = self._now()
-        for name, session in list(self._sessions.items()):
-            if now > min(session.expires_at, session.used_at + IDLE_SECONDS_MAX):
-                del self._sessions[name]
+        with self._lock:
+            old = {
+                id(session): session
+                for session in self._sessions.values()
+                if now > min(session.expires_at, session.used_at + IDLE_SECONDS_MAX)
+            }
+            for session in old.values():
+                self._forget(session)
+        return list(old.values())
+
+    def _forget(self, session: Session) -> None:
+        for name in session.names:
+            self._sessions.pop(name, None)
+
+    def _end(self, sessions: Iterable[Session]) -> None:
+        for session in sessions:
+            session.state.close()
 
 
 def set_option(session: Session, name: str, value: OptionValue | None) -> None:
-    """Sets an option, or takes it away. InvalidRequest where it is too large, LimitExceeded."""
+    """Sets an option, or takes it away where the value is None or empty.
+
+    Some mean something: `catalog` and `schema` are what bare names in SQL belong to, and `as_of`
+    is the moment that reads see. InvalidRequest where the value cannot be that; LimitExceeded.
+    """
+    if name in _MEANINGS:
+        _MEANINGS[name](session.state, value)
     if value is None:
         session.options.pop(name, None)
         return
@@ -126,3 +193,47 @@ def set_option(session: Session, name: str, value: OptionValue | None) -> None:
             code=ErrorCode.TOO_LARGE,
         )
     session.options[name] = value
+
+
+def _set_catalog(state: operations.Session, value: OptionValue | None) -> None:
+    state.catalog = _text("catalog", value) or DEFAULT_CATALOG
+
+
+def _set_schema(state: operations.Session, value: OptionValue | None) -> None:
+    state.namespace = _text("schema", value) or DEFAULT_NAMESPACE
+
+
+def _set_as_of(state: operations.Session, value: OptionValue | None) -> None:
+    text = _text("as_of", value)
+    try:
+        moment = dt.datetime.fromisoformat(text) if text else None
+    except ValueError:
+        moment = dt.datetime.min
+    if moment is not None and moment.tzinfo is None:
+        raise InvalidRequest(
+            f"The option 'as_of' is '{text}': give a moment with its time zone, as in "
+            "2026-01-31T12:00:00Z."
+        )
+    state.as_of = moment
+
+
+def _set_deadline(state: operations.Session, value: OptionValue | None) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise InvalidRequest(f"The option 'deadline_seconds' is {value!r}: give a number.")
+    if value is not None and not value > 0:
+        raise InvalidRequest(f"The option 'deadline_seconds' is {value}: give one above 0.")
+    state.deadline_seconds = None if value is None else float(value)
+
+
+def _text(name: str, value: OptionValue | None) -> str:
+    if value is not None and not isinstance(value, str):
+        raise InvalidRequest(f"The option '{name}' is {value!r}: give a text.")
+    return value or ""
+
+
+_MEANINGS: dict[str, Callable[[operations.Session, OptionValue | None], None]] = {
+    "catalog": _set_catalog,
+    "schema": _set_schema,
+    "as_of": _set_as_of,
+    "deadline_seconds": _set_deadline,
+}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from flight_server.operations import Services
 from flight_server.wire.calls import RunningCalls
+from flight_server.wire.prepared import PreparedStatements
 from flight_server.wire.sessions import Sessions
 
 
@@ -16,3 +17,4 @@ class ServerState:
     services: Services
     calls: RunningCalls = field(default_factory=RunningCalls)
     sessions: Sessions = field(default_factory=Sessions)
+    statements: PreparedStatements = field(default_factory=PreparedStatements)

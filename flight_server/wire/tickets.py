@@ -28,7 +28,7 @@ class Claim:
 
     `snapshot` is what the read is pinned to, and `catalog` whose; a read in a `transaction` has
     none. `slice` names the part of a large scan. `flight` is shared by the tickets of one flight
-    info. `expires_at` is Unix time.
+    info. `expires_at` is Unix time. `parameters` are rows of parameters for SQL, as text.
     """
 
     read: Read
@@ -39,6 +39,7 @@ class Claim:
     flight: str
     slice: str | None = None
     transaction: str | None = None
+    parameters: str | None = None
 
     @property
     def expiration(self) -> dt.datetime:
@@ -62,6 +63,7 @@ def issue(secret: bytes, claim: Claim) -> bytes:
         "flight": claim.flight,
         "slice": claim.slice,
         "transaction": claim.transaction,
+        "parameters": claim.parameters,
     }
     return _MARK + sign(derived(secret, "ticket"), json.dumps(payload).encode())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flight_server import operations
 from flight_server.errors import LimitExceeded, NotFound
 from flight_server.wire.sessions import (
     IDLE_SECONDS_MAX,
@@ -61,7 +62,7 @@ def test_names_belong_to_their_principal(clock: Clock) -> None:
 
 
 def test_options_have_limits() -> None:
-    session = Session()
+    session = Session(operations.Session("ana"))
     for number in range(OPTIONS_MAX):
         set_option(session, str(number), "x")
     set_option(session, "0", "y")

@@ -1,0 +1,198 @@
+"""INSERT, UPDATE, DELETE and MERGE: which rows, which columns, and whether one may."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from flight_server.auth import Action
+from flight_server.engines.base import SupportsSql, SupportsSqlWrites, require
+from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError
+from flight_server.model import DEFAULT_CATALOG, Commit, SqlRequest, TableRef
+from flight_server.operations import rows
+from flight_server.operations.authorise import Permitted, narrow, permitted
+from flight_server.operations.query import authorised, authorised_merge, located, used_parameters
+from flight_server.operations.services import Call, Services, engine_of
+from flight_server.query import (
+    Delete,
+    Insert,
+    Merge,
+    Statement,
+    Update,
+    Write,
+    check_expression,
+    check_predicate,
+)
+
+
+def run(services: Services, call: Call, statement: Write, request: SqlRequest) -> Commit | None:
+    """The commit of a statement that writes rows; None where it is of another kind."""
+    match statement:
+        case Insert():
+            return insert(services, call, statement, request)
+        case Update():
+            return update(services, call, statement, request)
+        case Delete():
+            return delete(services, call, statement, request)
+        case Merge():
+            return merge(services, call, statement, request)
+    return None
+
+
+def insert(services: Services, call: Call, statement: Insert, request: SqlRequest) -> Commit:
+    """Inserts the rows of a query, or one row of defaults."""
+    table = located(call, statement.target)
+    allowed = permitted(services, call, table, Action.INSERT)
+    _check_rows(allowed, Action.INSERT)
+    if statement.query is None:
+        source, columns = SqlRequest("SELECT 1"), tuple[str, ...]()
+        # A row of defaults fills every column.
+        _check_columns(allowed, Action.INSERT, allowed.version.schema.names)
+    else:
+        source, _ = authorised(services, call, statement.query, _used(statement.query, request))
+        columns = _insert_columns(services, call, allowed, statement, source)
+    engine = require(allowed.engine, SupportsSqlWrites)
+    author = call.author("insert")
+    return engine.insert_rows(allowed.table, columns, source, author, call.cancellation)
+
+
+def update(services: Services, call: Call, statement: Update, request: SqlRequest) -> Commit:
+    """Sets columns. One that needs no other table goes the way of Flight's own update."""
+    table = located(call, statement.target)
+    if statement.plain is not None and not statement.rows.parameters:
+        texts, where = statement.plain
+        if _stand_alone(services, call, table, texts, where):
+            assignments = dict(zip(statement.columns, texts, strict=True))
+            _check_once(statement.columns)
+            return rows.update(services, call, table, assignments, where, all_rows=True)
+    allowed = permitted(services, call, table, Action.UPDATE)
+    columns = narrow(allowed, statement.columns)
+    _check_once(columns)
+    source, _ = authorised(services, call, statement.rows, _used(statement.rows, request))
+    engine = require(allowed.engine, SupportsSqlWrites)
+    return engine.update_rows(
+        allowed.table,
+        columns,
+        source,
+        allowed.row_filter,
+        call.author("update"),
+        call.cancellation,
+    )
+
+
+def delete(services: Services, call: Call, statement: Delete, request: SqlRequest) -> Commit:
+    """Deletes rows. A condition that needs no other table goes the way of Flight's own delete."""
+    table = located(call, statement.target)
+    where = statement.plain
+    alone = where is not None and not statement.rows.parameters
+    if statement.every or (alone and _stand_alone(services, call, table, (), where)):
+        return rows.delete(services, call, table, where, all_rows=True)
+    allowed = permitted(services, call, table, Action.DELETE)
+    source, _ = authorised(services, call, statement.rows, _used(statement.rows, request))
+    engine = require(allowed.engine, SupportsSqlWrites)
+    return engine.delete_rows(
+        allowed.table, source, allowed.row_filter, call.author("delete"), call.cancellation
+    )
+
+
+_MERGE_ACTIONS = {
+    "update": Action.UPDATE,
+    "insert": Action.INSERT,
+    "delete": Action.DELETE,
+}
+
+
+def merge(services: Services, call: Call, statement: Merge, request: SqlRequest) -> Commit:
+    """Merges. It reads and judges all of the table, so none of it may be withheld."""
+    table = located(call, statement.target)
+    allowed = permitted(services, call, table, Action.READ)
+    if not allowed.whole:
+        raise Forbidden(f"You may read a part of '{allowed.table}' only; MERGE needs all of it.")
+    for clause in statement.clauses:
+        action = _MERGE_ACTIONS.get(clause.action)
+        if action is None:
+            continue
+        mine = permitted(services, call, table, action)
+        _check_rows(mine, action)
+        if action is not Action.DELETE:
+            named = clause.columns if clause.columns is not None else mine.version.schema.names
+            _check_columns(mine, action, named)
+            narrow(mine, tuple(named))
+    checked = authorised_merge(
+        services, call, statement, allowed.version, _used(statement.statement, request)
+    )
+    engine = require(allowed.engine, SupportsSqlWrites)
+    return engine.merge_rows(allowed.table, checked, call.author("merge"), call.cancellation)
+
+
+def _insert_columns(
+    services: Services,
+    call: Call,
+    allowed: Permitted,
+    statement: Insert,
+    source: SqlRequest,
+) -> tuple[str, ...]:
+    """The columns that are written, in the order of the query's."""
+    named: tuple[str, ...] | None = statement.columns
+    if statement.by_name:
+        sql = require(engine_of(services, call, DEFAULT_CATALOG), SupportsSql)
+        named = tuple(sql.sql_schema(source).names)
+    if named is None:
+        named = tuple(allowed.version.schema.names)
+    _check_columns(allowed, Action.INSERT, named)
+    columns = narrow(allowed, named)
+    _check_once(columns)
+    return columns
+
+
+def _stand_alone(
+    services: Services,
+    call: Call,
+    table: TableRef,
+    expressions: Collection[str],
+    where: str | None,
+) -> bool:
+    """Whether the texts are expressions over the table's own columns and nothing else."""
+    columns = permitted(services, call, table, Action.READ).columns
+    try:
+        for text in expressions:
+            check_expression(text, columns)
+        if where is not None:
+            check_predicate(where, columns)
+    except PixelflightError:
+        # As a SELECT they may well pass; if not, that says what is wrong with them.
+        return False
+    return True
+
+
+def _check_rows(allowed: Permitted, action: Action) -> None:
+    """Forbidden where only some rows may be written: which ones these are is not looked at."""
+    if allowed.row_filter is not None:
+        raise Forbidden(
+            f"You may {action.value} some rows of '{allowed.table}' only, "
+            "and this statement needs all of them."
+        )
+
+
+def _check_columns(allowed: Permitted, action: Action, names: Collection[str]) -> None:
+    """Forbidden where a column of the table is not the principal's to write."""
+    existing = {name.lower() for name in allowed.version.schema.names}
+    mine = {name.lower() for name in allowed.columns}
+    for name in names:
+        if name.lower() in existing - mine:
+            raise Forbidden(f"You may not {action.value} the column '{name}'.")
+
+
+def _check_once(columns: Collection[str]) -> None:
+    folded = [name.lower() for name in columns]
+    for name in columns:
+        if folded.count(name.lower()) > 1:
+            raise InvalidRequest(
+                f"The column '{name}' is named twice; the case of letters does not count.",
+                code=ErrorCode.INVALID_SQL,
+            )
+
+
+def _used(statement: Statement, request: SqlRequest) -> SqlRequest:
+    """The request with those parameters only that this part of the statement uses."""
+    return replace(request, parameters=used_parameters(statement, request.parameters))

@@ -1,0 +1,190 @@
+"""One statement of SQL, whatever its kind: those that write are run here, each once.
+
+`statement_of` says what a text is. A read is planned and opened by `query`; a statement that
+writes goes to `row_statements` or `table_statements`; what changes the session itself (BEGIN,
+COMMIT, ROLLBACK, USE) is done here and needs one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flight_server.errors import Conflict, InvalidRequest, NotFound
+from flight_server.model import DEFAULT_CATALOG, Commit, SqlRequest
+from flight_server.operations import row_statements, table_statements, tables
+from flight_server.operations.services import Call, Services
+from flight_server.operations.sessions import OpenTransaction, Session
+from flight_server.operations.together import in_one_commit
+from flight_server.query import Control, CreateTable, Statement, Use, Write, parse_any
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What a statement did: its kind, the rows it touched, and its commit where it made one.
+
+    `rows` is None for statements that are not about rows. In a transaction there is no commit.
+    """
+
+    kind: str
+    rows: int | None = None
+    commit: Commit | None = None
+
+    @property
+    def snapshot(self) -> int | None:
+        """The snapshot that was made."""
+        made = self.commit is not None and self.commit.snapshot >= 0
+        return self.commit.snapshot if made and self.commit is not None else None
+
+
+def statement_of(call: Call, sql: str) -> Statement | Write:
+    """What the text says, with names as the session completes them. InvalidRequest; Forbidden."""
+    session = call.session
+    if session is None:
+        return parse_any(sql)
+    return parse_any(sql, default_catalog=session.catalog, default_namespace=session.namespace)
+
+
+def is_read(statement: Statement | Write) -> bool:
+    """Whether it only reads."""
+    return isinstance(statement, Statement)
+
+
+def needs_session(statement: Statement | Write) -> bool:
+    """Whether it leaves something behind in the session: a transaction, a temporary table."""
+    return is_control(statement) or (isinstance(statement, CreateTable) and statement.temporary)
+
+
+def is_control(statement: Statement | Write) -> bool:
+    """Whether it changes the session, and is to be run outside of its transaction."""
+    return isinstance(statement, Control | Use)
+
+
+def execute(services: Services, call: Call, request: SqlRequest) -> Executed:
+    """Runs one statement that writes. InvalidRequest where it reads; and whatever its twin raises.
+
+    Control statements need a session, and a call that is in no transaction.
+    """
+    statement = statement_of(call, request.sql)
+    match statement:
+        case Statement():
+            raise InvalidRequest(
+                "This statement reads: get its rows by DoGet, or by a query of your client.",
+                details={"statement": statement.kind},
+            )
+        case Control():
+            return _control(services, call, statement)
+        case Use():
+            return _use(services, call, statement)
+    return write(services, call, statement, request)
+
+
+def execute_each(
+    services: Services, call: Call, sql: str, parameters: Sequence[Mapping[str, Any]]
+) -> Executed:
+    """Runs a statement once for each row of parameters, in one commit."""
+    statement = statement_of(call, sql)
+    if isinstance(statement, Control | Use | Statement):
+        return execute(services, call, SqlRequest(sql))
+    if len(parameters) == 1:
+        return write(services, call, statement, SqlRequest(sql, parameters[0]))
+    rows = 0
+
+    def work(inside: Call) -> Commit:
+        nonlocal rows
+        for row in parameters:
+            call.cancellation.check()
+            rows += write(services, inside, statement, SqlRequest(sql, row)).rows or 0
+        return Commit(-1)
+
+    kind = kind_of(statement)
+    return Executed(kind, rows, in_one_commit(services, call, DEFAULT_CATALOG, kind, work))
+
+
+def write(services: Services, call: Call, statement: Write, request: SqlRequest) -> Executed:
+    """Runs a statement that writes rows or changes tables."""
+    kind = kind_of(statement)
+    if (commit := row_statements.run(services, call, statement, request)) is not None:
+        return Executed(kind, commit.rows, commit)
+    commit = table_statements.run(services, call, statement, request)
+    counted = commit is not None and kind == "create_table" and commit.rows > 0
+    return Executed(kind, commit.rows if counted and commit else None, commit)
+
+
+def kind_of(statement: Statement | Write) -> str:
+    """What clients call the kind: `select`, `insert`, `create_table`, `begin` and so on."""
+    match statement:
+        case Statement():
+            return statement.kind
+        case Control():
+            return statement.verb
+    return _KINDS[type(statement).__name__]
+
+
+_KINDS = {
+    "Insert": "insert",
+    "Update": "update",
+    "Delete": "delete",
+    "Merge": "merge",
+    "CreateTable": "create_table",
+    "DropTable": "drop_table",
+    "AlterTable": "alter_table",
+    "RenameTable": "alter_table",
+    "CreateNamespace": "create_schema",
+    "DropNamespace": "drop_schema",
+    "Use": "use",
+}
+
+
+def begin(services: Services, call: Call) -> OpenTransaction:
+    """A new transaction of the call's session. LimitExceeded."""
+    author = call.author("transaction")
+    return _session(call).begin(services.engine(DEFAULT_CATALOG), author)
+
+
+def _control(services: Services, call: Call, statement: Control) -> Executed:
+    session = _session(call)
+    current = session.current if session.current and session.current.is_open else None
+    if statement.verb == "begin":
+        if current is not None:
+            raise Conflict("A transaction is open already: COMMIT or ROLLBACK it first.")
+        session.current = begin(services, call)
+        return Executed("begin")
+    was_there, session.current = session.current is not None, None
+    if current is None:
+        raise InvalidRequest(
+            "The transaction was rolled back: it was idle for too long."
+            if was_there
+            else f"There is no transaction to {statement.verb}: BEGIN one first."
+        )
+    if statement.verb == "rollback":
+        current.rollback(call.cancellation)
+        return Executed("rollback")
+    return Executed("commit", commit=current.commit(call.cancellation))
+
+
+def _use(services: Services, call: Call, statement: Use) -> Executed:
+    """USE of what may not be known of is told like USE of what is missing."""
+    session = _session(call)
+    catalog, namespace = statement.catalog, statement.namespace
+    if catalog is not None and namespace is None and catalog not in services.engines:
+        # A single name is that of a catalog or of a namespace.
+        catalog, namespace = None, catalog
+    found = catalog or (DEFAULT_CATALOG if namespace else session.catalog)
+    if namespace is not None:
+        known = tables.list_namespaces(services, replace(call, transaction=None), found)
+        names = {one.name.lower(): one.name for one in known}
+        if namespace.lower() not in names:
+            raise tables.namespace_not_found(namespace, list(names.values()))
+        namespace = names[namespace.lower()]
+    elif found not in services.engines:
+        raise NotFound(f"There is no catalog '{found}'.")
+    session.catalog, session.namespace = found, namespace or "main"
+    return Executed("use")
+
+
+def _session(call: Call) -> Session:
+    if call.session is None:
+        raise InvalidRequest("This statement needs a session, and this call has none.")
+    return call.session

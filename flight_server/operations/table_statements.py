@@ -1,0 +1,227 @@
+"""CREATE, DROP and ALTER: the operations on tables and namespaces, as SQL words them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pyarrow as pa
+
+from flight_server.auth import Action
+from flight_server.engines.base import (
+    SupportsSql,
+    SupportsSqlWrites,
+    require,
+)
+from flight_server.errors import (
+    AlreadyExists,
+    ErrorCode,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    PixelflightError,
+)
+from flight_server.model import (
+    DEFAULT_CATALOG,
+    DEFAULT_NAMESPACE,
+    TEMPORARY_CATALOG,
+    Commit,
+    NamespaceRef,
+    SqlRequest,
+    TableRef,
+    TableSpec,
+)
+from flight_server.operations import tables
+from flight_server.operations.authorise import may_on_namespace, permitted
+from flight_server.operations.query import authorised, located, used_parameters
+from flight_server.operations.services import Call, Services, engine_of
+from flight_server.operations.together import in_one_commit
+from flight_server.query import (
+    AlterTable,
+    CreateNamespace,
+    CreateTable,
+    DropNamespace,
+    DropTable,
+    RenameTable,
+    Write,
+)
+
+
+def run(services: Services, call: Call, statement: Write, request: SqlRequest) -> Commit | None:
+    """The commit of a statement about tables; None where there was nothing to do."""
+    match statement:
+        case CreateTable():
+            return create_table(services, call, statement, request)
+        case DropTable():
+            return drop_table(services, call, statement)
+        case AlterTable():
+            return alter_table(services, call, statement)
+        case RenameTable():
+            return rename_table(services, call, statement)
+        case CreateNamespace():
+            return create_namespace(services, call, statement)
+        case DropNamespace():
+            return drop_namespace(services, call, statement)
+    raise AssertionError(f"{statement!r} is no statement about tables")
+
+
+def create_table(
+    services: Services, call: Call, statement: CreateTable, request: SqlRequest
+) -> Commit | None:
+    """Makes a table from columns or from the answer of a query, in one commit."""
+    table = statement.target.table
+    is_temporary = statement.temporary or TEMPORARY_CATALOG in (table.catalog, table.namespace)
+    if is_temporary:
+        table = TableRef(TEMPORARY_CATALOG, DEFAULT_NAMESPACE, table.name)
+        open_temporary(services, call)
+    elif statement.if_not_exists and _is_there(services, call, table):
+        return None
+    if statement.query is None:
+        spec, source = _spec(statement), None
+    else:
+        source, _ = authorised(
+            services,
+            call,
+            statement.query,
+            replace(request, parameters=used_parameters(statement.query, request.parameters)),
+        )
+        spec = TableSpec(_query_schema(services, call, source))
+    try:
+        if source is None and not statement.or_replace:
+            return tables.create_table(services, call, table, spec)
+        return in_one_commit(
+            services,
+            call,
+            table.catalog,
+            "create table",
+            lambda inside: _make(services, inside, statement, table, spec, source),
+        )
+    except AlreadyExists:
+        if statement.if_not_exists:
+            return None
+        raise
+
+
+def drop_table(services: Services, call: Call, statement: DropTable) -> Commit | None:
+    """Drops a table, a temporary one before another of its name."""
+    table = located(call, statement.target)
+    return _unless_missing(statement.if_exists, lambda: tables.drop_table(services, call, table))
+
+
+def alter_table(services: Services, call: Call, statement: AlterTable) -> Commit | None:
+    """Changes columns or properties of a table."""
+    table = located(call, statement.target)
+
+    def work() -> Commit | None:
+        try:
+            return tables.alter_table(services, call, table, statement.changes)
+        except PixelflightError as error:
+            known = (ErrorCode.ALREADY_EXISTS, ErrorCode.COLUMN_NOT_FOUND)
+            if statement.if_column and error.code in known:
+                return None
+            raise
+
+    return _unless_missing(statement.if_exists, work)
+
+
+def rename_table(services: Services, call: Call, statement: RenameTable) -> Commit | None:
+    """Gives a table another name in its namespace."""
+    table = located(call, statement.target)
+    to = replace(table, name=statement.new_name)
+    return _unless_missing(
+        statement.if_exists, lambda: tables.rename_table(services, call, table, to)
+    )
+
+
+def create_namespace(services: Services, call: Call, statement: CreateNamespace) -> Commit | None:
+    """Makes a namespace."""
+    try:
+        return tables.create_namespace(services, call, statement.namespace)
+    except AlreadyExists:
+        if statement.if_not_exists:
+            return None
+        raise
+
+
+def drop_namespace(services: Services, call: Call, statement: DropNamespace) -> Commit | None:
+    """Drops a namespace; with CASCADE its tables go too, all in one commit."""
+    namespace = statement.namespace
+
+    def work() -> Commit:
+        if not statement.cascade:
+            return tables.drop_namespace(services, call, namespace)
+        may_on_namespace(services, call, namespace, Action.DROP)
+        return in_one_commit(
+            services,
+            call,
+            namespace.catalog,
+            "drop namespace",
+            lambda inside: _drop_all(services, inside, namespace),
+        )
+
+    return _unless_missing(statement.if_exists, work)
+
+
+def _drop_all(services: Services, call: Call, namespace: NamespaceRef) -> Commit:
+    for table in engine_of(services, call, namespace.catalog).tables(namespace.name):
+        tables.drop_table(services, call, table)
+    return tables.drop_namespace(services, call, namespace)
+
+
+def open_temporary(services: Services, call: Call) -> None:
+    """Makes the session's temporary tables ready. InvalidRequest where there is no session."""
+    if call.session is None:
+        raise InvalidRequest("Temporary tables need a session, and this call has none.")
+    call.session.temporary_tables(services.engine(DEFAULT_CATALOG))
+
+
+def _make(
+    services: Services,
+    call: Call,
+    statement: CreateTable,
+    table: TableRef,
+    spec: TableSpec,
+    source: SqlRequest | None,
+) -> Commit:
+    if statement.or_replace and _is_there(services, call, table):
+        tables.drop_table(services, call, table)
+    made = tables.create_table(services, call, table, spec)
+    if source is None or not statement.with_data:
+        return made
+    engine = require(engine_of(services, call, table.catalog), SupportsSqlWrites)
+    author = call.author("create table")
+    return engine.insert_rows(table, spec.schema.names, source, author, call.cancellation)
+
+
+def _spec(statement: CreateTable) -> TableSpec:
+    schema = pa.schema(
+        [pa.field(one.name, one.type, nullable=one.nullable) for one in statement.columns]
+    )
+    defaults = {one.name: one.default for one in statement.columns if one.default is not None}
+    return TableSpec(schema, key=statement.key, defaults=defaults)
+
+
+def _query_schema(services: Services, call: Call, source: SqlRequest) -> pa.Schema:
+    engine = require(engine_of(services, call, DEFAULT_CATALOG), SupportsSql)
+    return engine.sql_schema(source)
+
+
+def _is_there(services: Services, call: Call, table: TableRef) -> bool:
+    """Whether the principal can see such a table."""
+    try:
+        permitted(services, call, table, Action.READ)
+    except NotFound:
+        return False
+    except Forbidden:
+        return True
+    return True
+
+
+def _unless_missing(is_meant: bool, work: Callable[[], Commit | None]) -> Commit | None:
+    """Lets a statement with IF EXISTS do nothing where what it names is missing."""
+    try:
+        return work()
+    except NotFound:
+        if is_meant:
+            return None
+        raise

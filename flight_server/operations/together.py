@@ -1,0 +1,22 @@
+"""Several writes that become one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from flight_server.engines.base import SupportsTransactions, require
+from flight_server.model import TEMPORARY_CATALOG, Commit
+from flight_server.operations.services import Call, Services
+
+
+def in_one_commit(
+    services: Services, call: Call, catalog: str, reason: str, work: Callable[[Call], Commit]
+) -> Commit:
+    """What `work` answers, done in the call's transaction, else in one that it gets to itself."""
+    if call.transaction is not None or catalog == TEMPORARY_CATALOG:
+        return work(call)
+    engine = require(services.engine(catalog), SupportsTransactions)
+    with engine.transaction(call.author(reason)) as transaction:
+        done = work(replace(call, transaction=transaction))
+        return replace(done, snapshot=transaction.commit().snapshot)

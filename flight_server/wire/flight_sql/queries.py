@@ -1,0 +1,106 @@
+"""Statements as GetFlightInfo and GetSchema tell of them.
+
+A read is planned, not run. A statement that writes is run here, once, and answered with the
+number of its rows and no endpoints: the ADBC driver asks for the info of every statement, and
+drops the DoGet of one when the next is executed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import flight
+
+from flight_server import operations
+from flight_server.operations import Executed
+from flight_server.wire.answers import encoded
+from flight_server.wire.contexts import call_in, call_of
+from flight_server.wire.flight_sql.updates import execute, execute_prepared
+from flight_server.wire.infos import info_of_plan
+from flight_server.wire.middleware import Visit
+from flight_server.wire.prepared import PreparedStatement
+from flight_server.wire.reads import ReadPlan, plan_read
+from flight_server.wire.requests import Sql
+from flight_server.wire.state import ServerState
+
+_NOTHING = pa.schema([])
+
+
+def statement_info(
+    state: ServerState, visit: Visit, descriptor: flight.FlightDescriptor, message: Any
+) -> flight.FlightInfo:
+    """CommandStatementQuery."""
+    transaction = transaction_of(message)
+    if not is_read(state, visit, message.query):
+        return _written(descriptor, execute(state, visit, message.query, transaction))
+    plan = _plan(state, visit, message.query, transaction)
+    return _info(state, visit, descriptor, plan)
+
+
+def statement_schema(state: ServerState, visit: Visit, message: Any) -> pa.Schema:
+    """The schema of a CommandStatementQuery; nothing is run."""
+    if not is_read(state, visit, message.query):
+        return _NOTHING
+    return _plan(state, visit, message.query, transaction_of(message)).schema
+
+
+def prepared_info(
+    state: ServerState, visit: Visit, descriptor: flight.FlightDescriptor, message: Any
+) -> flight.FlightInfo:
+    """CommandPreparedStatementQuery, with what was bound."""
+    prepared = state.statements.find(visit.principal.id, message.prepared_statement_handle)
+    if not prepared.is_read:
+        return _written(descriptor, execute_prepared(state, visit, prepared))
+    return _info(state, visit, descriptor, plan_prepared(state, visit, prepared))
+
+
+def prepared_schema(state: ServerState, visit: Visit, message: Any) -> pa.Schema:
+    """The schema of a prepared statement; nothing is run."""
+    prepared = state.statements.find(visit.principal.id, message.prepared_statement_handle)
+    return plan_prepared(state, visit, prepared).schema if prepared.is_read else _NOTHING
+
+
+def plan_prepared(state: ServerState, visit: Visit, prepared: PreparedStatement) -> ReadPlan:
+    """The plan of a statement that reads. The last one serves again until something commits."""
+    if prepared.plan is not None and prepared.plan.snapshot == operations.newest_snapshot(
+        state.services, prepared.plan.catalog
+    ):
+        return prepared.plan
+    plan = _plan(state, visit, prepared.sql, prepared.transaction, prepared.bound)
+    keeps = prepared.bound is None and plan.snapshot is not None
+    prepared.plan = plan if keeps else None
+    return plan
+
+
+def is_read(state: ServerState, visit: Visit, sql: str) -> bool:
+    """Whether the text is a statement that reads. InvalidRequest; Forbidden."""
+    return operations.is_read(operations.statement_of(call_of(state, visit), sql))
+
+
+def transaction_of(message: Any) -> str | None:
+    """The transaction that a message names."""
+    return message.transaction_id.decode("utf-8", "replace") if message.transaction_id else None
+
+
+def _plan(
+    state: ServerState,
+    visit: Visit,
+    sql: str,
+    transaction: str | None,
+    parameters: pa.Table | None = None,
+) -> ReadPlan:
+    with call_in(state, visit, transaction) as call:
+        return plan_read(state.services, call, Sql(sql=sql), parameters, transaction)
+
+
+def _info(
+    state: ServerState, visit: Visit, descriptor: flight.FlightDescriptor, plan: ReadPlan
+) -> flight.FlightInfo:
+    return info_of_plan(state.services, visit.call, descriptor, plan)
+
+
+def _written(descriptor: flight.FlightDescriptor, done: Executed) -> flight.FlightInfo:
+    rows = -1 if done.rows is None else done.rows
+    metadata = encoded({"statement": done.kind, "commit": done.snapshot})
+    return flight.FlightInfo(_NOTHING, descriptor, [], rows, -1, False, metadata)

@@ -1,0 +1,114 @@
+"""Statements that write, and what is bound to prepared ones: DoPut, and GetFlightInfo's share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import flight
+
+from flight_server import operations
+from flight_server.errors import ErrorCode, LimitExceeded
+from flight_server.model import SqlRequest
+from flight_server.operations import Executed
+from flight_server.wire.contexts import call_in, call_of, call_with_session
+from flight_server.wire.flight_sql.messages import serialized
+from flight_server.wire.incoming import Incoming
+from flight_server.wire.middleware import Visit
+from flight_server.wire.parameters import rows_of
+from flight_server.wire.prepared import PreparedStatement
+from flight_server.wire.state import ServerState
+
+BOUND_BYTES_MAX = 256 * 2**20
+
+
+def update_statement(
+    state: ServerState,
+    visit: Visit,
+    message: Any,
+    incoming: Incoming,
+    writer: flight.FlightMetadataWriter,
+) -> None:
+    """CommandStatementUpdate: runs it and tells the number of rows."""
+    incoming.drain()
+    transaction = message.transaction_id.decode("utf-8", "replace") or None
+    _tell(writer, execute(state, visit, message.query, transaction))
+
+
+def update_prepared(
+    state: ServerState,
+    visit: Visit,
+    message: Any,
+    incoming: Incoming,
+    writer: flight.FlightMetadataWriter,
+) -> None:
+    """CommandPreparedStatementUpdate: runs it once for each row of parameters, all or nothing."""
+    prepared = state.statements.find(visit.principal.id, message.prepared_statement_handle)
+    rows = _bound(incoming)
+    if rows is not None:
+        prepared.bound = rows
+    _tell(writer, execute_prepared(state, visit, prepared))
+
+
+def bind_prepared(
+    state: ServerState,
+    visit: Visit,
+    message: Any,
+    incoming: Incoming,
+    writer: flight.FlightMetadataWriter,
+) -> None:
+    """CommandPreparedStatementQuery by DoPut: keeps the parameters for GetFlightInfo."""
+    prepared = state.statements.find(visit.principal.id, message.prepared_statement_handle)
+    prepared.bound = _bound(incoming)
+    prepared.plan = None
+    answer = serialized("DoPutPreparedStatementResult", prepared_statement_handle=prepared.handle)
+    writer.write(answer)
+
+
+def execute_prepared(state: ServerState, visit: Visit, prepared: PreparedStatement) -> Executed:
+    """Runs a prepared statement with what was bound to it."""
+    return execute(state, visit, prepared.sql, prepared.transaction, prepared.bound)
+
+
+def execute(
+    state: ServerState,
+    visit: Visit,
+    sql: str,
+    transaction: str | None,
+    parameters: pa.Table | None = None,
+) -> Executed:
+    """Runs one statement, for each row of parameters where there are any."""
+    services = state.services
+    statement = operations.statement_of(call_of(state, visit), sql)
+    if operations.needs_session(statement):
+        call = call_with_session(state, visit)
+        if operations.is_control(statement):
+            return operations.execute(services, call, SqlRequest(sql))
+    with call_in(state, visit, transaction) as call:
+        if parameters is None:
+            return operations.execute(services, call, SqlRequest(sql))
+        rows = list(rows_of(parameters, operations.parameters_of(statement)))
+        return operations.execute_each(services, call, sql, rows)
+
+
+def _bound(incoming: Incoming) -> pa.Table | None:
+    """The rows of parameters, held whole; None where the stream has no columns."""
+    if not len(incoming.schema):
+        incoming.drain()
+        return None
+    kept: list[pa.RecordBatch] = []
+    size = 0
+    for batch in incoming.batches():
+        size += batch.nbytes
+        if size > BOUND_BYTES_MAX:
+            raise LimitExceeded(
+                f"More than {BOUND_BYTES_MAX} bytes of parameters: ingest them as a table instead.",
+                code=ErrorCode.TOO_LARGE,
+            )
+        kept.append(batch)
+    return pa.Table.from_batches(kept, incoming.schema)
+
+
+def _tell(writer: flight.FlightMetadataWriter, done: Executed) -> None:
+    rows = -1 if done.rows is None else done.rows
+    writer.write(serialized("DoPutUpdateResult", record_count=rows))
