@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import duckdb
@@ -25,12 +26,24 @@ from flight_server.engines.lake.pins import Pins
 from flight_server.errors import NotFound
 from flight_server.model import Author, TableRef, TableSpec
 
+_READS = ("SELECT ", "FROM ")
+
+
+@dataclass(frozen=True)
+class Base:
+    """What a transaction began on: a snapshot, and the tables that the lake had then."""
+
+    snapshot: int
+    tables: Mapping[tuple[str, str], tuple[TableRef, TableSpec]]
+
 
 class WriteTransaction:
     """One DuckDB transaction on its way to becoming a commit.
 
-    `notes` go into the commit's extra info. Actions in `before_commit` run under the commit lock
-    and are told the snapshot that is being made; those in `after_commit` run once it is durable.
+    `base` is None where it holds the commit lock, or where what it reads is checked at the end:
+    then it goes by the newest state of the lake. `notes` go into the commit's extra info. Actions
+    in `before_commit` run under the commit lock and are told the snapshot that is being made;
+    those in `after_commit` run once it is durable.
     """
 
     def __init__(
@@ -44,13 +57,29 @@ class WriteTransaction:
         self.after_commit: list[Callable[[int], object]] = []
         # Tables as this transaction has made them, None where it dropped them.
         self.pending: dict[tuple[str, str], tuple[TableRef, TableSpec] | None] = {}
+        # The same of namespaces.
+        self.pending_namespaces: dict[str, str | None] = {}
+        self.base: Base | None = None
+        # How many statements have written something so far.
+        self.writes = 0
         # What is held until the transaction ends, such as the claim of an ingest token.
         self.held = ExitStack()
+        # The claims it holds, and under which name a table that it renamed has receipts of old.
+        self.claims: dict[tuple[str, str, str, str], Any] = {}
+        self.origins: dict[tuple[str, str], tuple[str, str] | None] = {}
         self._touched: list[TableRef] = []
-        self.is_open = True
+        self.is_open = False
         self._began = time.time()
+        self.restart()
+
+    def restart(self) -> None:
+        """Begins, on the lake as it is now; what was begun before and wrote nothing is ended."""
+        assert not self.writes, "what was written would be lost"
         with translated("The transaction"):
+            if self.is_open:
+                self.connection.execute("ROLLBACK")
             self.connection.execute("BEGIN TRANSACTION")
+            self.is_open = True
 
     def made(self, table: TableRef) -> bool:
         """Whether this transaction itself has made or changed the table."""
@@ -61,11 +90,26 @@ class WriteTransaction:
     ) -> list[tuple[Any, ...]]:
         """The rows of one statement's answer."""
         with translated(), cancellation.interrupting(self.connection.interrupt):
-            return self.connection.execute(sql, parameters).fetchall()
+            rows = self.connection.execute(sql, parameters).fetchall()
+        self.writes += not sql.startswith(_READS)
+        return rows
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether DuckDB takes no more statements because one failed while it ran."""
+        try:
+            self.connection.execute("SELECT 1").fetchall()
+        except duckdb.Error:
+            return True
+        return False
 
     def count(self, sql: str, parameters: Any = (), cancellation: Cancellation = NEVER) -> int:
         """The one number that a statement answers with: rows written, or a count."""
         return int(self.run(sql, parameters, cancellation)[0][0])
+
+    def count_rows(self, rows: int) -> None:
+        """Adds to the number of rows that the log tells of."""
+        self.notes["rows"] = self.notes.get("rows", 0) + rows
 
     def note(self, table: TableRef, *kinds: str) -> None:
         """Lets the log say of a table what DuckLake's own log does not: that rows were updated."""

@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
-from flight_server.engines.lake import catalog, columns, tables
+from flight_server.engines.lake import catalog, tables
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
+from flight_server.engines.lake.definitions import Definitions
 from flight_server.engines.lake.groups import GroupCommits
 from flight_server.engines.lake.history import History, Tags
 from flight_server.engines.lake.housekeeping import Housekeeper
@@ -59,6 +60,7 @@ class LakeEngine:
         self._registry = Registry(self._log)
         self._tags = Tags(self._log)
         self._tokens = Tokens(self._log)
+        self._definitions = Definitions(self._registry, self._tokens, self._tags)
         self._scans = Scans(instance, self._pins, lambda: self._log.snapshot)
         self._groups = GroupCommits(self._log, self._registry)
         self._ingests = Ingests(self._log, self._registry, self._tokens, self._groups)
@@ -87,11 +89,7 @@ class LakeEngine:
 
     def namespaces(self) -> list[str]:
         """All namespaces but the server's own, sorted."""
-        connection = self._instance.connection()
-        try:
-            found = tables.namespaces(connection)
-        finally:
-            connection.close()
+        found = tables.namespaces(self._instance)
         return [name for name in found if not name.lower().startswith(HIDDEN_PREFIX)]
 
     def tables(self, namespace: str) -> list[TableRef]:
@@ -121,36 +119,31 @@ class LakeEngine:
     def create_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
         """AlreadyExists."""
         with self._committed(author) as (transaction, commit):
-            tables.create_namespace(transaction, namespace)
+            self._definitions.create_namespace(transaction, namespace)
         return commit[0]
 
     def drop_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
         """NotFound; Conflict while tables are in it."""
         with self._committed(author) as (transaction, commit):
-            tables.drop_namespace(transaction, self._registry, namespace)
+            self._definitions.drop_namespace(transaction, namespace)
         return commit[0]
 
     def create_table(self, table: TableRef, spec: TableSpec, author: Author) -> Commit:
         """AlreadyExists; NotFound (namespace_not_found); InvalidRequest (unsupported_type)."""
         with self._committed(author) as (transaction, commit):
-            tables.create_table(transaction, self._registry, table, spec)
+            self._definitions.create_table(transaction, table, spec)
         return commit[0]
 
     def rename_table(self, table: TableRef, to: TableRef, author: Author) -> Commit:
         """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
         with self._committed(author) as (transaction, commit):
-            found = self._registry.resolve(table)
-            tables.rename_table(transaction, self._registry, table, to)
-            self._tokens.rename(transaction, found.table, to)
-            self._tags.rename(transaction, found.table, to)
+            self._definitions.rename_table(transaction, table, to)
         return commit[0]
 
     def drop_table(self, table: TableRef, author: Author) -> Commit:
         """NotFound."""
         with self._committed(author) as (transaction, commit):
-            tables.drop_table(transaction, self._registry, table)
-            self._tokens.forget(transaction, table)
-            self._tags.forget(transaction, table)
+            self._definitions.drop_table(transaction, table)
         return commit[0]
 
     def undrop_table(self, table: TableRef, author: Author) -> Commit:
@@ -166,7 +159,7 @@ class LakeEngine:
     ) -> Commit:
         """All changes in one commit, in order. NotFound; AlreadyExists; InvalidRequest."""
         with self._committed(author) as (transaction, commit):
-            columns.alter_table(transaction, self._registry, table, changes)
+            self._definitions.alter_table(transaction, table, changes)
         return commit[0]
 
     # SupportsIngest, SupportsUpdate, SupportsTransactions
@@ -218,7 +211,11 @@ class LakeEngine:
     @contextmanager
     def _transaction(self, author: Author, exclusive: bool) -> Iterator[LakeTransaction]:
         with self._log.transaction(author, exclusive) as transaction:
-            yield LakeTransaction(transaction, self._registry, self._ingests)
+            if not exclusive:
+                self._registry.settle(transaction)
+            yield LakeTransaction(
+                transaction, self._registry, self._definitions, self._ingests, self._scans
+            )
 
     # SupportsVersions, SupportsChanges
 

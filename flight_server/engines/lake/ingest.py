@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from flight_server.engines.lake.inserts import insert_stream
 from flight_server.engines.lake.instance import CATALOG
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.segments import Segments, Source
-from flight_server.engines.lake.tokens import TOKEN_LENGTH_MAX, Claim, Digest, Tokens
+from flight_server.engines.lake.tokens import TOKEN_LENGTH_MAX, Claim, Digest, Receipt, Tokens
 from flight_server.engines.lake.upserts import merge_stage, stage_rows
 from flight_server.errors import Conflict, ErrorCode, InvalidRequest, NotFound
 from flight_server.model import (
@@ -79,7 +79,9 @@ class Ingests:
         claiming = (
             nullcontext(None)
             if request.token is None
-            else self._tokens.claim(author.principal, table, _checked_token(request.token))
+            else self._tokens.claim(
+                author.principal, table, _checked_token(request.token), cancellation
+            )
         )
         with claiming as claim:
             connection = self._log.instance.connection()
@@ -106,7 +108,9 @@ class Ingests:
         if request.token is not None:
             return self._claimed_within(transaction, table, request, batches, cancellation)
         run = _Run(table, request, batches.schema, transaction.author, cancellation)
-        return self._write_within(transaction, run, iter(batches))
+        commit = self._write_within(transaction, run, iter(batches))
+        transaction.count_rows(commit.rows)
+        return commit
 
     def _claimed_within(
         self,
@@ -120,18 +124,19 @@ class Ingests:
         assert request.token is not None, "there is a token to claim"
         author = transaction.author
         token = _checked_token(request.token)
-        claim = transaction.held.enter_context(self._tokens.claim(author.principal, table, token))
-        connection = self._log.instance.connection()
-        transaction.held.callback(connection.close)
-        digest = Digest(connection, batches.schema, request.mode)
-        run = _Run(table, request, batches.schema, author, cancellation, claim, digest)
-        rows = self._fresh_rows(run, iter(batches))
-        first = next(rows, None)
-        if first is None and claim.receipts:
-            return replace(claim.receipts[-1].commit, duplicate=True)
-        rows = itertools.chain(() if first is None else (first,), rows)
-        commit = self._write_within(transaction, run, rows)
+        claim = self._tokens.claim_within(transaction, table, token, cancellation)
+        with closing(self._log.instance.connection()) as connection:
+            digest = Digest(connection, batches.schema, request.mode)
+            run = _Run(table, request, batches.schema, author, cancellation, claim, digest)
+            rows = self._fresh_rows(run, iter(batches))
+            first = next(rows, None)
+            if first is None and claim.receipts:
+                return replace(claim.receipts[-1].commit, duplicate=True)
+            rows = itertools.chain(() if first is None else (first,), rows)
+            commit = self._write_within(transaction, run, rows)
+        transaction.count_rows(commit.rows)
         claim.record(transaction, commit, str(digest))
+        claim.receipts.append(Receipt(commit, str(digest)))
         return commit
 
     def _write_within(
@@ -141,6 +146,7 @@ class Ingests:
         found = self._target(run, transaction)
         inbound = self._inbound(run, found)
         if request.mode in _BY_KEY:
+            self._registry.guard(transaction, found)
             counted = self._counting(run, rows)
             stage = stage_rows(transaction.connection, inbound, counted, run.cancellation)
             return merge_stage(transaction, found, request, stage, run.cancellation)
@@ -267,8 +273,7 @@ class Ingests:
         """Inserts batches as they come; DuckDB writes Parquet and holds little of it."""
         if run.mode is IngestMode.OVERWRITE:
             self._clear(transaction, run, found)
-        if not transaction.made(found.table):
-            transaction.before_commit.append(lambda _: self._registry.check_unchanged(found))
+        self._registry.guard(transaction, found)
         counted = self._counting(run, rows)
         count = insert_stream(transaction, found, inbound, counted, run.cancellation)
         return _counted(run, count, inserted=count)
@@ -289,7 +294,7 @@ class Ingests:
         transaction.run(f"DELETE FROM {found.table.sql}", cancellation=run.cancellation)
 
     def _commit(self, transaction: WriteTransaction, run: _Run, commit: Commit) -> Commit:
-        transaction.notes["rows"] = commit.rows
+        transaction.count_rows(commit.rows)
         if run.claim is not None:
             run.claim.record(transaction, commit, str(run.digest))
         snapshot = transaction.commit()

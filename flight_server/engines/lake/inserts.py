@@ -22,6 +22,7 @@ def insert_table(transaction: WriteTransaction, found: TableVersion, data: pa.Ta
             transaction.connection.execute(_insert(found, data.schema))
         finally:
             transaction.connection.unregister("incoming")
+    transaction.writes += 1
 
 
 def insert_stream(
@@ -33,7 +34,9 @@ def insert_stream(
 ) -> int:
     """Inserts all rows; how many. An error of the stream is raised as it was."""
     sql = _insert(found, inbound.schema)
-    return run_over_stream(transaction.connection, sql, inbound, rows, cancellation)
+    count = run_over_stream(transaction.connection, sql, inbound, rows, cancellation)
+    transaction.writes += 1
+    return count
 
 
 def run_over_stream(

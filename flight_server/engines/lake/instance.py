@@ -41,6 +41,7 @@ class Reader:
     connection: duckdb.DuckDBPyConnection
     snapshot: int = -1
     epoch: int = -1
+    is_fresh: bool = False
 
 
 class Instance:
@@ -87,9 +88,9 @@ class Instance:
             connection.close()
 
     @contextmanager
-    def reading(self, snapshot: int) -> Iterator[Reader]:
+    def reading(self, snapshot: int, fresh: bool = False) -> Iterator[Reader]:
         """A reader at `snapshot`, which is the newest one, or at a later one."""
-        reader = self.lend(snapshot)
+        reader = self.lend(snapshot, fresh)
         try:
             yield reader
         except BaseException:
@@ -97,13 +98,17 @@ class Instance:
             raise
         self.give_back(reader)
 
-    def lend(self, snapshot: int) -> Reader:
-        """As `reading`, for streams that outlive a block: `give_back` it or close it."""
+    def lend(self, snapshot: int, fresh: bool = False) -> Reader:
+        """As `reading`, for streams that outlive a block: `give_back` it or close it.
+
+        A fresh one has seen nothing of other databases, such as the temporary tables of sessions,
+        of which a transaction shows what they were when it first looked. It is not lent again.
+        """
         with self._lock:
-            reader = self._idle.pop() if self._idle else None
+            reader = self._idle.pop() if self._idle and not fresh else None
             epoch = self.epoch
         if reader is None:
-            reader = Reader(self._root.cursor())
+            reader = Reader(self._root.cursor(), is_fresh=fresh)
         elif (reader.snapshot, reader.epoch) == (snapshot, epoch):
             return reader
         else:
@@ -124,7 +129,7 @@ class Instance:
     def give_back(self, reader: Reader) -> None:
         """Keeps the reader for the next request, or closes it where there are enough."""
         with self._lock:
-            if len(self._idle) < READERS_IDLE_MAX:
+            if len(self._idle) < READERS_IDLE_MAX and not reader.is_fresh:
                 self._idle.append(reader)
                 return
         reader.connection.close()

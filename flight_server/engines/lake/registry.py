@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import pyarrow as pa
 
-from flight_server.engines.lake.commits import CommitLog, WriteTransaction
+from flight_server.engines.lake.commits import Base, CommitLog, WriteTransaction
 from flight_server.engines.lake.instance import CATALOG, METADATA
 from flight_server.errors import Conflict, ErrorCode, NotFound
 from flight_server.model import (
@@ -30,6 +32,7 @@ from flight_server.model import (
 
 SCHEMA = f"{CATALOG}.{HIDDEN_PREFIX}"
 VERSIONS_CACHED_MAX = 1024
+SETTLE_ATTEMPTS = 4
 _COLUMNS = "namespace, name, arrow_schema, key, partition_by, defaults, comment"
 _TABLES = {
     "tables": "namespace VARCHAR, name VARCHAR, arrow_schema BLOB, key VARCHAR, "
@@ -63,17 +66,34 @@ class Registry:
         transaction: WriteTransaction | None = None,
     ) -> TableVersion:
         """The table at a version, or as a transaction has made it. NotFound."""
-        with self._log.publishing:
-            snapshot, newest = self._log.snapshot, self._newest
-        if transaction is not None and _key(table) in transaction.pending:
+        now = self._base(transaction)
+        if transaction is not None and version is None and _key(table) in transaction.pending:
             found = transaction.pending[_key(table)]
-        elif version is None or version == snapshot:
-            found = newest.get(_key(table))
+        elif version is None or version == now.snapshot:
+            found = now.tables.get(_key(table))
         else:
             found = self._at(table, version)
         if found is None:
             raise table_not_found(table)
-        return TableVersion(*found, snapshot=snapshot if version is None else version)
+        return TableVersion(*found, snapshot=now.snapshot if version is None else version)
+
+    def settle(self, transaction: WriteTransaction) -> None:
+        """Lets a transaction see one state of the lake from its beginning to its end."""
+        for attempt in range(SETTLE_ATTEMPTS):
+            # Only under the lock is it certain that nobody commits between the two looks.
+            with self._log.lock if attempt == SETTLE_ATTEMPTS - 1 else nullcontext():
+                snapshot = transaction.count(f"FROM {CATALOG}.current_snapshot()")
+                base = self._base()
+            if base.snapshot == snapshot:
+                transaction.base = base
+                return
+            transaction.restart()
+        raise AssertionError("somebody else wrote to the lake")
+
+    def guard(self, transaction: WriteTransaction, found: TableVersion) -> None:
+        """Makes the commit a Conflict where another one changes what the table is."""
+        if not transaction.made(found.table):
+            transaction.before_commit.append(lambda _: self.check_unchanged(found))
 
     def check_unchanged(self, found: TableVersion) -> None:
         """Conflict where another commit gave the table's name or columns another meaning.
@@ -84,10 +104,12 @@ class Registry:
         if newest is None or newest[1] is not found.spec:
             raise Conflict(f"The table '{found.table}' was changed in the meantime; try again.")
 
-    def tables(self, namespace: str) -> list[TableRef]:
-        """The tables of a namespace, sorted."""
+    def tables(self, namespace: str, transaction: WriteTransaction | None = None) -> list[TableRef]:
+        """The tables of a namespace, as a transaction has made them, sorted."""
         folded = namespace.lower()
-        return sorted(ref for (space, _), (ref, _) in self._newest.items() if space == folded)
+        known = self._base(transaction).tables
+        tables = known if transaction is None else _merged(known, transaction.pending)
+        return sorted(ref for (space, _), (ref, _) in tables.items() if space == folded)
 
     def put(self, transaction: WriteTransaction, table: TableRef, spec: TableSpec) -> None:
         """Writes a table's spec in the transaction; it is the newest once that commits."""
@@ -121,8 +143,14 @@ class Registry:
 
     def _merge(self, pending: dict[Key, tuple[TableRef, TableSpec] | None]) -> None:
         # A new dictionary, so that whoever reads the old one sees it whole.
-        merged = {**self._newest, **pending}
-        self._newest = {key: found for key, found in merged.items() if found is not None}
+        self._newest = _merged(self._newest, pending)
+
+    def _base(self, transaction: WriteTransaction | None = None) -> Base:
+        """The state of the lake that a transaction began on, else the newest."""
+        if transaction is not None and transaction.base is not None:
+            return transaction.base
+        with self._log.publishing:
+            return Base(self._log.snapshot, self._newest)
 
     def _at(self, table: TableRef, version: int) -> tuple[TableRef, TableSpec] | None:
         cached = ((_key(table)), version)
@@ -209,6 +237,14 @@ class Registry:
             return found
         finally:
             reader.close()
+
+
+def _merged(
+    known: Mapping[Key, tuple[TableRef, TableSpec]],
+    pending: Mapping[Key, tuple[TableRef, TableSpec] | None],
+) -> dict[Key, tuple[TableRef, TableSpec]]:
+    both = {**known, **pending}
+    return {key: found for key, found in both.items() if found is not None}
 
 
 def _key(table: TableRef) -> Key:

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake import catalog
+from flight_server.engines.lake.bindings import bound
 from flight_server.engines.lake.catalog import DataFile
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.hot import HotScans
@@ -81,9 +83,9 @@ class Scans:
             return scan_sql(found, request, version, files)
 
         duck_schema, batches = self._run(
-            sql, (), self._rows_each(schema), cancellation, found.snapshot
+            sql, (), self.rows_each(schema), cancellation, found.snapshot
         )
-        return _converted(schema, duck_schema, batches)
+        return converted(schema, duck_schema, batches)
 
     def rows(
         self, schema: pa.Schema, sql: str, oldest: int, cancellation: Cancellation
@@ -93,65 +95,55 @@ class Scans:
         It reads no snapshot before `oldest`.
         """
         duck_schema, batches = self._run(
-            lambda _: sql, (), self._rows_each(schema), cancellation, oldest
+            lambda _: sql, (), self.rows_each(schema), cancellation, oldest
         )
-        return _converted(schema, duck_schema, batches)
+        return converted(schema, duck_schema, batches)
 
     def query(self, request: SqlRequest, cancellation: Cancellation) -> BatchStream:
         """The answer of one checked SELECT."""
         schema, batches = self._run(
             lambda _: request.sql,
             request.parameters,
-            self._query_rows(),
+            self.query_rows,
             cancellation,
             request.version,
+            fresh=request.temporary,
         )
         return BatchStream(schema, batches, batches.close)
 
     def query_schema(self, request: SqlRequest) -> pa.Schema:
         """The schema of the answer; the statement is bound and planned, and reads no row."""
-        sql = f"SELECT * FROM ({request.sql}\n) LIMIT 0"
-        with (
-            translated("The query"),
-            self._reading() as reader,
-        ):
-            answer = reader.connection.execute(sql, _bound(request.parameters))
-            return answer.to_arrow_reader(BATCH_ROWS_MIN).schema
+        with self._reading(request.temporary) as reader:
+            return query_schema(reader.connection, request)
 
     def explain(self, request: SqlRequest, analyze: bool, cancellation: Cancellation) -> str:
         """DuckDB's plan as text; see `plans`."""
-        verb = "EXPLAIN (ANALYZE, FORMAT json)" if analyze else "EXPLAIN (FORMAT json)"
-        with (
-            translated("The query"),
-            self._reading() as reader,
-            cancellation.interrupting(reader.connection.interrupt),
-        ):
-            answer = reader.connection.execute(f"{verb} {request.sql}", _bound(request.parameters))
-            text = str(answer.fetchall()[0][1])
-        return analyzed(text) if analyze else planned(text)
+        with self._reading(request.temporary) as reader:
+            return explained(reader.connection, request, analyze, cancellation)
 
-    def describe(self, found: TableVersion) -> TableInfo:
+    def describe(self, found: TableVersion, rows: int | None = None) -> TableInfo:
         """The table with its numbers: rows counted, the rest read from the catalog."""
         instance = self._instance
         number = catalog.table_id(instance, found.table, found.snapshot)
         files = catalog.data_files(instance, number, found.snapshot)
         listed = catalog.versions(instance, found.table, found.snapshot)
-        with self._reading() as reader, translated("The count"):
-            at = "" if reader.snapshot == found.snapshot else f" AT (VERSION => {found.snapshot})"
-            rows = reader.connection.execute(
-                f"SELECT count(*) FROM {found.table.sql}{at}"
-            ).fetchall()
         return TableInfo(
             table=found.table,
             spec=found.spec,
             snapshot=found.snapshot,
-            rows=int(rows[0][0]),
+            rows=self._count(found) if rows is None else rows,
             bytes=sum(file.bytes for file in files),
             files=len(files),
             versions=len(listed),
             created_at=catalog.created_at(instance, number),
             changed_at=listed[0].committed_at if listed else catalog.created_at(instance, number),
         )
+
+    def _count(self, found: TableVersion) -> int:
+        with self._reading() as reader, translated("The count"):
+            at = "" if reader.snapshot == found.snapshot else f" AT (VERSION => {found.snapshot})"
+            sql = f"SELECT count(*) FROM {found.table.sql}{at}"
+            return int(reader.connection.execute(sql).fetchall()[0][0])
 
     def slices(self, found: TableVersion, number: int, bytes_each: int) -> list[Slice]:
         """Groups of data files of about `bytes_each`; the last also has what is in no file."""
@@ -201,9 +193,10 @@ class Scans:
         rows_each: int,
         cancellation: Cancellation,
         oldest: int | None,
+        fresh: bool = False,
     ) -> tuple[pa.Schema, Any]:
         """The schema of the answer, and a generator of its batches that can be closed."""
-        running = self._running(sql, parameters, rows_each, cancellation, oldest)
+        running = self._running(sql, parameters, rows_each, cancellation, oldest, fresh)
         # The first item is the schema, so that running and its clean-up stand in one place.
         return next(running), running
 
@@ -214,31 +207,35 @@ class Scans:
         rows_each: int,
         cancellation: Cancellation,
         oldest: int | None,
+        fresh: bool = False,
     ) -> Iterator[Any]:
         # Pinned before the transaction begins, so that nothing can go in between.
         pinned = self._newest() if oldest is None else oldest
         with translated("The query"), self._pins.stream(pinned):
-            yield from self._lent(self._newest(), sql, parameters, rows_each, cancellation)
+            reader = self._instance.lend(self._newest(), fresh)
+            yield from self._lent(reader, sql, parameters, rows_each, cancellation)
 
     @contextmanager
-    def _reading(self) -> Iterator[Reader]:
+    def _reading(self, temporary: bool = False) -> Iterator[Reader]:
         """A reader at the newest snapshot, for an answer that is used up within the block."""
-        with self._pins.stream(self._newest()), self._instance.reading(self._newest()) as reader:
+        with (
+            self._pins.stream(self._newest()),
+            self._instance.reading(self._newest(), fresh=temporary) as reader,
+        ):
             yield reader
 
     def _lent(
         self,
-        newest: int,
+        reader: Reader,
         sql: Callable[[int], str],
         parameters: Any,
         rows_each: int,
         cancellation: Cancellation,
     ) -> Iterator[Any]:
-        reader = self._instance.lend(newest)
         finished = False
         try:
             with cancellation.interrupting(reader.connection.interrupt):
-                answer = reader.connection.execute(sql(reader.snapshot), _bound(parameters))
+                answer = reader.connection.execute(sql(reader.snapshot), bound(parameters))
                 batches = answer.to_arrow_reader(rows_each)
                 yield batches.schema
                 yield from batches
@@ -250,14 +247,39 @@ class Scans:
             else:
                 reader.connection.close()
 
-    def _rows_each(self, schema: pa.Schema) -> int:
+    def rows_each(self, schema: pa.Schema) -> int:
+        """How many rows of a schema make a batch of the size that suits the wire."""
         width = sum(_width(field.type) for field in schema)
         rows = self._instance.settings.batch_bytes // max(1, width)
         return max(BATCH_ROWS_MIN, min(BATCH_ROWS_MAX, rows))
 
-    def _query_rows(self) -> int:
+    @property
+    def query_rows(self) -> int:
+        """How many rows a batch of a query's answer may have."""
         # The width of a query's rows is known only once it runs; the door slices what is too wide.
         return 65_536
+
+
+def query_schema(connection: duckdb.DuckDBPyConnection, request: SqlRequest) -> pa.Schema:
+    """The schema of a SELECT's answer; it is bound and planned, and reads no row."""
+    sql = f"SELECT * FROM ({request.sql}\n) LIMIT 0"
+    with translated("The query"):
+        answer = connection.execute(sql, bound(request.parameters))
+        return answer.to_arrow_reader(BATCH_ROWS_MIN).schema
+
+
+def explained(
+    connection: duckdb.DuckDBPyConnection,
+    request: SqlRequest,
+    analyze: bool,
+    cancellation: Cancellation,
+) -> str:
+    """DuckDB's plan as text; see `plans`."""
+    verb = "EXPLAIN (ANALYZE, FORMAT json)" if analyze else "EXPLAIN (FORMAT json)"
+    with translated("The query"), cancellation.interrupting(connection.interrupt):
+        answer = connection.execute(f"{verb} {request.sql}", bound(request.parameters))
+        text = str(answer.fetchall()[0][1])
+    return analyzed(text) if analyze else planned(text)
 
 
 def scan_sql(
@@ -294,7 +316,8 @@ def scan_schema(found: TableVersion, request: ScanRequest) -> pa.Schema:
     return pa.schema(fields, metadata=full.metadata)
 
 
-def _converted(schema: pa.Schema, duck_schema: pa.Schema, batches: Any) -> BatchStream:
+def converted(schema: pa.Schema, duck_schema: pa.Schema, batches: Any) -> BatchStream:
+    """DuckDB's batches in the schema that was declared; closing it closes them."""
     outbound = Outbound(schema, duck_schema)
 
     def converted() -> Iterator[pa.RecordBatch]:
@@ -332,7 +355,3 @@ def _width(kind: pa.DataType) -> int:
         return max(1, int(kind.bit_width) // 8)
     except ValueError:
         return VARIABLE_BYTES * (1 + int(kind.num_fields))
-
-
-def _bound(parameters: Any) -> Any:
-    return dict(parameters) if hasattr(parameters, "keys") else list(parameters)

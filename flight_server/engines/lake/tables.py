@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import pyarrow as pa
 
 from flight_server.engines.lake.commits import WriteTransaction
-from flight_server.engines.lake.instance import CATALOG, METADATA, literal
+from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.types import storage_type
 from flight_server.errors import (
@@ -37,20 +36,28 @@ from flight_server.model import (
 _PARTITION = re.compile(r"(?:(year|month|day|hour)\((.+)\))|(.+)", re.IGNORECASE)
 
 
-def namespaces(connection: Any) -> list[str]:
-    """The names of all namespaces, the server's own included, sorted."""
-    rows = connection.execute(
-        f"SELECT schema_name FROM {METADATA}.ducklake_schema WHERE end_snapshot IS NULL ORDER BY 1"
-    ).fetchall()
-    return [name for (name,) in rows]
+def namespaces(instance: Instance, transaction: WriteTransaction | None = None) -> list[str]:
+    """The names of all namespaces, as a transaction has made them, sorted; our own included."""
+    base = None if transaction is None else transaction.base
+    now = "end_snapshot IS NULL"
+    then = "begin_snapshot <= $1 AND (end_snapshot IS NULL OR end_snapshot > $1)"
+    rows = instance.rows(
+        f"SELECT schema_name FROM {METADATA}.ducklake_schema WHERE {then if base else now}",
+        [base.snapshot] if base else (),
+    )
+    known: dict[str, str | None] = {name.lower(): name for (name,) in rows}
+    if transaction is not None:
+        known |= transaction.pending_namespaces
+    return sorted(name for name in known.values() if name is not None)
 
 
 def create_namespace(transaction: WriteTransaction, namespace: NamespaceRef) -> None:
     """AlreadyExists."""
-    known = {name.lower() for name in namespaces(transaction.connection)}
+    known = {name.lower() for name in namespaces(transaction.log.instance, transaction)}
     if namespace.name.lower() in known:
         raise AlreadyExists(f"The namespace '{namespace}' exists already.")
     transaction.run(f"CREATE SCHEMA {CATALOG}.{quoted(namespace.name)}")
+    transaction.pending_namespaces[namespace.name.lower()] = namespace.name
 
 
 def drop_namespace(
@@ -58,7 +65,7 @@ def drop_namespace(
 ) -> None:
     """NotFound; Conflict while tables are in it."""
     check_namespace(transaction, namespace.name)
-    tables = registry.tables(namespace.name)
+    tables = registry.tables(namespace.name, transaction)
     if tables:
         raise Conflict(
             f"The namespace '{namespace}' holds {len(tables)} tables, '{tables[0]}' among them. "
@@ -68,11 +75,12 @@ def drop_namespace(
     if namespace.name.lower() == "main":
         raise InvalidRequest("The namespace 'main' is the root and cannot be dropped.")
     transaction.run(f"DROP SCHEMA {CATALOG}.{quoted(namespace.name)}")
+    transaction.pending_namespaces[namespace.name.lower()] = None
 
 
 def check_namespace(transaction: WriteTransaction, name: str) -> None:
     """NotFound (namespace_not_found) with the nearest name."""
-    check_known_namespace(namespaces(transaction.connection), name)
+    check_known_namespace(namespaces(transaction.log.instance, transaction), name)
 
 
 def check_known_namespace(known: Sequence[str], name: str) -> None:

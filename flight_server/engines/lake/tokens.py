@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.inbound import Inbound
@@ -28,6 +30,9 @@ from flight_server.errors import Conflict, ErrorCode
 from flight_server.model import Commit, IngestMode, TableRef, quoted
 
 TOKEN_LENGTH_MAX = 512
+# How long a put waits for another one under its token.
+CLAIM_SECONDS_MAX = 30.0
+_STEP_SECONDS = 0.1
 _NUMBER = "_pixelflight_number"
 Key = tuple[str, str, str, str]
 _COLUMNS = (
@@ -90,7 +95,9 @@ class Claim:
 
     def __init__(self, tokens: Tokens, key: Key) -> None:
         self._tokens = tokens
-        self._key = key
+        self._token = key[3]
+        # What it will be found under; None once its table is dropped.
+        self.key: Key | None = key
         self.receipts = tokens.receipts(key)
 
     @property
@@ -107,9 +114,10 @@ class Claim:
     def conflict(self) -> Conflict:
         """The token was used for other content."""
         commit = self.receipts[-1].commit
+        where = "this transaction" if commit.snapshot < 0 else f"commit {commit.snapshot}"
         return Conflict(
-            f"The ingest token '{self._key[3]}' was used for other content, in commit "
-            f"{commit.snapshot} with {commit.offset} rows. Use a new token for new rows.",
+            f"The ingest token '{self._token}' was used for other content, in {where} "
+            f"with {commit.offset} rows. Use a new token for new rows.",
             code=ErrorCode.TOKEN_CONFLICT,
         )
 
@@ -117,15 +125,18 @@ class Claim:
         """Lets the transaction write a receipt; `commit` as it will be, but for its snapshot."""
 
         def write(snapshot: int) -> None:
-            transaction.run(
-                f"INSERT INTO {SCHEMA}.ingest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                _row(self._key, snapshot, commit, digest),
-            )
+            if self.key is not None:
+                transaction.run(
+                    f"INSERT INTO {SCHEMA}.ingest VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    _row(self.key, snapshot, commit, digest),
+                )
+
+        def add(snapshot: int) -> None:
+            if self.key is not None:
+                self._tokens.add(self.key, _receipt(snapshot, commit, digest))
 
         transaction.before_commit.append(write)
-        transaction.after_commit.append(
-            lambda snapshot: self._tokens.add(self._key, _receipt(snapshot, commit, digest))
-        )
+        transaction.after_commit.append(add)
 
 
 class Tokens:
@@ -138,15 +149,20 @@ class Tokens:
         self._load(log.instance.rows(f"SELECT {_COLUMNS} FROM {SCHEMA}.ingest ORDER BY snapshot"))
 
     @contextmanager
-    def claim(self, principal: str, table: TableRef, token: str) -> Iterator[Claim]:
-        """The token for this block alone; others wait."""
-        key = (principal, table.namespace.lower(), table.name.lower(), token)
+    def claim(
+        self, principal: str, table: TableRef, token: str, cancellation: Cancellation = NEVER
+    ) -> Iterator[Claim]:
+        """The token for this block alone; others wait. Conflict where that takes long."""
+        key = (principal, *_name(table), token)
         with self._lock:
             mine, waiting = self._claims.get(key, (threading.Lock(), 0))
             self._claims[key] = (mine, waiting + 1)
         try:
-            with mine:
+            _acquire(mine, token, cancellation)
+            try:
                 yield Claim(self, key)
+            finally:
+                mine.release()
         finally:
             with self._lock:
                 mine, waiting = self._claims[key]
@@ -154,6 +170,25 @@ class Tokens:
                     del self._claims[key]
                 else:
                     self._claims[key] = (mine, waiting - 1)
+
+    def claim_within(
+        self,
+        transaction: WriteTransaction,
+        table: TableRef,
+        token: str,
+        cancellation: Cancellation,
+    ) -> Claim:
+        """The token until the transaction ends, with what was done under it in there."""
+        principal = transaction.author.principal
+        key = (principal, *_name(table), token)
+        if key not in transaction.claims:
+            claiming = self.claim(principal, table, token, cancellation)
+            claim = transaction.held.enter_context(claiming)
+            origin = transaction.origins.get(_name(table), _name(table))
+            claim.receipts = self.receipts((principal, *origin, token)) if origin else []
+            transaction.claims[key] = claim
+        claimed: Claim = transaction.claims[key]
+        return claimed
 
     def receipts(self, key: Key) -> list[Receipt]:
         """The receipts of a token in the order of their commits."""
@@ -167,38 +202,57 @@ class Tokens:
 
     def rename(self, transaction: WriteTransaction, table: TableRef, to: TableRef) -> None:
         """Lets the receipts of a table follow it to its new name."""
-        old, new = (table.namespace.lower(), table.name.lower()), to.name.lower()
-        with self._lock:
-            keys = [key for key in self._receipts if key[1:3] == old]
-        if not keys:
-            return
-        transaction.run(
-            f"UPDATE {SCHEMA}.ingest SET name = ? WHERE namespace = ? AND name = ?", [new, *old]
-        )
-
-        def move(_: int) -> None:
-            with self._lock:
-                for principal, namespace, name, token in keys:
-                    receipts = self._receipts.pop((principal, namespace, name, token))
-                    self._receipts[principal, namespace, new, token] = receipts
-
-        transaction.after_commit.append(move)
+        old, new = _name(table), _name(to)
+        for key in [key for key in transaction.claims if key[1:3] == old]:
+            claim = transaction.claims.pop(key)
+            claim.key = (key[0], *new, key[3])
+            transaction.claims[claim.key] = claim
+        if self._takes_over(transaction, old):
+            transaction.run(
+                f"UPDATE {SCHEMA}.ingest SET name = ? WHERE namespace = ? AND name = ?",
+                [new[1], *old],
+            )
+        transaction.after_commit.append(lambda _: self._move(old, new))
+        transaction.origins[new] = transaction.origins.get(old, old)
+        transaction.origins[old] = None
 
     def forget(self, transaction: WriteTransaction, table: TableRef) -> None:
         """Drops the receipts of a table that is dropped: a new one of its name starts afresh."""
-        old = (table.namespace.lower(), table.name.lower())
+        old = _name(table)
+        for key in [key for key in transaction.claims if key[1:3] == old]:
+            transaction.claims.pop(key).key = None
+        if self._takes_over(transaction, old):
+            transaction.run(f"DELETE FROM {SCHEMA}.ingest WHERE namespace = ? AND name = ?", old)
+        transaction.after_commit.append(lambda _: self._move(old, None))
+        transaction.origins[old] = None
+
+    def _takes_over(self, transaction: WriteTransaction, name: tuple[str, str]) -> bool:
+        """Whether a table has receipts of old; Conflict at the commit if others come meanwhile."""
+        origin = transaction.origins.get(name, name)
+        if origin is None:
+            return False
+        count = self._count(origin)
+
+        def check(_: int) -> None:
+            if self._count(origin) != count:
+                raise Conflict(
+                    f"Rows were put into '{'.'.join(origin)}' in the meantime. Nothing was "
+                    f"written; try again."
+                )
+
+        transaction.before_commit.append(check)
+        return count > 0
+
+    def _count(self, name: tuple[str, str]) -> int:
         with self._lock:
-            keys = [key for key in self._receipts if key[1:3] == old]
-        if not keys:
-            return
-        transaction.run(f"DELETE FROM {SCHEMA}.ingest WHERE namespace = ? AND name = ?", old)
+            return sum(len(kept) for key, kept in self._receipts.items() if key[1:3] == name)
 
-        def drop(_: int) -> None:
-            with self._lock:
-                for key in keys:
-                    self._receipts.pop(key, None)
-
-        transaction.after_commit.append(drop)
+    def _move(self, old: tuple[str, str], new: tuple[str, str] | None) -> None:
+        with self._lock:
+            for key in [key for key in self._receipts if key[1:3] == old]:
+                receipts = self._receipts.pop(key)
+                if new is not None:
+                    self._receipts[key[0], *new, key[3]] = receipts
 
     def recall(self, transaction: WriteTransaction, table: TableRef, version: int) -> None:
         """Brings back the receipts that a table had at a version: it is undropped."""
@@ -214,6 +268,22 @@ class Tokens:
             count, inserted, updated, offset = numbers
             commit = Commit(snapshot, count, inserted, updated, offset=offset)
             self.add((principal, namespace, name, token), Receipt(commit, digest))
+
+
+def _name(table: TableRef) -> tuple[str, str]:
+    return table.namespace.lower(), table.name.lower()
+
+
+def _acquire(lock: threading.Lock, token: str, cancellation: Cancellation) -> None:
+    """Waits for whoever has the token: a put that runs, or a transaction that is open."""
+    until = time.monotonic() + CLAIM_SECONDS_MAX
+    while not lock.acquire(timeout=_STEP_SECONDS):
+        cancellation.check()
+        if time.monotonic() > until:
+            raise Conflict(
+                f"Another put under the ingest token '{token}' is still running, or its "
+                f"transaction is open. Try again once it has ended."
+            )
 
 
 def _receipt(snapshot: int, commit: Commit, digest: str) -> Receipt:

@@ -1,34 +1,166 @@
-"""Writes to several tables that become one commit."""
+"""Statements of a client that become one commit: the engine as a transaction stands in for it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
-from flight_server.engines.lake.columns import check_required
+from flight_server.engines.lake import rows, tables
+from flight_server.engines.lake.bindings import bound
 from flight_server.engines.lake.commits import WriteTransaction
-from flight_server.engines.lake.failures import translated
+from flight_server.engines.lake.definitions import Definitions
 from flight_server.engines.lake.ingest import Ingests
-from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.registry import Registry
-from flight_server.engines.lake.scans import BATCH_ROWS_MAX, scan_schema, scan_sql
-from flight_server.engines.lake.tables import true_name
+from flight_server.engines.lake.scans import (
+    Scans,
+    converted,
+    explained,
+    query_schema,
+    scan_schema,
+    scan_sql,
+)
+from flight_server.engines.lake.statements import Statements
 from flight_server.engines.stream import Batches, BatchStream
-from flight_server.errors import InvalidRequest
-from flight_server.model import Author, Commit, IngestRequest, ScanRequest, TableRef, quoted
+from flight_server.errors import NotFound, Unsupported
+from flight_server.model import (
+    DEFAULT_CATALOG,
+    HIDDEN_PREFIX,
+    Author,
+    Commit,
+    IngestRequest,
+    NamespaceRef,
+    ScanRequest,
+    SchemaChange,
+    SqlRequest,
+    TableInfo,
+    TableRef,
+    TableSpec,
+    TableVersion,
+)
+
+_PAST = re.compile(r"\bAT\s*\(\s*VERSION\b", re.IGNORECASE)
+_DONE = Commit(-1)
 
 
 class LakeTransaction:
     """See `flight_server.engines.base.Transaction`; one thread at a time uses it."""
 
-    def __init__(self, transaction: WriteTransaction, registry: Registry, ingests: Ingests) -> None:
+    name = DEFAULT_CATALOG
+
+    def __init__(
+        self,
+        transaction: WriteTransaction,
+        registry: Registry,
+        definitions: Definitions,
+        ingests: Ingests,
+        scans: Scans,
+    ) -> None:
         self._transaction = transaction
         self._registry = registry
+        self._definitions = definitions
         self._ingests = ingests
+        self._scans = scans
+        self._statements = Statements(transaction)
+
+    # Engine
+
+    def namespaces(self) -> list[str]:
+        """All namespaces but the server's own, sorted."""
+        self._statements.check()
+        found = tables.namespaces(self._transaction.log.instance, self._transaction)
+        return [name for name in found if not name.lower().startswith(HIDDEN_PREFIX)]
+
+    def tables(self, namespace: str) -> list[TableRef]:
+        """The tables of a namespace, sorted. NotFound (namespace_not_found)."""
+        self._statements.check()
+        found = self._registry.tables(namespace, self._transaction)
+        if not found:
+            tables.check_known_namespace(self.namespaces(), namespace)
+        return found
+
+    def resolve(self, table: TableRef, version: int | None = None) -> TableVersion:
+        """The table as the transaction sees it, or as it was at a version. NotFound."""
+        self._statements.check()
+        return self._registry.resolve(table, version, self._transaction)
+
+    def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
+        """The table with its rows counted here; files are told of as they were committed."""
+        found = self.resolve(table, version)
+        if version is not None:
+            return self._scans.describe(found)
+        with self._statements.one() as transaction:
+            count = transaction.count(f"SELECT count(*) FROM {found.table.sql}")
+        try:
+            return self._scans.describe(found, count)
+        except NotFound:
+            now = dt.datetime.now(dt.UTC)
+            return TableInfo(found.table, found.spec, found.snapshot, count, 0, 0, 0, now, now)
+
+    def scan(
+        self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
+    ) -> Batches:
+        """The rows as this transaction has made them."""
+        found = self.resolve(table, request.version)
+        if request.version is not None or request.slice is not None:
+            # Inside, DuckLake leaves out of old versions what the transaction has deleted.
+            return self._scans.scan(found, request, cancellation)
+        schema = scan_schema(found, request)
+        each = self._scans.rows_each(schema)
+        sql = scan_sql(found, request, None)
+        duck_schema, batches = self._statements.stream(sql, (), each, cancellation)
+        return converted(schema, duck_schema, batches)
+
+    def close(self) -> None:
+        """Rolls back what was not committed."""
+        self._transaction.rollback()
+
+    # Namespaces, tables and their columns
+
+    def create_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
+        """AlreadyExists."""
+        with self._statements.one() as transaction:
+            self._definitions.create_namespace(transaction, namespace)
+        return _DONE
+
+    def drop_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
+        """NotFound; Conflict while tables are in it."""
+        with self._statements.one() as transaction:
+            self._definitions.drop_namespace(transaction, namespace)
+        return _DONE
+
+    def create_table(self, table: TableRef, spec: TableSpec, author: Author) -> Commit:
+        """AlreadyExists; NotFound (namespace_not_found); InvalidRequest (unsupported_type)."""
+        with self._statements.one() as transaction:
+            self._definitions.create_table(transaction, table, spec)
+        return _DONE
+
+    def rename_table(self, table: TableRef, to: TableRef, author: Author) -> Commit:
+        """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
+        with self._statements.one() as transaction:
+            self._definitions.rename_table(transaction, table, to)
+        return _DONE
+
+    def drop_table(self, table: TableRef, author: Author) -> Commit:
+        """NotFound."""
+        with self._statements.one() as transaction:
+            self._definitions.drop_table(transaction, table)
+        return _DONE
+
+    def alter_table(
+        self, table: TableRef, changes: Sequence[SchemaChange], author: Author
+    ) -> Commit:
+        """All changes in order. NotFound; AlreadyExists; InvalidRequest."""
+        with self._statements.one() as transaction:
+            self._definitions.alter_table(transaction, table, changes)
+        return _DONE
+
+    # Rows
 
     def ingest(
         self,
@@ -40,7 +172,8 @@ class LakeTransaction:
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """Writes the stream; its commit has no snapshot (-1) until the transaction commits."""
-        done = self._ingests.ingest_within(self._transaction, table, request, batches, cancellation)
+        with self._statements.one() as transaction:
+            done = self._ingests.ingest_within(transaction, table, request, batches, cancellation)
         acknowledge(done)
         return done
 
@@ -53,18 +186,10 @@ class LakeTransaction:
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """Sets columns to SQL expressions over the old values where the filter holds."""
-        if not assignments:
-            raise InvalidRequest("There is nothing to set: name at least one column.")
-        found = self._registry.resolve(table, transaction=self._transaction)
-        named = {true_name(found.schema, name): text for name, text in assignments.items()}
-        sets = ", ".join(f"{quoted(name)} = ({text})" for name, text in named.items())
-        rows = self._transaction.count(
-            f"UPDATE {found.table.sql} SET {sets}{_where(filter)}", (), cancellation
-        )
-        self._transaction.note(found.table, "updated")
-        check_required(self._transaction, found.table, found.schema, named)
-        self._transaction.notes["rows"] = rows
-        return Commit(-1, rows=rows, rows_updated=rows)
+        with self._statements.one() as transaction:
+            return rows.update(
+                transaction, self._registry, table, assignments, filter, cancellation
+            )
 
     def delete(
         self,
@@ -73,41 +198,54 @@ class LakeTransaction:
         author: Author,
         cancellation: Cancellation = NEVER,
     ) -> Commit:
-        """Deletes the rows where the filter holds, all without one."""
-        found = self._registry.resolve(table, transaction=self._transaction)
-        rows = self._transaction.count(
-            f"DELETE FROM {found.table.sql}{_where(filter)}", (), cancellation
+        """Deletes the rows where the filter holds."""
+        with self._statements.one() as transaction:
+            return rows.delete(transaction, self._registry, table, filter, cancellation)
+
+    # SQL that reads
+
+    def run_sql(self, request: SqlRequest, cancellation: Cancellation = NEVER) -> Batches:
+        """One SELECT over what this transaction has made; at a version, over what was then."""
+        if request.version is not None:
+            self._statements.check()
+            return self._scans.query(request, cancellation)
+        self._check_past(request)
+        schema, batches = self._statements.stream(
+            request.sql, bound(request.parameters), self._scans.query_rows, cancellation
         )
-        self._transaction.note(found.table, "deleted")
-        self._transaction.notes["rows"] = rows
-        return Commit(-1, rows=rows, rows_deleted=rows)
+        return BatchStream(schema, batches, batches.close)
 
-    def scan(
-        self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
-    ) -> Batches:
-        """The rows as this transaction has made them."""
-        found = self._registry.resolve(table, request.version, self._transaction)
-        schema = scan_schema(found, request)
-        sql = scan_sql(found, request, request.version)
+    def sql_schema(self, request: SqlRequest) -> pa.Schema:
+        """The schema of the answer, without running the statement."""
+        with self._statements.one() as transaction:
+            return query_schema(transaction.connection, request)
 
-        def batches() -> Iterator[pa.RecordBatch]:
-            connection = self._transaction.connection
-            with translated("The scan"), cancellation.interrupting(connection.interrupt):
-                reader = connection.execute(sql).to_arrow_reader(BATCH_ROWS_MAX)
-                outbound = Outbound(schema, reader.schema)
-                for batch in reader:
-                    yield from outbound.convert(batch)
+    def explain_sql(
+        self, request: SqlRequest, analyze: bool = False, cancellation: Cancellation = NEVER
+    ) -> str:
+        """DuckDB's plan as text."""
+        self._check_past(request)
+        with self._statements.one() as transaction:
+            return explained(transaction.connection, request, analyze, cancellation)
 
-        return BatchStream(schema, batches())
+    def _check_past(self, request: SqlRequest) -> None:
+        if self._transaction.writes and _PAST.search(request.sql):
+            raise Unsupported(
+                "A transaction that has written something reads no older versions in SQL: read "
+                "them before it, or outside of it."
+            )
+
+    # Ends
 
     def commit(self) -> Commit:
         """Makes it so. Conflict, after which nothing of it has happened."""
+        try:
+            self._statements.check()
+        except BaseException:
+            self._transaction.rollback()
+            raise
         return Commit(self._transaction.commit())
 
     def rollback(self) -> None:
         """Nothing of it has happened."""
         self._transaction.rollback()
-
-
-def _where(filter: str | None) -> str:
-    return f" WHERE {filter}" if filter else ""

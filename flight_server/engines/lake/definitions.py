@@ -1,0 +1,91 @@
+"""What there is: namespaces and tables made, changed and removed, with all that hangs on them.
+
+A table's ingest receipts and tags follow it when it is renamed and go when it is dropped. The
+engine does these things in a transaction of each, a client's transaction several in one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flight_server.engines.lake import columns, tables
+from flight_server.engines.lake.catalog import changed_since
+from flight_server.engines.lake.commits import WriteTransaction
+from flight_server.engines.lake.history import Tags
+from flight_server.engines.lake.registry import Registry
+from flight_server.engines.lake.tokens import Tokens
+from flight_server.errors import Conflict
+from flight_server.model import (
+    NamespaceRef,
+    RetypeColumn,
+    SchemaChange,
+    SetNullable,
+    TableRef,
+    TableSpec,
+    TableVersion,
+)
+
+
+class Definitions:
+    """Changes of what there is, each within a transaction."""
+
+    def __init__(self, registry: Registry, tokens: Tokens, tags: Tags) -> None:
+        self._registry = registry
+        self._tokens = tokens
+        self._tags = tags
+
+    def create_namespace(self, transaction: WriteTransaction, namespace: NamespaceRef) -> None:
+        """AlreadyExists."""
+        tables.create_namespace(transaction, namespace)
+
+    def drop_namespace(self, transaction: WriteTransaction, namespace: NamespaceRef) -> None:
+        """NotFound; Conflict while tables are in it."""
+        tables.drop_namespace(transaction, self._registry, namespace)
+
+    def create_table(self, transaction: WriteTransaction, table: TableRef, spec: TableSpec) -> None:
+        """AlreadyExists; NotFound (namespace_not_found); InvalidRequest (unsupported_type)."""
+        tables.create_table(transaction, self._registry, table, spec)
+
+    def rename_table(self, transaction: WriteTransaction, table: TableRef, to: TableRef) -> None:
+        """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
+        found = self._guarded(transaction, table)
+        tables.rename_table(transaction, self._registry, table, to)
+        self._tokens.rename(transaction, found.table, to)
+        self._tags.rename(transaction, found.table, to)
+
+    def drop_table(self, transaction: WriteTransaction, table: TableRef) -> None:
+        """NotFound."""
+        self._guarded(transaction, table)
+        tables.drop_table(transaction, self._registry, table)
+        self._tokens.forget(transaction, table)
+        self._tags.forget(transaction, table)
+
+    def alter_table(
+        self, transaction: WriteTransaction, table: TableRef, changes: Sequence[SchemaChange]
+    ) -> None:
+        """All changes in order. NotFound; AlreadyExists; InvalidRequest."""
+        found = self._guarded(transaction, table)
+        if any(isinstance(change, SetNullable | RetypeColumn) for change in changes):
+            _check_no_new_rows(transaction, found)
+        columns.alter_table(transaction, self._registry, table, changes)
+
+    def _guarded(self, transaction: WriteTransaction, table: TableRef) -> TableVersion:
+        found = self._registry.resolve(table, transaction=transaction)
+        self._registry.guard(transaction, found)
+        return found
+
+
+def _check_no_new_rows(transaction: WriteTransaction, found: TableVersion) -> None:
+    """What was found to hold of all rows must hold of those that came meanwhile."""
+    base = transaction.base
+    if base is None or transaction.made(found.table):
+        return
+
+    def check(_: int) -> None:
+        if changed_since(transaction.log.instance, found.table, base.snapshot):
+            raise Conflict(
+                f"Another commit changed '{found.table}' while it was being altered. Nothing was "
+                f"written; try again."
+            )
+
+    transaction.before_commit.append(check)

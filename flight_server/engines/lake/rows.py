@@ -1,0 +1,57 @@
+"""Rows changed and deleted where a filter holds, within a transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.lake.columns import check_required
+from flight_server.engines.lake.commits import WriteTransaction
+from flight_server.engines.lake.registry import Registry
+from flight_server.engines.lake.tables import true_name
+from flight_server.errors import InvalidRequest
+from flight_server.model import Commit, TableRef, quoted
+
+
+def update(
+    transaction: WriteTransaction,
+    registry: Registry,
+    table: TableRef,
+    assignments: Mapping[str, str],
+    filter: str | None,
+    cancellation: Cancellation,
+) -> Commit:
+    """Sets columns to SQL expressions over the old values where the filter holds."""
+    if not assignments:
+        raise InvalidRequest("There is nothing to set: name at least one column.")
+    found = registry.resolve(table, transaction=transaction)
+    registry.guard(transaction, found)
+    named = {true_name(found.schema, name): text for name, text in assignments.items()}
+    sets = ", ".join(f"{quoted(name)} = ({text})" for name, text in named.items())
+    rows = transaction.count(
+        f"UPDATE {found.table.sql} SET {sets}{_where(filter)}", (), cancellation
+    )
+    transaction.note(found.table, "updated")
+    check_required(transaction, found.table, found.schema, named)
+    transaction.count_rows(rows)
+    return Commit(-1, rows=rows, rows_updated=rows)
+
+
+def delete(
+    transaction: WriteTransaction,
+    registry: Registry,
+    table: TableRef,
+    filter: str | None,
+    cancellation: Cancellation,
+) -> Commit:
+    """Deletes the rows where the filter holds, all without one."""
+    found = registry.resolve(table, transaction=transaction)
+    registry.guard(transaction, found)
+    rows = transaction.count(f"DELETE FROM {found.table.sql}{_where(filter)}", (), cancellation)
+    transaction.note(found.table, "deleted")
+    transaction.count_rows(rows)
+    return Commit(-1, rows=rows, rows_deleted=rows)
+
+
+def _where(filter: str | None) -> str:
+    return f" WHERE {filter}" if filter else ""
