@@ -1,0 +1,199 @@
+"""Sixteen ADBC clients do everything at once, and the server keeps what it promised.
+
+Some clients are killed and some are cut off in the middle of their streams. In the end every
+acknowledged write is there once, nothing that was rolled back is, nobody met an error that was
+not to be expected, and the server holds nothing of those who have left.
+
+`PIXELFLIGHT_TEST_LOAD=long` (`make test-load`) goes on for ten minutes. Both forms fail when too
+little was done to mean anything.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pytest
+
+from flight_server.testing.server import LocalServer, local_server
+from flight_server.wire import sessions
+from tests.end_to_end.load.client import COUNTERS, ROWS, SCHEMA
+from tests.end_to_end.load.crew import Crew
+from tests.end_to_end.load.oracle import Journal
+from tests.fix_adbc import open_adbc
+
+CLIENTS_EACH = 4
+LEAVE_SECONDS_MAX = 30
+IDLE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long it goes on, how often somebody is hurt, and what must have been done by then."""
+
+    seconds: float
+    hurt_seconds: float
+    least: dict[str, int]
+    growth_bytes_max: int
+
+
+SHORT = Extent(
+    15,
+    3,
+    {
+        "acknowledged insert": 20, "acknowledged ingest": 10, "acknowledged commit": 10,
+        "gone roll_back": 10, "gone leave": 3, "read": 50, "stream": 10, "cancel": 5,
+    },
+    600 << 20,
+)  # fmt: skip
+LONG = Extent(
+    600, 10, {name: count * 20 for name, count in SHORT.least.items()}, 300 << 20
+)  # fmt: skip
+EXTENT = LONG if os.environ.get("PIXELFLIGHT_TEST_LOAD") == "long" else SHORT
+
+
+@pytest.mark.timeout(EXTENT.seconds + 180)
+def test_everything_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quick = {"transaction_idle_seconds": IDLE_SECONDS, "statement_idle_seconds": IDLE_SECONDS}
+    with local_server(tmp_path / "data", durability="none", **quick) as server:
+        prepare(server)
+        before = threads()
+        crew = Crew(server, tmp_path, EXTENT.seconds, CLIENTS_EACH)
+        growth = hurt(crew)
+        journal = crew.join()
+        report(journal, crew, growth)
+        assert journal.failures == []
+        check_enough(journal, crew)
+        with closing(open_adbc(server, autocommit=True)) as connection, connection.cursor() as all_:
+            all_.execute(f"FROM {ROWS}")
+            journal.check(all_.fetch_arrow_table())
+        check_nothing_is_left(server, before, monkeypatch)
+        assert growth < EXTENT.growth_bytes_max, f"the process grew by {growth >> 20} MiB"
+
+
+def prepare(server: LocalServer) -> None:
+    """The tables, and one counter that many want to raise."""
+    with closing(open_adbc(server, autocommit=True)) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE SCHEMA {SCHEMA}")
+        cursor.execute(
+            f"CREATE TABLE {ROWS} (client BIGINT, number BIGINT, part BIGINT, text VARCHAR)"
+        )
+        cursor.execute(f"CREATE TABLE {COUNTERS} (client BIGINT, value BIGINT)")
+        cursor.execute(f"INSERT INTO {COUNTERS} VALUES (0, 0)")
+
+
+def hurt(crew: Crew) -> int:
+    """Kills and cuts until the time is up: by how much the process grew after its first third."""
+    began = time.monotonic()
+    process, early = psutil.Process(), 0
+    while (passed := time.monotonic() - began) < EXTENT.seconds - EXTENT.hurt_seconds:
+        time.sleep(EXTENT.hurt_seconds)
+        crew.kill_one()
+        crew.cut()
+        if not early and passed > EXTENT.seconds / 3:
+            early = process.memory_info().rss
+    return int(process.memory_info().rss) - early
+
+
+def check_enough(journal: Journal, crew: Crew) -> None:
+    """Enough was done to mean something."""
+    few = {
+        name: journal.events[name] for name, n in EXTENT.least.items() if journal.events[name] < n
+    }
+    assert not few, f"too little was done: {few} of {EXTENT.least}"
+    assert min(crew.kills, crew.cuts) >= EXTENT.seconds / EXTENT.hurt_seconds / 3
+
+
+def check_nothing_is_left(
+    server: LocalServer, before: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No call runs, and no transaction, session, statement or thread is there for nobody."""
+    state = server.door._state
+    assert state.calls.wait(LEAVE_SECONDS_MAX), "calls of clients that have left still run"
+    assert comes_true(lambda: state.sessions.open_transactions == 0), "transactions are left"
+    # Sessions go when they were idle for an hour: let the hour have passed.
+    monkeypatch.setattr(sessions, "IDLE_SECONDS_MAX", 0.0)
+    state.sessions.sweep(IDLE_SECONDS)
+    assert comes_true(lambda: len(state.sessions) == 0), "sessions are left"
+    assert comes_true(lambda: threads() <= before), f"threads are left: {threads() - before}"
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    """Whether it is so within the time that anything may take to go."""
+    until = time.monotonic() + LEAVE_SECONDS_MAX
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def threads() -> set[str]:
+    """The threads of Python by their names; those that pyarrow calls in from are dummies."""
+    gc.collect()
+    return {thread.name for thread in threading.enumerate() if "Dummy" not in thread.name}
+
+
+def report(journal: Journal, crew: Crew, growth: int) -> None:
+    """What was done, for `-s`."""
+    done = ", ".join(f"{name} {count}" for name, count in sorted(journal.events.items()))
+    print(f"\n{done}; {crew.kills} kills, {crew.cuts} cuts, grew by {growth >> 20} MiB")
+    for failure in journal.failures[:10]:
+        print(failure)
+
+
+def journal_of(*lines: dict[str, object]) -> Journal:
+    """A journal that says this."""
+    journal = Journal()
+    for line in lines:
+        journal.add(line)
+    return journal
+
+
+def rows_of(*keys: tuple[int, int, int]) -> pa.Table:
+    """The table with these rows."""
+    names = ("client", "number", "part")
+    columns = {name: pa.array([key[n] for key in keys], pa.int64()) for n, name in enumerate(names)}
+    return pa.table(
+        columns | {"text": pa.array(["{}/{}/{}".format(*key) for key in keys], pa.string())}
+    )
+
+
+BEGUN = {"client": 1, "number": 1, "event": "begin", "kind": "insert", "rows": 2}
+KEPT = {"client": 1, "number": 1, "event": "acknowledged"}
+GONE = {"client": 1, "number": 1, "event": "gone"}
+BOTH = ((1, 1, 0), (1, 1, 1))
+
+
+def test_the_oracle_accepts_what_may_be() -> None:
+    journal_of(BEGUN, KEPT).check(rows_of(*BOTH))
+    journal_of(BEGUN, GONE).check(rows_of())
+    # Nobody was told: all or nothing.
+    journal_of(BEGUN).check(rows_of(*BOTH))
+    journal_of(BEGUN).check(rows_of())
+
+
+@pytest.mark.parametrize(
+    ("lines", "keys", "said"),
+    [
+        ((BEGUN, KEPT), (), "not there as written"),
+        ((BEGUN, KEPT), BOTH[:1], "not there as written"),
+        ((BEGUN, KEPT), (*BOTH, BOTH[0]), "twice"),
+        ((BEGUN, GONE), BOTH, "rolled back"),
+        ((BEGUN,), BOTH[:1], "in part"),
+        ((), BOTH, "nobody wrote"),
+    ],
+)
+def test_the_oracle_notices_what_may_not_be(
+    lines: tuple[dict[str, object], ...], keys: tuple[tuple[int, int, int], ...], said: str
+) -> None:
+    with pytest.raises(AssertionError, match=said):
+        journal_of(*lines).check(rows_of(*keys))
