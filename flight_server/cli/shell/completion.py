@@ -11,7 +11,7 @@ from prompt_toolkit.document import Document
 from flight_server.cli.options import Output
 from flight_server.cli.shell.commands import COMMANDS
 from flight_server.cli.shell.names import Known
-from flight_server.cli.shell.splitting import opened_at_end, pieces
+from flight_server.cli.shell.splitting import Splitter, opened_at_end
 from flight_server.model import DEFAULT_CATALOG, DEFAULT_NAMESPACE, TableRef, quoted
 
 KEYWORDS = (
@@ -39,6 +39,7 @@ _USED = re.compile(
     rf"\b(?:from|join|into|update|table|,)\s+({_NAME})(?:\s+(?:as\s+)?(\w+))?", re.IGNORECASE
 )
 _USED_AFTER_COMMA = re.compile(rf",\s*({_NAME})(?:\s+(?:as\s+)?(\w+))?", re.IGNORECASE)
+_QUALIFIERS = re.compile(r'(?:(?:"(?:[^"]|"")*"|\w+)\.)*')
 _WORD = re.compile(r'(?:(?:"(?:[^"]|"")*"|\w+)\.)*(?:"[^"]*|\w*)$')
 
 
@@ -78,8 +79,8 @@ class ShellCompleter(Completer):
 
     def _sql(self, statement: str, before: str, word: str) -> Iterator[Completion]:
         known = self._known()
-        qualifier, dot, last = _parted(word)
-        if dot:
+        qualifier, last = _parted(word)
+        if qualifier:
             yield from _starting(last, _columns_of(known, statement, qualifier), "column")
             yield from _starting(last, _tables_in(known, qualifier), "table")
             return
@@ -98,11 +99,16 @@ class ShellCompleter(Completer):
 def _names(known: Known, word: str) -> Iterator[Completion]:
     tables = [
         ".".join(_sql_name(part) for part in table.path)
-        for table in sorted(known.tables, key=lambda t: (t.namespace != DEFAULT_NAMESPACE, t))
+        for table in sorted(known.tables, key=_nearness)
     ]
     namespaces = [_sql_name(name) for name in known.namespaces if name != DEFAULT_NAMESPACE]
     yield from _starting(word, tables, "table")
     yield from _starting(word, namespaces, "namespace")
+
+
+def _nearness(table: TableRef) -> tuple[bool, bool, TableRef]:
+    """Sorts tables with short names before those with long ones."""
+    return table.catalog != DEFAULT_CATALOG, table.namespace != DEFAULT_NAMESPACE, table
 
 
 def _starting(word: str, names: Iterable[str], what: str) -> Iterator[Completion]:
@@ -119,17 +125,18 @@ def _cased(word: str) -> Callable[[str], str]:
 
 def _statement(document: Document) -> str:
     """The statement that the cursor is in."""
-    ended = list(pieces(document.text_before_cursor.splitlines(keepends=True)))
-    begun = ended[-1].text if ended else ""
-    after = next(pieces(document.text_after_cursor.splitlines(keepends=True)), None)
-    return f"{begun}{after.text if after else ''}"
+    splitter = Splitter()
+    list(splitter.feed(document.text_before_cursor))
+    begun = [piece.text for piece in splitter.rest()]
+    after = [piece.text for piece in splitter.feed(document.text_after_cursor + ";")]
+    return " ".join([*begun, *after[:1]])
 
 
-def _parted(word: str) -> tuple[str, str, str]:
-    """What stands before the last dot that is not within quotes, the dot, what stands after."""
-    at = 0 if word.count('"') % 2 == 0 else word.rindex('"')
-    dot = word.rfind(".", 0, at) if at else word.rfind(".")
-    return (word[:dot], ".", word[dot + 1 :]) if dot >= 0 else ("", "", word)
+def _parted(word: str) -> tuple[str, str]:
+    """What stands before the last dot that is not within quotes, and what stands after it."""
+    qualifiers = _QUALIFIERS.match(word)
+    end = qualifiers.end() if qualifiers else 0
+    return word[: max(end - 1, 0)], word[end:]
 
 
 def _columns_of(known: Known, statement: str, qualifier: str) -> list[str]:

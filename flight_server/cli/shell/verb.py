@@ -14,7 +14,6 @@ from flight_server.cli.options import Output, OutputOption, with_client
 from flight_server.cli.shell.commands import Leave, perform_all
 from flight_server.cli.shell.names import Names
 from flight_server.cli.shell.printing import Printing
-from flight_server.cli.shell.prompt import talk
 from flight_server.cli.shell.session import Session
 from flight_server.client import Client
 from flight_server.errors import InvalidRequest
@@ -45,6 +44,9 @@ def _shell(
 
 
 def _talk(session: Session) -> None:
+    # What draws a prompt takes a while to load, and no other command wants it.
+    from flight_server.cli.shell.prompt import talk
+
     # Whoever cannot be reached says so here, and not only at the first statement.
     session.client.health()
     session.is_interactive = True
