@@ -23,7 +23,7 @@ from flight_server.engines.base import (
     require,
 )
 from flight_server.engines.cancellation import Cancellation
-from flight_server.errors import Conflict, ErrorCode, LimitExceeded, NotFound
+from flight_server.errors import Cancelled, Conflict, ErrorCode, LimitExceeded, NotFound
 from flight_server.model import DEFAULT_CATALOG, DEFAULT_NAMESPACE, Author, Commit
 
 TRANSACTIONS_MAX = 100
@@ -40,6 +40,8 @@ class OpenTransaction:
         self._now = now
         self.used_at = now()
         self._lock = threading.Lock()
+        self._user: Cancellation | None = None
+        self._abandoned = False
         self._held = ExitStack()
         begun = require(engine, SupportsTransactions).transaction(author)
         self._transaction: Transaction | None = self._held.enter_context(begun)
@@ -49,10 +51,11 @@ class OpenTransaction:
         """The transaction, for one statement or one stream. NotFound once it has ended."""
         self._acquire(cancellation)
         try:
+            self._user = cancellation
             yield self._alive()
         finally:
-            self.used_at = self._now()
-            self._lock.release()
+            self._user = None
+            self._release()
 
     def commit(self, cancellation: Cancellation) -> Commit:
         """Makes it so. Conflict, after which nothing of it has happened and it has ended."""
@@ -63,20 +66,24 @@ class OpenTransaction:
                 self._end()
 
     def rollback(self, cancellation: Cancellation) -> None:
-        """Nothing of it has happened."""
+        """Nothing of it has happened. Whoever reads or writes in it is told so."""
+        user = self._user
+        if user is not None:
+            user.cancel(Cancelled("The transaction was rolled back."))
         with self.used(cancellation):
             self._end()
 
-    def expire(self, idle_seconds: float) -> bool:
-        """Rolls it back where nobody has used it for so long; whether it has ended."""
-        if not self._lock.acquire(blocking=False):
-            return False
-        try:
-            if self._transaction is not None and self._now() - self.used_at >= idle_seconds:
-                self._end()
-            return self._transaction is None
-        finally:
-            self._lock.release()
+    def abandon(self) -> None:
+        """Rolls it back, now or once the statement that runs in it has ended."""
+        self._abandoned = True
+        if self._lock.acquire(blocking=False):
+            self._release()
+
+    def expire(self, idle_seconds: float) -> None:
+        """Rolls it back where nobody has used it for so long."""
+        if self._lock.acquire(blocking=False):
+            self._abandoned = self._abandoned or self._now() - self.used_at >= idle_seconds
+            self._release(touches=False)
 
     @property
     def is_open(self) -> bool:
@@ -92,6 +99,13 @@ class OpenTransaction:
                     "Another statement of this transaction is still running, or its result is "
                     "still being read. Read it to its end, or close it, before the next one."
                 )
+
+    def _release(self, touches: bool = True) -> None:
+        if self._abandoned:
+            self._end()
+        if touches:
+            self.used_at = self._now()
+        self._lock.release()
 
     def _alive(self) -> Transaction:
         if self._transaction is None:
@@ -169,7 +183,8 @@ class Session:
 
     def close(self) -> None:
         """Rolls everything back and drops the temporary tables."""
-        self.expire(-1.0)
+        for one in list(self.transactions.values()):
+            one.abandon()
         with self._lock:
             temporary, self.temporary = self.temporary, None
         if temporary is not None:

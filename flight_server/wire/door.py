@@ -17,6 +17,7 @@ from flight_server.settings import Settings
 from flight_server.wire.calls import RunningCalls
 from flight_server.wire.server import FlightServer
 from flight_server.wire.state import ServerState
+from flight_server.wire.sweeper import Sweeper
 
 # How long calls get to notice that they are cancelled, and the transport to close.
 CLOSING_SECONDS = 2.0
@@ -35,6 +36,7 @@ class FlightDoor:
         self._settings = services.settings
         self._host, self._port_wanted = _host_and_port(services.settings.flight)
         self._server: FlightServer | None = None
+        self._sweeper = Sweeper(self._state)
 
     def start(self) -> FlightDoor:
         """Opens the address. InvalidRequest where the settings forbid it, Unavailable if taken."""
@@ -54,6 +56,7 @@ class FlightDoor:
             raise Unavailable(
                 f"Flight cannot listen on {self._settings.flight}: {reason}. Is it in use?"
             ) from None
+        self._sweeper.start()
         return self
 
     @property
@@ -72,6 +75,11 @@ class FlightDoor:
         """The calls that are running."""
         return self._state.calls
 
+    @property
+    def state(self) -> ServerState:
+        """What is running and what clients hold open."""
+        return self._state
+
     def stop(self, seconds: float) -> bool:
         """Closes within `seconds` and a little; False where calls could not be ended.
 
@@ -87,6 +95,9 @@ class FlightDoor:
             calls.cancel(Unavailable("The server is stopping: try again in a moment."))
             calls.wait(CLOSING_SECONDS)
         time.sleep(SENDING_SECONDS)
+        self._sweeper.stop()
+        # What is in the middle of a call that could not be ended stays, and goes with the process.
+        self._state.sessions.close_all()
         return self._close_transport(self._server)
 
     def _close_transport(self, server: FlightServer) -> bool:

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pytest
 
 from flight_server.wire.actions import ACTIONS
+from flight_server.wire.executions import EXECUTE
 from flight_server.wire.flight_actions import FLIGHT_ACTIONS
+from flight_server.wire.flight_sql.actions import SQL_ACTIONS
 from tests.fix_client import Client, refusal
 
 DATA = pa.table({"id": [1, 2, 3], "text": ["x", "y", "z"]})
@@ -30,7 +32,7 @@ def test_all_actions_are_listed(client: Client) -> None:
     listed = {
         action.type: action.description for action in client.flight.list_actions(client.options())
     }
-    assert set(listed) == set(ACTIONS) | set(FLIGHT_ACTIONS)
+    assert set(listed) == {*ACTIONS, *FLIGHT_ACTIONS, *SQL_ACTIONS, EXECUTE}
     assert all(listed.values())
 
 

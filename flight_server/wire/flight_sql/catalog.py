@@ -8,9 +8,11 @@ session are in a catalog of their own, `temp`, as DuckDB has it. What may be kno
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 
 import pyarrow as pa
 
+from flight_server.errors import NotFound
 from flight_server.model import TEMPORARY_CATALOG, NamespaceRef, TableRef
 from flight_server.operations import Call, Services, list_namespaces, list_tables
 from flight_server.operations.tables import list_catalogs, table_specs
@@ -99,9 +101,10 @@ def _tables(
     include_schema: bool,
 ) -> Iterator[dict[str, object]]:
     if not include_schema:
-        for table in list_tables(services, call, namespace.catalog, namespace.name):
-            if wanted(table.name):
-                yield _row(table)
+        # Somebody may have dropped it since it was listed.
+        with suppress(NotFound):
+            listed = list_tables(services, call, namespace.catalog, namespace.name)
+            yield from (_row(table) for table in listed if wanted(table.name))
         return
     for table, spec in table_specs(services, call, namespace, wanted):
         schema = with_column_metadata(spec.schema, table)
