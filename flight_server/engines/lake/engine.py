@@ -22,6 +22,7 @@ from flight_server.engines.lake.instance import Instance
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import Scans
+from flight_server.engines.lake.temporary import LakeTemporaryTables
 from flight_server.engines.lake.tokens import Tokens
 from flight_server.engines.lake.transactions import LakeTransaction
 from flight_server.engines.stream import Batches
@@ -297,6 +298,10 @@ class LakeEngine:
     ) -> str:
         """See `SupportsSql.explain_sql`."""
         return self._scans.explain(request, analyze, cancellation)
+
+    def temporary_tables(self, session: str) -> LakeTemporaryTables:
+        """See `SupportsTemporaryTables.temporary_tables`."""
+        return LakeTemporaryTables(self._log, session)
 
     def hold(self, version: int, seconds: float) -> None:
         """See `SupportsPins.hold`."""

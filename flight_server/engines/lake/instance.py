@@ -24,6 +24,8 @@ from flight_server.errors import InvalidRequest, PixelflightError, Unavailable
 from flight_server.settings import Durability, Settings
 
 CATALOG = "lake"
+# The database of sessions' temporary tables: in memory, and gone with the process.
+TEMPORARY = "_pixelflight_temp"
 METADATA = "__ducklake_metadata_lake.main"
 READERS_IDLE_MAX = 32
 # Nothing is downloaded, and what is loaded must bear the signature of DuckDB's makers.
@@ -172,6 +174,7 @@ def _open(settings: Settings, folder: Path, files: str) -> duckdb.DuckDBPyConnec
         _load_extensions(connection, "://" in files or settings.lake_encrypted)
         _configure(connection, settings, folder)
         _attach(connection, settings, folder, files)
+        connection.execute(f"ATTACH ':memory:' AS {TEMPORARY}")
         _set_file_format(connection, settings)
         _lock_down(connection, folder, files)
     except BaseException:
