@@ -12,6 +12,8 @@ from flight_server.query.expressions import (
     check_predicate,
 )
 from flight_server.query.kinds import parse_any
+from flight_server.query.merges import merge_source, rewrite_merge
+from flight_server.query.scans import ScanShape, simple_scan
 from flight_server.query.statement import Statement, parse, rewrite
 from flight_server.query.tables import Source, TableUse
 from flight_server.query.writes import (
@@ -47,6 +49,7 @@ __all__ = [
     "Merge",
     "MergeClause",
     "RenameTable",
+    "ScanShape",
     "Source",
     "Statement",
     "TableUse",
@@ -57,8 +60,11 @@ __all__ = [
     "check_literal",
     "check_order_by",
     "check_predicate",
+    "merge_source",
     "parameters_of",
     "parse",
     "parse_any",
     "rewrite",
+    "rewrite_merge",
+    "simple_scan",
 ]

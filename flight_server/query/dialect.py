@@ -220,11 +220,13 @@ def _refuse_number(constant: str) -> NoReturn:
 def _without_differences(node: Tree) -> Tree:
     """Takes away what may differ between a tree and the tree of its text.
 
-    That is where things stood in the text, the hints of WITH, which the parser drops, and a
-    `SELECT *` that the writer puts around VALUES.
+    That is where things stood in the text, the hints of WITH, which the parser drops, the list of
+    parameters, which only says again which there are, and a `SELECT *` that the writer puts
+    around VALUES.
     """
     node.pop("query_location", None)
     node.pop("materialized", None)
+    node.pop("named_param_map", None)
     if node.get("type") == "SUBQUERY" and node.get("alias") == "valueslist":
         inner = node["subquery"]["node"]
         source = inner.get("from_table") or {}

@@ -33,17 +33,18 @@ CLOCK_WORDS = frozenset(
 CLOCKS = frozenset({"now", "today", "uuid", "gen_random_uuid", "current_date", "uuidv4", "uuidv7"})
 
 
-def check_predicate(text: str, columns: Collection[str]) -> str:
+def check_predicate(text: str, columns: Collection[str], *, parameters: bool = False) -> str:
     """The filter, with every column found among `columns`; `_row_id` stands for the row's id.
 
-    InvalidRequest (invalid_sql, column_not_found, too_large), Forbidden, Unsupported.
+    With `parameters` it may hold `$1` or `$name`, which stay. InvalidRequest (invalid_sql,
+    column_not_found, too_large), Forbidden, Unsupported.
     """
-    return _scalar(text, tuple(columns), "filter")
+    return _scalar(text, tuple(columns), "filter", parameters)
 
 
-def check_expression(text: str, columns: Collection[str]) -> str:
+def check_expression(text: str, columns: Collection[str], *, parameters: bool = False) -> str:
     """The value that an update sets, as `check_predicate`."""
-    return _scalar(text, tuple(columns), "expression")
+    return _scalar(text, tuple(columns), "expression", parameters)
 
 
 def check_order_by(text: str, columns: Collection[str]) -> str:
@@ -63,13 +64,13 @@ def check_literal(text: str) -> str:
             "now(), current_timestamp, current_date or uuid().",
             code=ErrorCode.INVALID_SQL,
         )
-    return _written_expression(Checker().visit(node, "expression", {}))
+    return written_expression(Checker().visit(node, "expression", {}))
 
 
 @functools.lru_cache(maxsize=512)
-def _scalar(text: str, columns: tuple[str, ...], what: str) -> str:
+def _scalar(text: str, columns: tuple[str, ...], what: str, parameters: bool) -> str:
     node = _parsed_expression(text, what)
-    return _written_expression(_checked(node, columns))
+    return written_expression(_checked(node, columns, parameters))
 
 
 @functools.lru_cache(maxsize=128)
@@ -90,9 +91,9 @@ def _order(text: str, columns: tuple[str, ...]) -> str:
     return dialect.written(tree).removeprefix("SELECT 1 ORDER BY ")
 
 
-def _checked(node: Tree, columns: tuple[str, ...]) -> Tree:
+def _checked(node: Tree, columns: tuple[str, ...], parameters: bool = False) -> Tree:
     try:
-        return _ScalarChecker(columns).visit(node, "expression", {})
+        return _ScalarChecker(columns, parameters).visit(node, "expression", {})
     except RecursionError:
         raise InvalidRequest(
             "The expression is nested too deeply.", code=ErrorCode.TOO_LARGE
@@ -104,12 +105,13 @@ class _ScalarChecker(Checker):
 
     expression_functions = SCALAR
 
-    def __init__(self, columns: tuple[str, ...]) -> None:
+    def __init__(self, columns: tuple[str, ...], parameters: bool) -> None:
         super().__init__()
         self._columns = {folded(column): column for column in columns}
         self.handle("expression COLUMN_REF", self.column)
         for shape, what in _REFUSED.items():
-            self.handle(shape, functools.partial(_refuse, what))
+            if not (parameters and shape == "expression PARAMETER"):
+                self.handle(shape, functools.partial(_refuse, what))
 
     def function(self, node: Tree, shape: str, scope: Scope) -> Tree:
         """A call of a scalar function, perhaps with lambdas."""
@@ -228,7 +230,8 @@ def _not_one(what: str, text: str) -> InvalidRequest:
     )
 
 
-def _written_expression(node: Tree) -> str:
+def written_expression(node: Tree) -> str:
+    """One expression as SQL, which may be put into parentheses anywhere."""
     tree = dialect.parsed("SELECT 1")
     tree["node"]["select_list"] = [node]
     return dialect.written(tree).removeprefix("SELECT ")

@@ -2,11 +2,278 @@
 
 from __future__ import annotations
 
-from flight_server.query.row_writes import Context
+import functools
+import json
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from flight_server.errors import ErrorCode, InvalidRequest, Unsupported
+from flight_server.model import TableRef, quoted
+from flight_server.query import dialect
+from flight_server.query.dialect import Tree
+from flight_server.query.expressions import written_expression
+from flight_server.query.row_writes import (
+    Context,
+    assignments,
+    check_columns,
+    check_end,
+    check_values,
+    takes_by_name,
+    target,
+)
+from flight_server.query.statement import first_table, rewritten_tree
+from flight_server.query.tables import Source, TableUse, folded
 from flight_server.query.words import Words
-from flight_server.query.writes import Merge
+from flight_server.query.writes import Merge, MergeClause
+
+
+@dataclass
+class _Expressions:
+    """The expressions of a MERGE as they are read, in the order of the SELECT list."""
+
+    texts: list[str] = field(default_factory=list)
+
+    def place(self, text: str) -> int:
+        """Where the expression will stand. The first column is a constant."""
+        self.texts.append(text)
+        return len(self.texts)
 
 
 def merge(words: Words, context: Context) -> Merge:
     """`MERGE INTO t [AS a] USING s [AS b] {ON … | USING (…)} WHEN …`."""
-    words.refuse()
+    words.expect("MERGE", "INTO")
+    named = target(words, context, "USING")
+    words.expect("USING")
+    source = words.until_last("ON", "USING")
+    join = _join(words)
+    found, clauses = _Expressions(), []
+    while words.take("WHEN"):
+        clauses.append(_clause(words, found))
+    check_end(words)
+    values = "".join(f", ({text}\n)" for text in found.texts)
+    statement = context.statement(f"SELECT 1{values} FROM {named.sql} JOIN {source}\n {join}")
+    node = json.loads(statement.tree)["node"]
+    _check_shape(node, len(found.texts))
+    alias = node["from_table"]["right"]["alias"]
+    return Merge(named.use, statement, tuple(clauses), named.alias, alias)
+
+
+def rewrite_merge(
+    merge: Merge,
+    sources: Callable[[TableUse], Source],
+    target: TableRef,
+    defaults: Mapping[str, str] | None = None,
+    source_columns: Collection[str] = (),
+) -> str:
+    """The MERGE INTO to run, into the target's true name and over what `sources` says.
+
+    All of the target must be visible: what `sources` says of it is not used. `defaults` maps
+    columns of the target to the SQL of what they get where an INSERT leaves them out.
+    `source_columns` are the names that `merge_source` has; they are needed by `INSERT BY NAME`
+    where there are defaults. An error that `sources` raises passes through.
+    """
+    found = tuple(sources(use) for use in merge.statement.tables)
+    return _rewritten(merge, found, target, tuple((defaults or {}).items()), tuple(source_columns))
+
+
+def merge_source(merge: Merge, sources: Callable[[TableUse], Source]) -> str:
+    """A query of the source of a MERGE, by which its columns can be found out."""
+    found = tuple(sources(use) for use in merge.statement.tables)
+    tree = rewritten_tree(merge.statement, found)
+    return _with_clause(tree) + f"SELECT * FROM {_source(tree)}"
+
+
+@functools.lru_cache(maxsize=128)
+def _rewritten(
+    merge: Merge,
+    sources: tuple[Source, ...],
+    target: TableRef,
+    defaults: tuple[tuple[str, str], ...],
+    source_columns: tuple[str, ...],
+) -> str:
+    tree = rewritten_tree(merge.statement, sources)
+    values = [written_expression(node) for node in tree["node"]["select_list"]]
+    alias = f" AS {quoted(merge.target_alias)}" if merge.target_alias else ""
+    clauses = [_written(clause, values, dict(defaults), source_columns) for clause in merge.clauses]
+    sql = (
+        f"{_with_clause(tree)}MERGE INTO {target.sql}{alias} USING {_source(tree)} "
+        f"{_condition(tree)} {' '.join(clauses)}"
+    )
+    kind, _ = dialect.confirmed_kind(sql)
+    assert kind == "MERGE_INTO", kind
+    return sql
+
+
+def _join(words: Words) -> str:
+    """How the source is joined: by a condition in parentheses, or by columns."""
+    if words.take("USING"):
+        columns = words.names("column name")
+        return f"USING ({', '.join(quoted(column) for column in columns)})"
+    words.expect("ON")
+    text = words.until("WHEN", "RETURNING")
+    return f"ON ({text}\n)"
+
+
+def _clause(words: Words, found: _Expressions) -> MergeClause:
+    """What stands behind WHEN."""
+    when = "not_matched" if words.take("NOT") else "matched"
+    words.expect("MATCHED")
+    if when == "not_matched" and words.take("BY", "SOURCE"):
+        when = "not_matched_by_source"
+    words.take("BY", "TARGET")
+    condition = found.place(words.until("THEN")) if words.take("AND") else None
+    words.expect("THEN")
+    if words.take("DELETE"):
+        return MergeClause(when, "delete", condition)
+    if words.take("DO", "NOTHING"):
+        return MergeClause(when, "nothing", condition)
+    if words.take("ERROR"):
+        text = words.until("WHEN", "RETURNING")
+        return MergeClause(when, "error", condition, (), (found.place(text),) if text else ())
+    if words.take("UPDATE"):
+        return _update(words, found, when, condition)
+    words.expect("INSERT")
+    return _insert(words, found, when, condition)
+
+
+def _update(words: Words, found: _Expressions, when: str, condition: int | None) -> MergeClause:
+    by_name = takes_by_name(words)
+    if words.take("SET", "*") or words.peek() != "SET":
+        return MergeClause(when, "update", condition, by_name=by_name)
+    words.expect("SET")
+    columns, texts = assignments(words, "WHEN", "RETURNING")
+    places = tuple(found.place(text) for text in texts)
+    return MergeClause(when, "update", condition, columns, places)
+
+
+def _insert(words: Words, found: _Expressions, when: str, condition: int | None) -> MergeClause:
+    by_name = takes_by_name(words)
+    if words.peek() == "DEFAULT":
+        raise Unsupported("INSERT DEFAULT VALUES is not supported in MERGE: write the values.")
+    columns = words.names("column name") if words.peek() == "(" else None
+    check_columns(columns or ())
+    if not words.take("VALUES"):
+        words.take("*")
+        if columns is not None:
+            raise Unsupported("INSERT (columns) in MERGE needs its VALUES.")
+        return MergeClause(when, "insert", condition, by_name=by_name)
+    texts: list[str] = []
+    words.expect("(")
+    while not texts or words.take(","):
+        texts.append(words.until(","))
+    words.expect(")")
+    if columns is not None:
+        if len(columns) != len(texts):
+            raise InvalidRequest(
+                f"INSERT names {len(columns)} columns and gives {len(texts)} values.",
+                code=ErrorCode.INVALID_SQL,
+            )
+        columns, texts = _without_defaults(columns, texts)
+    if any(_is_default(text) for text in texts):
+        raise Unsupported("DEFAULT among VALUES is not supported: name the other columns.")
+    places = tuple(found.place(text) for text in texts)
+    return MergeClause(when, "insert", condition, columns, places)
+
+
+def _without_defaults(
+    columns: tuple[str, ...], texts: list[str]
+) -> tuple[tuple[str, ...], list[str]]:
+    """The columns that get a value: one that is DEFAULT is as one left out."""
+    pairs = [pair for pair in zip(columns, texts, strict=True) if not _is_default(pair[1])]
+    if not pairs:
+        raise Unsupported("INSERT of nothing but DEFAULT is not supported in MERGE.")
+    return tuple(column for column, _ in pairs), [text for _, text in pairs]
+
+
+def _is_default(text: str) -> bool:
+    return text.strip().upper() == "DEFAULT"
+
+
+def _check_shape(node: Tree, expressions: int) -> None:
+    """That the pieces are where they were put: a target, joined with a source."""
+    join = node["from_table"]
+    if join["type"] != "JOIN" or join["left"]["type"] == "JOIN":
+        raise Unsupported("This source of MERGE is not supported: put it into a subquery.")
+    first_table(join)
+    if len(node["select_list"]) != expressions + 1:
+        raise InvalidRequest("One value is set for each column.", code=ErrorCode.INVALID_SQL)
+    check_values(node["select_list"])
+
+
+def _with_clause(tree: Tree) -> str:
+    """The WITH of the statement, or nothing."""
+    if not tree["node"]["cte_map"]["map"]:
+        return ""
+    alone = dialect.parsed("SELECT 1")
+    alone["node"]["cte_map"] = tree["node"]["cte_map"]
+    return dialect.written(alone).removesuffix("SELECT 1") + " "
+
+
+def _source(tree: Tree) -> str:
+    alone = dialect.parsed("SELECT * FROM x")
+    alone["node"]["from_table"] = tree["node"]["from_table"]["right"]
+    return dialect.written(alone).removeprefix("SELECT * FROM ")
+
+
+def _condition(tree: Tree) -> str:
+    join = tree["node"]["from_table"]
+    if join["condition"] is None:
+        return f"USING ({', '.join(quoted(column) for column in join['using_columns'])})"
+    return f"ON ({written_expression(join['condition'])})"
+
+
+_WHEN = {
+    "matched": "MATCHED",
+    "not_matched": "NOT MATCHED",
+    "not_matched_by_source": "NOT MATCHED BY SOURCE",
+}
+
+
+def _written(
+    clause: MergeClause,
+    values: list[str],
+    defaults: dict[str, str],
+    source_columns: tuple[str, ...],
+) -> str:
+    condition = f" AND ({values[clause.condition]})" if clause.condition is not None else ""
+    given = [f"({values[place]})" for place in clause.values]
+    match clause.action:
+        case "update":
+            action = _written_update(clause, given)
+        case "insert":
+            action = _written_insert(clause, given, defaults, source_columns)
+        case "delete":
+            action = "DELETE"
+        case "nothing":
+            action = "DO NOTHING"
+        case _:
+            action = " ".join(["ERROR", *given])
+    return f"WHEN {_WHEN[clause.when]}{condition} THEN {action}"
+
+
+def _written_update(clause: MergeClause, given: list[str]) -> str:
+    if clause.columns is None:
+        return "UPDATE BY NAME" if clause.by_name else "UPDATE"
+    names = (quoted(column) for column in clause.columns)
+    return "UPDATE SET " + ", ".join(f"{n} = {v}" for n, v in zip(names, given, strict=True))
+
+
+def _written_insert(
+    clause: MergeClause,
+    given: list[str],
+    defaults: dict[str, str],
+    source_columns: tuple[str, ...],
+) -> str:
+    names = clause.columns
+    if names is None and clause.by_name and defaults:
+        # Only the source's columns are known where nothing has matched.
+        if clause.when != "not_matched" or not source_columns:
+            raise Unsupported("This INSERT BY NAME is not supported: name columns and values.")
+        names, given = source_columns, [quoted(column) for column in source_columns]
+    if names is None:
+        text = "INSERT BY NAME" if clause.by_name else "INSERT"
+        return f"{text} VALUES ({', '.join(given)})" if given else text
+    named = {folded(name) for name in names}
+    left_out = {name: sql for name, sql in defaults.items() if folded(name) not in named}
+    columns = ", ".join(quoted(column) for column in (*names, *left_out))
+    return f"INSERT ({columns}) VALUES ({', '.join([*given, *left_out.values()])})"

@@ -85,12 +85,12 @@ def insert(words: Words, context: Context) -> Insert:
     use = context.target(words)
     if words.take("AS"):
         words.name("alias")
-    by_name = _by_name(words)
+    by_name = takes_by_name(words)
     columns = words.names("column name") if words.names_come() else None
-    by_name = _by_name(words) or by_name
+    by_name = takes_by_name(words) or by_name
     check_columns(columns or ())
     if words.take("DEFAULT", "VALUES"):
-        _check_end(words)
+        check_end(words)
         return Insert(use, columns, by_name, None)
     return Insert(use, columns, by_name, _query(words, context))
 
@@ -103,7 +103,7 @@ def update(words: Words, context: Context) -> Update:
     columns, texts = assignments(words, "FROM", "WHERE", "RETURNING")
     others = words.until("WHERE", "RETURNING") if words.take("FROM") else ""
     where = words.until("RETURNING") if words.take("WHERE") else None
-    _check_end(words)
+    check_end(words)
     rows = _rows(context, named, texts, others, where)
     alone = _stands_alone(rows, named, context, others)
     return Update(named.use, columns, rows, (texts, where) if alone else None)
@@ -120,7 +120,7 @@ def delete(words: Words, context: Context) -> Delete:
     named = target(words, context, "USING", "WHERE", "RETURNING")
     others = words.until("WHERE", "RETURNING") if words.take("USING") else ""
     where = words.until("RETURNING") if words.take("WHERE") else None
-    _check_end(words)
+    check_end(words)
     rows = _rows(context, named, (), others, where)
     alone = where is not None and _stands_alone(rows, named, context, others)
     every = where is None and not others
@@ -259,14 +259,16 @@ def _explain_refusal(text: str, error: PixelflightError) -> NoReturn:
     raise error
 
 
-def _by_name(words: Words) -> bool:
+def takes_by_name(words: Words) -> bool:
+    """Whether BY NAME comes, which is passed over, and BY POSITION too."""
     if words.take("BY", "NAME"):
         return True
     words.take("BY", "POSITION")
     return False
 
 
-def _check_end(words: Words) -> None:
+def check_end(words: Words) -> None:
+    """Unsupported where the statement goes on, with RETURNING or otherwise."""
     if words.peek() == "RETURNING":
         _refuse_returning()
     if words.peek() == "ON" and words.peek(1) == "CONFLICT":

@@ -79,22 +79,11 @@ def parse_composed(sql: str, defaults: tuple[str, str], row_ids: bool = False) -
         parameters=_parameters(tree),
         tree=json.dumps(tree),
         names_virtual_column=finder.names_virtual_column,
-        row_ids_of=_first_table(tree["node"]["from_table"]) if row_ids else None,
+        row_ids_of=first_table(tree["node"]["from_table"]) if row_ids else None,
     )
 
 
-def _parsed(sql: str, default_catalog: str, default_namespace: str) -> Statement:
-    dialect.check_text(sql)
-    kind, rest = split_prefix(sql)
-    return replace(parse_composed(rest, (default_catalog, default_namespace)), kind=kind)
-
-
-def _parameters(tree: Tree) -> tuple[str, ...]:
-    names = (str(entry["key"]) for entry in tree["named_param_map"])
-    return tuple(sorted(names, key=lambda name: (name.isdigit() and len(name), name)))
-
-
-def _first_table(node: Tree) -> int:
+def first_table(node: Tree) -> int:
     """Which table the first name in FROM is. InvalidRequest where WITH defines that name."""
     while node["type"] == "JOIN":
         node = node["left"]
@@ -108,12 +97,30 @@ def _first_table(node: Tree) -> int:
     return use
 
 
+def _parsed(sql: str, default_catalog: str, default_namespace: str) -> Statement:
+    dialect.check_text(sql)
+    kind, rest = split_prefix(sql)
+    return replace(parse_composed(rest, (default_catalog, default_namespace)), kind=kind)
+
+
+def _parameters(tree: Tree) -> tuple[str, ...]:
+    names = (str(entry["key"]) for entry in tree["named_param_map"])
+    return tuple(sorted(names, key=lambda name: (name.isdigit() and len(name), name)))
+
+
 _parsed_before = functools.lru_cache(maxsize=256)(_parsed)
 
 
 @functools.lru_cache(maxsize=256)
 def _rewritten(statement: Statement, sources: tuple[Source, ...]) -> str:
-    tree = json.loads(statement.tree)
+    tree = rewritten_tree(statement, sources)
+    sql = dialect.written(tree)
+    return _bare_values(sql) if _only_values(tree["node"]) else sql
+
+
+def rewritten_tree(statement: Statement, sources: tuple[Source, ...]) -> Tree:
+    """The tree of what `rewrite` gives, with a source for each of the statement's tables."""
+    tree: Tree = json.loads(statement.tree)
     uses, references = _places(tree)
     prefixes: set[tuple[str, ...]] = set()
     for node in uses:
@@ -129,8 +136,7 @@ def _rewritten(statement: Statement, sources: tuple[Source, ...]) -> str:
         node.update(_from_table(source, whole, with_row_ids), **kept)
     for node in references if prefixes else ():
         node["column_names"] = _shortened(node["column_names"], prefixes)
-    sql = dialect.written(tree)
-    return _bare_values(sql) if _only_values(tree["node"]) else sql
+    return tree
 
 
 def _bare_values(sql: str) -> str:

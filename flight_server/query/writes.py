@@ -62,8 +62,8 @@ class Delete:
 class Merge:
     """`MERGE INTO target USING … ON … WHEN …`.
 
-    `statement` is a SELECT over the target and the source that holds every expression; the
-    clauses, in `flight_server.query.merges`, say which of them goes where.
+    `statement` is a SELECT over the target, joined with the source, that holds every expression;
+    the clauses say which of them goes where. `rewrite_merge` writes what is to run.
     """
 
     target: TableUse
@@ -78,8 +78,8 @@ class MergeClause:
     """One `WHEN …`. `when` is `matched`, `not_matched` or `not_matched_by_source`.
 
     `action` is `update`, `delete`, `insert`, `nothing` or `error`. `condition` and `values` are
-    places in the SELECT list of the statement. `columns` None is all of the target's: by position
-    where there are values, else by name, as in `UPDATE SET *` and `INSERT *`.
+    places in the SELECT list of the statement. `columns` None is all of the target's: by position,
+    or, `by_name`, those that the source has too; without values they come from the source.
     """
 
     when: str
@@ -87,6 +87,7 @@ class MergeClause:
     condition: int | None = None
     columns: tuple[str, ...] | None = None
     values: tuple[int, ...] = ()
+    by_name: bool = False
 
 
 @dataclass(frozen=True)
