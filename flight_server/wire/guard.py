@@ -10,7 +10,9 @@ A client gets a message for people and, in the trailer `grpc-status-details-bin`
 
 pyarrow lets a server choose among seven gRPC codes. Errors of the others are sent as UNKNOWN; the
 code within the details must be the one that was sent, or ADBC takes the error for damaged.
-CANCELLED could be sent, but pyarrow's `read_all` makes a KeyboardInterrupt of it.
+CANCELLED could be sent, but pyarrow's `read_all` makes a KeyboardInterrupt of it. NOT_FOUND and
+INVALID_ARGUMENT can be sent by other exceptions, whose details pyarrow's client would drop: they
+go to every client but pyarrow's.
 """
 
 from __future__ import annotations
@@ -89,9 +91,10 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return method(self, visit, *arguments)
         except Exception as error:
-            if _is_unsupported(error):
-                raise _unsupported(context, error, visit.request_id) from None
-            raise flight_error(error, visit.request_id) from None
+            known = described(error, visit.request_id)
+            if _is_quiet(known, visit):
+                raise _quietly(context, known, visit.request_id) from None
+            raise flight_error(known, visit.request_id) from None
 
     return rpc
 
@@ -106,11 +109,7 @@ def quietly_guarded(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, visit, *arguments)
         except Exception as error:
             known = described(error, visit.request_id)
-            quiet = _quiet(known)
-            context.add_trailer(
-                "grpc-status-details-bin", status(known, visit.request_id, quiet.grpc)
-            )
-            raise quiet from None
+            raise _quietly(context, known, visit.request_id) from None
 
     return rpc
 
@@ -154,15 +153,22 @@ def _quiet(error: PixelflightError) -> _Quiet:
     return kind(_sentence(error.message))
 
 
-def _is_unsupported(error: Exception) -> bool:
-    return isinstance(error, PixelflightError) and error.code.grpc == _UNIMPLEMENTED
+def _is_quiet(error: PixelflightError, visit: Any) -> bool:
+    """Whether the client is to get the error's own gRPC code, which a FlightError cannot have.
+
+    Whatever UNIMPLEMENTED is, ADBC looks for it when it tries what a server can do. The others
+    are for clients that read codes, since pyarrow raises its KeyError for NOT_FOUND.
+    """
+    grpc = error.code.grpc
+    return grpc == _UNIMPLEMENTED or (grpc in _QUIET_BASES and visit.reads_codes)
 
 
-def _unsupported(context: flight.ServerCallContext, error: Exception, request_id: str) -> Exception:
-    """UNIMPLEMENTED, which ADBC looks for when it tries what a server can do."""
-    assert isinstance(error, PixelflightError), "checked by the caller"
-    context.add_trailer("grpc-status-details-bin", status(error, request_id, _UNIMPLEMENTED))
-    return _quiet(error)
+def _quietly(
+    context: flight.ServerCallContext, error: PixelflightError, request_id: str
+) -> Exception:
+    quiet = _quiet(error)
+    context.add_trailer("grpc-status-details-bin", status(error, request_id, quiet.grpc))
+    return quiet
 
 
 def arrow_message(error: Exception) -> str:

@@ -42,6 +42,8 @@ Headers = Mapping[str, Sequence[str]]
 
 logger = logging.getLogger(__name__)
 
+# What pyarrow's own clients begin their user agent with.
+_PYARROW = "grpc-c++"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -67,7 +69,10 @@ class Visit(flight.ServerMiddleware):
         request_id: str,
         cookie: str | None,
         answer: Mapping[str, str],
+        reads_codes: bool = False,
     ) -> None:
+        # Whether the client goes by the gRPC code of an error.
+        self.reads_codes = reads_codes
         self.running = running
         self.principal = identity.principal
         self.token = identity.token
@@ -142,7 +147,8 @@ class Gate(flight.ServerMiddlewareFactory):
         seconds = min(_timeout(headers), self._services.settings.deadline_seconds_max)
         cookie = _cookie(headers)
         running = self._calls.begin(time.monotonic() + seconds)
-        return Visit(self._calls, running, identity, request_id, cookie, answer)
+        reads_codes = _PYARROW not in _first(headers, "user-agent")
+        return Visit(self._calls, running, identity, request_id, cookie, answer, reads_codes)
 
     def _identify(self, headers: Headers) -> Identity:
         scheme, _, credential = _first(headers, "authorization").partition(" ")
