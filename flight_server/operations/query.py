@@ -23,6 +23,7 @@ from flight_server.model import (
     TableVersion,
     table_not_found,
 )
+from flight_server.operations import rows
 from flight_server.operations.authorise import Permitted, permitted
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.query import (
@@ -31,9 +32,12 @@ from flight_server.query import (
     Statement,
     TableUse,
     Write,
+    merge_source,
     parameters_of,
     parse,
     rewrite,
+    rewrite_merge,
+    simple_scan,
 )
 
 Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
@@ -41,7 +45,10 @@ Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
 @dataclass(frozen=True)
 class QueryPlan:
-    """What a query will give: its schema and the snapshot it reads, None in a transaction."""
+    """What a query will give: its schema and the snapshot it reads, None in a transaction.
+
+    `scan` is the scan of one table that it is no more than.
+    """
 
     schema: pa.Schema
     snapshot: int | None
@@ -54,6 +61,8 @@ _PLAN_SCHEMA = pa.schema([pa.field("plan", pa.string(), nullable=False)])
 def query(services: Services, call: Call, request: SqlRequest) -> Batches:
     """Runs one SELECT or EXPLAIN. InvalidRequest; NotFound; Forbidden; LimitExceeded; TimedOut."""
     statement = parsed_for(call, request.sql)
+    if (scan := _scan_of(services, call, statement, request)) is not None:
+        return rows.scan(services, call, *scan)
     checked, size = authorised(services, call, statement, request)
     engine = _engine(services, call)
     with ExitStack() as stack:
@@ -105,6 +114,8 @@ def plan_query(services: Services, call: Call, request: SqlRequest) -> QueryPlan
     pinned = request if call.transaction else replace(request, version=_snapshot(services, request))
     if statement.kind != "select":
         return QueryPlan(_PLAN_SCHEMA, pinned.version)
+    if (scan := _scan_of(services, call, statement, pinned)) is not None:
+        return QueryPlan(rows.schema_of_scan(services, call, *scan), pinned.version, scan)
     checked, _ = authorised(services, call, statement, pinned)
     return QueryPlan(_engine(services, call).sql_schema(checked), pinned.version)
 
@@ -143,37 +154,63 @@ def authorised(
     services: Services, call: Call, statement: Statement, request: SqlRequest
 ) -> tuple[SqlRequest, int]:
     """The statement over permitted columns and rows only, and the bytes its tables hold."""
-    size, temporary = 0, False
+    sources = Sources(services, call, request.version, statement.kind.startswith("explain"))
+    sql = rewrite(statement, sources)
+    return replace(request, sql=sql, temporary=sources.temporary), sources.bytes
 
-    def source(use: TableUse) -> Source:
-        nonlocal size, temporary
+
+class Sources:
+    """What the principal may see of each table that a statement uses.
+
+    `bytes` is what the tables hold, where that is limited; `temporary` whether one of them is the
+    session's own.
+    """
+
+    def __init__(
+        self, services: Services, call: Call, version: int | None, is_plan: bool = False
+    ) -> None:
+        self._services = services
+        self._call = call
+        self._version = version
+        self._is_plan = is_plan
+        self.bytes = 0
+        self.temporary = False
+
+    def __call__(self, use: TableUse) -> Source:
+        """The source of one use. NotFound; Forbidden."""
+        services, call = self._services, self._call
         use = replace(use, table=located(call, use))
         if use.table.catalog == TEMPORARY_CATALOG:
-            temporary = True
+            self.temporary = True
             return _temporary_source(services, call, use)
-        allowed = _readable(services, call, use, request.version)
-        if statement.kind.startswith("explain") and not allowed.whole:
+        allowed = _readable(services, call, use, self._version)
+        if self._is_plan and not allowed.whole:
             raise Forbidden(
                 f"You may read a part of '{allowed.table}' only, and a plan tells of all of it."
             )
         if services.settings.query_bytes_max is not None:
-            size += allowed.engine.describe(allowed.table, allowed.version.snapshot).bytes
+            self.bytes += allowed.engine.describe(allowed.table, allowed.version.snapshot).bytes
         return Source(
             allowed.table,
             None if len(allowed.columns) == len(allowed.version.schema) else allowed.columns,
             allowed.row_filter,
-            _version(services, call, use, request.version),
+            _version(services, call, use, self._version),
         )
-
-    sql = rewrite(statement, source)
-    return replace(request, sql=sql, temporary=temporary), size
 
 
 def authorised_merge(
     services: Services, call: Call, statement: Merge, target: TableVersion, request: SqlRequest
 ) -> SqlRequest:
-    """The MERGE over what may be seen of its source."""
-    raise Unsupported("MERGE is not there yet.")
+    """The MERGE over what may be seen of its source, into a target that is wholly visible."""
+    sources = Sources(services, call, request.version)
+    table, names = target.table, tuple[str, ...]()
+    if target.spec.defaults and not request.parameters:
+        source = replace(request, sql=merge_source(statement, sources))
+        names = tuple(_engine(services, call).sql_schema(source).names)
+    if table.catalog == TEMPORARY_CATALOG:
+        table = cast(TemporaryTables, engine_of(services, call, table.catalog)).sql_name(table)
+    sql = rewrite_merge(statement, sources, table, target.spec.defaults, names)
+    return replace(request, sql=sql, temporary=sources.temporary)
 
 
 def used_parameters(statement: Statement, parameters: Parameters) -> Parameters:
@@ -192,6 +229,32 @@ def _temporary_source(services: Services, call: Call, use: TableUse) -> Source:
         raise Unsupported(f"The temporary table '{allowed.table.name}' has no versions.")
     temporary = cast(TemporaryTables, allowed.engine)
     return Source(temporary.sql_name(allowed.table))
+
+
+def _scan_of(
+    services: Services, call: Call, statement: Statement, request: SqlRequest
+) -> tuple[TableRef, ScanRequest] | None:
+    """The scan that a SELECT is no more than. It gives the table's own types, and in parts."""
+    shape = simple_scan(statement)
+    if shape is None:
+        return None
+    table = located(call, shape.table)
+    if table.catalog not in (*services.engines, TEMPORARY_CATALOG):
+        return None
+    scan = ScanRequest(
+        shape.columns,
+        shape.filter,
+        shape.order_by,
+        shape.limit,
+        shape.offset,
+        _version(services, call, shape.table, request.version),
+    )
+    try:
+        rows.schema_of_scan(services, call, table, scan)
+    except (InvalidRequest, Forbidden, Unsupported):
+        # What is wrong with it, if anything, is said by the statement's own way.
+        return None
+    return table, scan
 
 
 def _readable(services: Services, call: Call, use: TableUse, version: int | None) -> Permitted:

@@ -96,6 +96,14 @@ def _estimated(allowed: Permitted, request: ScanRequest) -> tuple[int, int]:
     return rows, int(info.bytes * rows / max(info.rows, 1))
 
 
+def schema_of_scan(
+    services: Services, call: Call, table: TableRef, request: ScanRequest
+) -> pa.Schema:
+    """The schema that a scan would answer in. Errors as `scan`."""
+    allowed = permitted(services, call, table, Action.READ, request.version)
+    return scan_schema(allowed, _checked_scan(allowed, request))
+
+
 def scan_schema(allowed: Permitted, request: ScanRequest) -> pa.Schema:
     """The schema a checked scan answers in."""
     full = allowed.version.schema

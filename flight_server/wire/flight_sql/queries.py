@@ -7,21 +7,24 @@ drops the DoGet of one when the next is executed.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import flight
 
 from flight_server import operations
+from flight_server.model import TableRef
 from flight_server.operations import Executed
 from flight_server.wire.answers import encoded
 from flight_server.wire.contexts import call_in, call_of
+from flight_server.wire.flight_sql.columns import with_column_metadata
 from flight_server.wire.flight_sql.updates import execute, execute_prepared
 from flight_server.wire.infos import info_of_plan
 from flight_server.wire.middleware import Visit
 from flight_server.wire.prepared import PreparedStatement
 from flight_server.wire.reads import ReadPlan, plan_read
-from flight_server.wire.requests import Sql
+from flight_server.wire.requests import Scan, Sql
 from flight_server.wire.state import ServerState
 
 _NOTHING = pa.schema([])
@@ -91,7 +94,9 @@ def _plan(
     parameters: pa.Table | None = None,
 ) -> ReadPlan:
     with call_in(state, visit, transaction) as call:
-        return plan_read(state.services, call, Sql(sql=sql), parameters, transaction)
+        plan = plan_read(state.services, call, Sql(sql=sql), parameters, transaction)
+    table = TableRef.parse(plan.read.table) if isinstance(plan.read, Scan) else None
+    return replace(plan, schema=with_column_metadata(plan.schema, table))
 
 
 def _info(
