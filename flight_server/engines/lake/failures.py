@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 _CONFLICT = re.compile(r"conflict|concurrent", re.IGNORECASE)
 _UNWRITTEN = re.compile(r"Could not (?:write|sync|create)|No space left")
 _EXPIRED = re.compile(r"No snapshot found at version")
+# What `sql_types.misfit` says.
+_MISFIT = re.compile(r"does not fit the type .+ of column")
 _PREFIX = re.compile(r"^[A-Za-z ]+ Error: ")
 # The lake's own schemas and tables, and paths, are nobody's business.
 _PRIVATE = re.compile(r"\w*ducklake_\w+|_pixelflight\w*|(?:[a-z0-9+]+://|/)[^\s'\"]*/[^\s'\"]*")
@@ -63,7 +65,8 @@ def translated(what: str = "The statement") -> Iterator[None]:
                 "The version has just expired; ask for a newer one.",
                 code=ErrorCode.VERSION_NOT_FOUND,
             ) from error
-        raise InvalidRequest(said(error), code=ErrorCode.INVALID_SQL) from error
+        code = ErrorCode.INVALID_DATA if _MISFIT.search(str(error)) else ErrorCode.INVALID_SQL
+        raise InvalidRequest(said(error), code=code) from error
     except OSError as error:
         log.error("the lake failed", exc_info=error)
         raise _of_storage(error) from error

@@ -7,8 +7,11 @@ is our rewriting of the client's. Here only details that stand on a list are tol
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from flight_server.engines.lake.instance import TEMPORARY
 
 _TOLD = (
     "Table",
@@ -26,6 +29,7 @@ _TOLD = (
     "Scanning Files",
     "Inlined Tables Read",
 )
+_HIDDEN = re.compile(rf"{TEMPORARY}\.\w+\.")
 _PRIVATE_NAMES = ("EXPLAIN_ANALYZE",)
 
 
@@ -67,4 +71,5 @@ def _numbers(node: Mapping[str, Any]) -> str:
 
 
 def _joined(value: str | list[str]) -> str:
-    return value if isinstance(value, str) else ", ".join(value)
+    # Where the temporary tables of a session are is nobody's business.
+    return _HIDDEN.sub("temp.", value if isinstance(value, str) else ", ".join(value))

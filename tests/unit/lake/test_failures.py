@@ -12,6 +12,12 @@ from flight_server.engines.lake.failures import said, translated
 from flight_server.errors import ErrorCode, NotFound, PixelflightError
 
 RAISED = [
+    (
+        duckdb.InvalidInputException(
+            "Invalid Input Error: The value 5 does not fit the type null of column 'c'."
+        ),
+        ErrorCode.INVALID_DATA,
+    ),
     (duckdb.InterruptException("INTERRUPT Error: Interrupted!"), ErrorCode.CANCELLED),
     (duckdb.OutOfMemoryException("Out of Memory Error: could not allocate"), ErrorCode.TOO_LARGE),
     (
