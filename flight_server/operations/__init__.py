@@ -13,6 +13,7 @@ from flight_server.operations.query import (
     plan_query,
     query,
     query_each,
+    statement_of,
 )
 from flight_server.operations.rows import (
     ScanPlan,
@@ -33,7 +34,6 @@ from flight_server.operations.statements import (
     is_control,
     is_read,
     needs_session,
-    statement_of,
 )
 from flight_server.operations.table_statements import open_temporary
 from flight_server.operations.tables import (

@@ -25,6 +25,7 @@ from flight_server.model import (
 )
 from flight_server.operations import rows
 from flight_server.operations.authorise import Permitted, permitted
+from flight_server.operations.kinds import kind_of
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.query import (
     Merge,
@@ -34,7 +35,7 @@ from flight_server.query import (
     Write,
     merge_source,
     parameters_of,
-    parse,
+    parse_any,
     rewrite,
     rewrite_merge,
     simple_scan,
@@ -129,12 +130,27 @@ def explain(services: Services, call: Call, request: SqlRequest) -> str:
 
 
 def parsed_for(call: Call, sql: str) -> Statement:
-    """The statement, with names as the call's session completes them."""
-    if call.session is None:
-        return parse(sql)
-    return parse(
-        sql, default_catalog=call.session.catalog, default_namespace=call.session.namespace
+    """The statement that reads, with names as the call's session completes them.
+
+    InvalidRequest where it writes.
+    """
+    statement = statement_of(call, sql)
+    if isinstance(statement, Statement):
+        return statement
+    kind = kind_of(statement)
+    raise InvalidRequest(
+        f"This is a statement that writes ({kind}), and rows were asked for. Send it by the "
+        "action 'execute', or by Flight SQL.",
+        details={"statement": kind},
     )
+
+
+def statement_of(call: Call, sql: str) -> Statement | Write:
+    """What the text says, with names as the session completes them. InvalidRequest; Forbidden."""
+    session = call.session
+    if session is None:
+        return parse_any(sql)
+    return parse_any(sql, default_catalog=session.catalog, default_namespace=session.namespace)
 
 
 def located(call: Call, use: TableUse) -> TableRef:

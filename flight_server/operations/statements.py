@@ -14,10 +14,12 @@ from typing import Any
 from flight_server.errors import Conflict, InvalidRequest, NotFound
 from flight_server.model import DEFAULT_CATALOG, Commit, SqlRequest
 from flight_server.operations import row_statements, table_statements, tables
+from flight_server.operations.kinds import kind_of
+from flight_server.operations.query import statement_of
 from flight_server.operations.services import Call, Services
 from flight_server.operations.sessions import OpenTransaction, Session
 from flight_server.operations.together import in_one_commit
-from flight_server.query import Control, CreateTable, Statement, Use, Write, parse_any
+from flight_server.query import Control, CreateTable, Statement, Use, Write
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,6 @@ class Executed:
         """The snapshot that was made."""
         made = self.commit is not None and self.commit.snapshot >= 0
         return self.commit.snapshot if made and self.commit is not None else None
-
-
-def statement_of(call: Call, sql: str) -> Statement | Write:
-    """What the text says, with names as the session completes them. InvalidRequest; Forbidden."""
-    session = call.session
-    if session is None:
-        return parse_any(sql)
-    return parse_any(sql, default_catalog=session.catalog, default_namespace=session.namespace)
 
 
 def is_read(statement: Statement | Write) -> bool:
@@ -110,31 +104,6 @@ def write(services: Services, call: Call, statement: Write, request: SqlRequest)
     commit = table_statements.run(services, call, statement, request)
     counted = commit is not None and kind == "create_table" and commit.rows > 0
     return Executed(kind, commit.rows if counted and commit else None, commit)
-
-
-def kind_of(statement: Statement | Write) -> str:
-    """What clients call the kind: `select`, `insert`, `create_table`, `begin` and so on."""
-    match statement:
-        case Statement():
-            return statement.kind
-        case Control():
-            return statement.verb
-    return _KINDS[type(statement).__name__]
-
-
-_KINDS = {
-    "Insert": "insert",
-    "Update": "update",
-    "Delete": "delete",
-    "Merge": "merge",
-    "CreateTable": "create_table",
-    "DropTable": "drop_table",
-    "AlterTable": "alter_table",
-    "RenameTable": "alter_table",
-    "CreateNamespace": "create_schema",
-    "DropNamespace": "drop_schema",
-    "Use": "use",
-}
 
 
 def begin(services: Services, call: Call) -> OpenTransaction:
