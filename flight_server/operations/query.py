@@ -62,6 +62,7 @@ _PLAN_SCHEMA = pa.schema([pa.field("plan", pa.string(), nullable=False)])
 def query(services: Services, call: Call, request: SqlRequest) -> Batches:
     """Runs one SELECT or EXPLAIN. InvalidRequest; NotFound; Forbidden; LimitExceeded; TimedOut."""
     statement = parsed_for(call, request.sql)
+    request = _at_session_time(services, call, request)
     if (scan := _scan_of(services, call, statement, request)) is not None:
         return rows.scan(services, call, *scan)
     checked, size = authorised(services, call, statement, request)
@@ -111,6 +112,7 @@ def _answer(engine: SupportsSql, statement: Statement, checked: SqlRequest, call
 def plan_query(services: Services, call: Call, request: SqlRequest) -> QueryPlan:
     """The schema of the answer and the snapshot it is pinned to, without running the statement."""
     statement = parsed_for(call, request.sql)
+    request = _at_session_time(services, call, request)
     # A transaction reads what it has written, which is in no snapshot yet.
     pinned = request if call.transaction else replace(request, version=_snapshot(services, request))
     if statement.kind != "select":
@@ -247,6 +249,15 @@ def _temporary_source(services: Services, call: Call, use: TableUse) -> Source:
     return Source(temporary.sql_name(allowed.table))
 
 
+def _at_session_time(services: Services, call: Call, request: SqlRequest) -> SqlRequest:
+    """The request at the moment that the session has set, where it names no version itself."""
+    at = call.session.as_of if call.session is not None else None
+    if at is None or request.version is not None or call.transaction is not None:
+        return request
+    engine = require(services.engine(DEFAULT_CATALOG), SupportsVersions)
+    return replace(request, version=engine.snapshot_at(at))
+
+
 def _scan_of(
     services: Services, call: Call, statement: Statement, request: SqlRequest
 ) -> tuple[TableRef, ScanRequest] | None:
@@ -255,7 +266,8 @@ def _scan_of(
     if shape is None:
         return None
     table = located(call, shape.table)
-    if table.catalog not in (*services.engines, TEMPORARY_CATALOG):
+    is_temporary = table.catalog == TEMPORARY_CATALOG
+    if not is_temporary and table.catalog not in services.engines:
         return None
     scan = ScanRequest(
         shape.columns,
@@ -263,7 +275,7 @@ def _scan_of(
         shape.order_by,
         shape.limit,
         shape.offset,
-        _version(services, call, shape.table, request.version),
+        None if is_temporary else _version(services, call, shape.table, request.version),
     )
     try:
         rows.schema_of_scan(services, call, table, scan)
