@@ -11,10 +11,11 @@ import pyarrow as pa
 import pytest
 
 from flight_server.engines.lake.engine import LakeEngine
-from flight_server.model import Author, NamespaceRef, TableRef, TableSpec
+from flight_server.model import Author, TableRef, TableSpec
 from flight_server.operations import Call, Services
 from flight_server.operations.sessions import Session
-from flight_server.wire.flight_sql import catalog
+from flight_server.wire.flight_sql import catalog, keys
+from tests.unit.wire.flight_sql.conftest import STAFF, engine
 
 # As the protocol's implementations in C++, Go and Java compare them.
 LAYOUTS = {
@@ -46,7 +47,9 @@ def spaces(services: Services, call: Call, *wanted: str | None) -> list[str]:
 
 def columns(services: Services, call: Call, *wanted: str) -> pa.Schema:
     """The columns of the one table that is found."""
-    (message,) = catalog.tables(services, call, *wanted, include_schema=True)["table_schema"]
+    place, schema, table = wanted
+    answer = catalog.tables(services, call, place, schema, table, include_schema=True)
+    (message,) = answer["table_schema"]
     return pa.ipc.read_schema(message.as_buffer())
 
 
@@ -166,23 +169,28 @@ def test_temporary_tables_are_their_sessions_own(
         assert found(services, call, "temp") == spaces(services, call, "temp") == []
 
 
-def test_a_thousand_tables(
-    services: Services, admin: Call, lake: LakeEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No table is described, which would count its rows, and the list is there at once."""
-    author = Author("test")
+def test_a_thousand_tables(services: Services, admin: Call) -> None:
     schema = pa.schema([(f"c{number}", pa.int64()) for number in range(10)])
-    lake.create_namespace(NamespaceRef("lake", "many"), author)
-    with lake.transaction(author) as transaction:
-        for number in range(1000):
-            ref = TableRef("lake", "many", f"t{number:04}")
-            transaction.create_table(ref, TableSpec(schema), author)
-    monkeypatch.setattr(LakeEngine, "describe", None)
-    many = replace(services, engines={"lake": lake})
+    tables = {f"many__t{number:04}": TableSpec(schema) for number in range(1000)}
+    many = replace(services, engines={"lake": engine("lake", **tables)})
     started = time.perf_counter()
     assert catalog.tables(many, admin, include_schema=True).num_rows == 1000
     assert len(found(many, admin, None, "many", "t00%")) == 100
     assert time.perf_counter() - started < 5
+
+
+def test_no_table_is_described(
+    services: Services, admin: Call, lake: LakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That would count its rows."""
+    for name in ("one", "two"):
+        lake.create_table(TableRef.of(name), TableSpec(STAFF, key=("id",)), Author("test"))
+    monkeypatch.setattr(LakeEngine, "describe", None)
+    monkeypatch.setattr(LakeEngine, "scan", None)
+    few = replace(services, engines={"lake": lake})
+    assert found(few, admin) == ["lake.main.one", "lake.main.two"]
+    assert columns(few, admin, "lake", "main", "two").names == STAFF.names
+    assert keys.primary_keys(few, admin, None, None, "one").num_rows == 1
 
 
 def test_a_namespace_that_goes_meanwhile(
