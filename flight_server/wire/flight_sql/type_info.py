@@ -7,7 +7,7 @@ UUIDs (they are bytes there) and for nested types (unknown).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from enum import IntEnum
 
 import pyarrow as pa
@@ -70,14 +70,14 @@ class Searchable(IntEnum):
 
 @dataclass(frozen=True)
 class TypeInfo:
-    """One type: the columns of the answer under their own names."""
+    """One type: the columns of the answer in their order, without the abbreviations."""
 
     type_name: str
     data_type: int
     column_size: int | None = None
     literal_prefix: str | None = None
     literal_suffix: str | None = None
-    create_params: tuple[str, ...] | None = None
+    parameters: tuple[str, ...] | None = None
     nullable: int = 1
     case_sensitive: bool = False
     searchable: int = Searchable.BASIC
@@ -89,13 +89,14 @@ class TypeInfo:
     maximum_scale: int | None = None
     sql_data_type: int | None = None
     datetime_subcode: int | None = None
-    num_prec_radix: int | None = None
+    radix: int | None = None
     interval_precision: int | None = None
 
     def row(self) -> dict[str, object]:
         """As a row of the answer."""
         general = self.data_type if self.sql_data_type is None else self.sql_data_type
-        return asdict(self) | {"sql_data_type": int(general)}
+        row = dict(zip(TYPE_INFO_SCHEMA.names, astuple(self), strict=True))
+        return row | {"sql_data_type": int(general)}
 
 
 def type_info(data_type: int | None = None) -> pa.Table:
@@ -114,14 +115,12 @@ def _integer(name: str, number: Xdbc, digits: int, unsigned: bool = False) -> Ty
         auto_increment=False,
         minimum_scale=0,
         maximum_scale=0,
-        num_prec_radix=10,
+        radix=10,
     )
 
 
 def _float(name: str, number: Xdbc, bits: int) -> TypeInfo:
-    return TypeInfo(
-        name, number, bits, unsigned_attribute=False, auto_increment=False, num_prec_radix=2
-    )
+    return TypeInfo(name, number, bits, unsigned_attribute=False, auto_increment=False, radix=2)
 
 
 def _text(name: str, length: int | None, parameters: tuple[str, ...] | None = None) -> TypeInfo:
@@ -167,12 +166,12 @@ TYPE_INFO: tuple[TypeInfo, ...] = (
         "DECIMAL",
         Xdbc.DECIMAL,
         38,
-        create_params=("precision", "scale"),
+        parameters=("precision", "scale"),
         unsigned_attribute=False,
         auto_increment=False,
         minimum_scale=0,
         maximum_scale=38,
-        num_prec_radix=10,
+        radix=10,
     ),
     # DuckDB takes a length and does not hold anybody to it.
     _text("VARCHAR", LENGTH_MAX, ("length",)),

@@ -130,8 +130,8 @@ def test_literals_are_of_their_type(info: TypeInfo) -> None:
 
 @pytest.mark.parametrize("info", TYPE_INFO, ids=lambda info: str(info.type_name))
 def test_parameters_may_be_given(info: TypeInfo) -> None:
-    if info.create_params:
-        numbers_given = ", ".join("5" for _ in info.create_params)
+    if info.parameters:
+        numbers_given = ", ".join("5" for _ in info.parameters)
         duckdb.sql(f"SELECT NULL::{info.type_name}({numbers_given})")
     else:
         assert info.type_name not in ("DECIMAL", "VARCHAR")
@@ -139,7 +139,7 @@ def test_parameters_may_be_given(info: TypeInfo) -> None:
 
 def test_no_column_is_larger_than_its_type() -> None:
     """Floats are told in bits here and in digits there, UUIDs in bytes and in characters."""
-    types = {info.type_name: info for info in TYPE_INFO if info.num_prec_radix != 2}
+    types = {info.type_name: info for info in TYPE_INFO if info.radix != 2}
     del types["UUID"]
     checked = 0
     for case in CASES:
