@@ -142,7 +142,7 @@ def _partitions(words: Words) -> tuple[str, ...]:
     """`(a, year(b))`."""
     found: list[str] = []
     words.expect("(")
-    while not found or words.take(","):
+    while not found or words.more():
         text = words.name("column name")
         if words.take("("):
             text = f"{text.lower()}({words.name('column name')})"

@@ -59,6 +59,9 @@ def column_type(text: str, column: str) -> pa.DataType:
     try:
         known = _declared(text)
     except PixelflightError as error:
+        # DuckDB cannot write the tree of an enumeration.
+        if "ENUM" in text.upper():
+            raise _not_held(text.strip(), "enum", column) from None
         raise _unknown(text, column, error.message) from None
     return _arrow(known, text, column)
 
@@ -98,10 +101,13 @@ def _arrow(kind: Any, text: str, column: str) -> pa.DataType:
             return pa.map_(
                 _arrow(key, text, f"{column}.key"), _arrow(value, text, f"{column}.value")
             )
-    remedy = _REMEDIES.get(kind.id)
-    raise InvalidRequest(
-        f"The column '{column}' cannot have the type {kind}: tables cannot hold it"
-        + (f"; {remedy}." if remedy else "."),
+    raise _not_held(str(kind), kind.id, column)
+
+
+def _not_held(shown: str, kind: str, column: str) -> InvalidRequest:
+    remedy = _REMEDIES.get(kind, "VARCHAR holds its text")
+    return InvalidRequest(
+        f"The column '{column}' cannot have the type {shown[:60]}: tables cannot hold it; {remedy}.",
         code=ErrorCode.UNSUPPORTED_TYPE,
         details={"column": column},
     )

@@ -180,7 +180,7 @@ def _definition(words: Words) -> _Definition:
     words.expect("(")
     while True:
         _element(words, found)
-        if not words.take(","):
+        if not words.more():
             break
     words.expect(")")
     check_columns([*(one.name for one in found.columns), *found.untyped])

@@ -183,8 +183,8 @@ def _not_a_select(sql: str) -> PixelflightError:
     kind = statements[0].type.name if statements else "???"
     if kind in _WRITING:
         return Unsupported(
-            f"{kind.split('_')[0]} statements cannot stand here: only queries can. "
-            "Send a statement that writes by itself, as an update."
+            f"{kind.split('_')[0]} statements are not queries, and only a query can stand here. "
+            "Send a statement that writes by itself, without EXPLAIN."
         )
     word = "PRAGMA" if kind == "SELECT" else first_word(sql)
     return Forbidden(f"{word} statements are not allowed; queries are SELECT statements.")

@@ -159,7 +159,7 @@ def _insert(words: Words, found: _Expressions, when: str, condition: int | None)
         return MergeClause(when, "insert", condition, by_name=by_name)
     texts: list[str] = []
     words.expect("(")
-    while not texts or words.take(","):
+    while not texts or words.more():
         texts.append(words.until(","))
     words.expect(")")
     if columns is not None:

@@ -131,7 +131,7 @@ def assignments(words: Words, *stops: str) -> tuple[tuple[str, ...], tuple[str, 
     """`a = 1, b = c + 1`: the columns, and the texts of what they are set to."""
     columns: list[str] = []
     texts: list[str] = []
-    while not columns or words.take(","):
+    while not columns or words.more(*stops):
         if words.peek() == "(":
             raise Unsupported("SET (a, b) = … is not supported: write SET a = …, b = ….")
         name = words.dotted("column name")

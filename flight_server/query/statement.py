@@ -185,11 +185,12 @@ def _from_table(source: Source, whole: bool, with_row_ids: bool) -> Tree:
 
 
 def _select_list(source: Source) -> str:
+    shown = {name: f"{sql} AS {quoted(name)}" for name, sql in source.shown}
     if source.columns is None:
-        return "*"
+        return f"* REPLACE ({', '.join(shown.values())})" if shown else "*"
     if not source.columns:
         raise Forbidden(f"You may see no column of '{source.table}'.")
-    return ", ".join(quoted(column) for column in source.columns)
+    return ", ".join(shown.get(column, quoted(column)) for column in source.columns)
 
 
 def _prefixes(source: Source) -> set[tuple[str, ...]]:

@@ -41,13 +41,15 @@ class Source:
 
     `columns` None means all of them; they must exist at the version. `row_filter` is a predicate
     that `check_predicate` has passed. `version` pins the table, None leaves it to the
-    transaction that runs the statement.
+    transaction that runs the statement. `shown` pairs columns that SQL sees otherwise than they
+    are kept with the expressions for them.
     """
 
     table: TableRef
     columns: tuple[str, ...] | None = None
     row_filter: str | None = None
     version: int | None = None
+    shown: tuple[tuple[str, str], ...] = ()
 
     @property
     def sql(self) -> str:
@@ -57,8 +59,8 @@ class Source:
 
     @property
     def narrowed(self) -> bool:
-        """Whether anything of the table is hidden."""
-        return self.columns is not None or self.row_filter is not None
+        """Whether anything of the table is hidden, or shown otherwise than it is kept."""
+        return self.columns is not None or self.row_filter is not None or bool(self.shown)
 
 
 def table_named(catalog: str, namespace: str, name: str, defaults: tuple[str, str]) -> TableRef:

@@ -103,10 +103,14 @@ class Words:
         """`(a, b)`."""
         self.expect("(")
         found = [self.name(what)]
-        while self.take(","):
+        while self.more():
             found.append(self.name(what))
         self.expect(")")
         return tuple(found)
+
+    def more(self, *ends: str) -> bool:
+        """Passes over a comma, and says whether there is more behind it: DuckDB lets one end."""
+        return self.take(",") and not self.ended and self.peek() not in (")", *ends)
 
     def names_come(self) -> bool:
         """Whether `(a, b)` comes, and not a query in parentheses."""
@@ -114,7 +118,7 @@ class Words:
         while self._at + at < len(self._words):
             word = self._words[self._at + at]
             if expected and not is_name(word):
-                return False
+                return word.text == ")" and at > 1 and self.peek() == "("
             if not expected and word.text != ",":
                 return word.text == ")" and self.peek() == "("
             at, expected = at + 1, not expected
@@ -217,7 +221,7 @@ def _pieces(sql: str) -> list[tuple[str, str]]:
     text = sql.encode()
     tokens = duckdb.tokenize(sql)
     places = [place for place, _ in tokens]
-    spans = zip(places, [*places[1:], len(text)], strict=True)
+    spans = zip(places, [*places[1:], len(text)][: len(places)], strict=True)
     return [
         (text[start:end].decode(), str(kind).rpartition(".")[2])
         for (start, end), (_, kind) in zip(spans, tokens, strict=True)
