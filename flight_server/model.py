@@ -307,13 +307,14 @@ class SqlRequest:
     """One SQL statement. `parameters` is a list for `?` and `$1`, a mapping for `$name`.
 
     A parameter is a Python value or an Arrow scalar, which keeps its type. `temporary` says that
-    temporary tables are read.
+    temporary tables are read. `rows` are what the SQL reads as the table `_pixelflight_rows`.
     """
 
     sql: str
     parameters: Sequence[Any] | Mapping[str, Any] = ()
     version: int | None = None
     temporary: bool = False
+    rows: pa.Table | None = None
 
 
 class IngestMode(StrEnum):

@@ -6,6 +6,7 @@ own.
 """
 
 from flight_server.operations.maintenance import health, hold, optimize, pinned
+from flight_server.operations.parameters import rows_of
 from flight_server.operations.query import (
     QueryPlan,
     explain,
@@ -108,6 +109,7 @@ __all__ = [
     "rename_table",
     "replace_table",
     "restore",
+    "rows_of",
     "scan",
     "snapshot_at",
     "snapshot_of",

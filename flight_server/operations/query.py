@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
@@ -213,7 +213,24 @@ class Sources:
             None if len(allowed.columns) == len(allowed.version.schema) else allowed.columns,
             allowed.row_filter,
             _version(services, call, use, self._version),
+            _shown(services, call, allowed),
         )
+
+
+def names_shown(
+    services: Services, call: Call, allowed: Permitted, texts: Iterable[str | None]
+) -> bool:
+    """Whether a text may name a column that SQL sees otherwise than it is kept."""
+    names = [name.lower() for name, _ in _shown(services, call, allowed)]
+    return any(name in text.lower() for text in texts if text is not None for name in names)
+
+
+def _shown(services: Services, call: Call, allowed: Permitted) -> tuple[tuple[str, str], ...]:
+    """The columns that SQL sees otherwise than they are kept, with their expressions."""
+    if allowed.table.catalog not in (DEFAULT_CATALOG, TEMPORARY_CATALOG):
+        return ()
+    columns = _engine(services, call).sql_columns(allowed.version)
+    return tuple((name, sql) for name, sql in columns.items() if name in allowed.columns)
 
 
 def authorised_merge(
@@ -246,7 +263,7 @@ def _temporary_source(services: Services, call: Call, use: TableUse) -> Source:
     if use.version is not None or use.as_of is not None:
         raise Unsupported(f"The temporary table '{allowed.table.name}' has no versions.")
     temporary = cast(TemporaryTables, allowed.engine)
-    return Source(temporary.sql_name(allowed.table))
+    return Source(temporary.sql_name(allowed.table), shown=_shown(services, call, allowed))
 
 
 def _at_session_time(services: Services, call: Call, request: SqlRequest) -> SqlRequest:
@@ -279,6 +296,9 @@ def _scan_of(
     )
     try:
         rows.schema_of_scan(services, call, table, scan)
+        allowed = permitted(services, call, table, Action.READ, scan.version)
+        if names_shown(services, call, allowed, (scan.filter, scan.order_by)):
+            return None
     except (InvalidRequest, Forbidden, Unsupported):
         # What is wrong with it, if anything, is said by the statement's own way.
         return None

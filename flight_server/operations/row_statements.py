@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+import pyarrow as pa
+
 from flight_server.auth import Action
 from flight_server.engines.base import SupportsSql, SupportsSqlWrites, require
 from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError
 from flight_server.model import DEFAULT_CATALOG, Commit, SqlRequest, TableRef
 from flight_server.operations import rows
 from flight_server.operations.authorise import Permitted, narrow, permitted
-from flight_server.operations.query import authorised, authorised_merge, located, used_parameters
+from flight_server.operations.parameters import matched
+from flight_server.operations.query import (
+    authorised,
+    authorised_merge,
+    located,
+    names_shown,
+    used_parameters,
+)
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.query import (
     Delete,
@@ -22,6 +31,7 @@ from flight_server.query import (
     Write,
     check_expression,
     check_predicate,
+    over_rows,
 )
 
 
@@ -41,9 +51,7 @@ def run(services: Services, call: Call, statement: Write, request: SqlRequest) -
 
 def insert(services: Services, call: Call, statement: Insert, request: SqlRequest) -> Commit:
     """Inserts the rows of a query, or one row of defaults."""
-    table = located(call, statement.target)
-    allowed = permitted(services, call, table, Action.INSERT)
-    _check_rows(allowed, Action.INSERT)
+    allowed = _insertable(services, call, statement)
     if statement.query is None:
         source, columns = SqlRequest("SELECT 1"), tuple[str, ...]()
         # A row of defaults fills every column.
@@ -56,12 +64,32 @@ def insert(services: Services, call: Call, statement: Insert, request: SqlReques
     return engine.insert_rows(allowed.table, columns, source, author, call.cancellation)
 
 
+def insert_each(
+    services: Services, call: Call, statement: Insert, parameters: pa.Table
+) -> Commit | None:
+    """Inserts what a row of VALUES says of each row of parameters; None where it is no such row."""
+    if statement.query is None or statement.by_name:
+        return None
+    places = matched(parameters.schema, statement.query.parameters)
+    # Names of our own: those that were sent may be empty, or twice the same.
+    numbered = parameters.rename_columns([f"p{place}" for place in range(len(parameters.schema))])
+    sql = over_rows(statement.query, {name: f"p{place}" for name, place in places.items()})
+    if sql is None:
+        return None
+    allowed = _insertable(services, call, statement)
+    source = SqlRequest(sql, rows=numbered)
+    columns = _insert_columns(services, call, allowed, statement, source)
+    engine = require(allowed.engine, SupportsSqlWrites)
+    author = call.author("insert")
+    return engine.insert_rows(allowed.table, columns, source, author, call.cancellation)
+
+
 def update(services: Services, call: Call, statement: Update, request: SqlRequest) -> Commit:
     """Sets columns. One that needs no other table goes the way of Flight's own update."""
     table = located(call, statement.target)
     if statement.plain is not None and not statement.rows.parameters:
         texts, where = statement.plain
-        if _stand_alone(services, call, table, texts, where):
+        if _stand_alone(services, call, table, texts, where, statement.columns):
             assignments = dict(zip(statement.columns, texts, strict=True))
             _check_once(statement.columns)
             return rows.update(services, call, table, assignments, where, all_rows=True)
@@ -125,6 +153,12 @@ def merge(services: Services, call: Call, statement: Merge, request: SqlRequest)
     return engine.merge_rows(allowed.table, checked, call.author("merge"), call.cancellation)
 
 
+def _insertable(services: Services, call: Call, statement: Insert) -> Permitted:
+    allowed = permitted(services, call, located(call, statement.target), Action.INSERT)
+    _check_rows(allowed, Action.INSERT)
+    return allowed
+
+
 def _insert_columns(
     services: Services,
     call: Call,
@@ -151,9 +185,16 @@ def _stand_alone(
     table: TableRef,
     expressions: Collection[str],
     where: str | None,
+    assigned: Collection[str] = (),
 ) -> bool:
-    """Whether the texts are expressions over the table's own columns and nothing else."""
-    columns = permitted(services, call, table, Action.READ).columns
+    """Whether the texts are expressions over the table's own columns and nothing else.
+
+    Columns that SQL sees otherwise than they are kept are seen so by a SELECT alone.
+    """
+    allowed = permitted(services, call, table, Action.READ)
+    if names_shown(services, call, allowed, (*expressions, *assigned, where)):
+        return False
+    columns = allowed.columns
     try:
         for text in expressions:
             check_expression(text, columns)

@@ -7,19 +7,28 @@ COMMIT, ROLLBACK, USE) is done here and needs one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+
+import pyarrow as pa
 
 from flight_server.errors import Conflict, InvalidRequest, NotFound
 from flight_server.model import DEFAULT_CATALOG, Commit, SqlRequest
 from flight_server.operations import row_statements, table_statements, tables
 from flight_server.operations.kinds import kind_of
+from flight_server.operations.parameters import rows_of
 from flight_server.operations.query import statement_of
 from flight_server.operations.services import Call, Services
 from flight_server.operations.sessions import OpenTransaction, Session
 from flight_server.operations.together import in_one_commit
-from flight_server.query import Control, CreateTable, Statement, Use, Write
+from flight_server.query import (
+    Control,
+    CreateTable,
+    Insert,
+    Statement,
+    Use,
+    Write,
+    parameters_of,
+)
 
 
 @dataclass(frozen=True)
@@ -74,20 +83,27 @@ def execute(services: Services, call: Call, request: SqlRequest) -> Executed:
     return write(services, call, statement, request)
 
 
-def execute_each(
-    services: Services, call: Call, sql: str, parameters: Sequence[Mapping[str, Any]]
-) -> Executed:
-    """Runs a statement once for each row of parameters, in one commit."""
+def execute_each(services: Services, call: Call, sql: str, parameters: pa.Table) -> Executed:
+    """Runs a statement once for each row of parameters, in one commit.
+
+    Of an INSERT … VALUES all rows are one statement.
+    """
     statement = statement_of(call, sql)
     if isinstance(statement, Control | Use | Statement):
         return execute(services, call, SqlRequest(sql))
-    if len(parameters) == 1:
-        return write(services, call, statement, SqlRequest(sql, parameters[0]))
+    names = parameters_of(statement)
+    if isinstance(statement, Insert) and parameters.num_rows > 1:
+        commit = row_statements.insert_each(services, call, statement, parameters)
+        if commit is not None:
+            return Executed("insert", commit.rows, commit)
+    each = list(rows_of(parameters, names))
+    if len(each) == 1:
+        return write(services, call, statement, SqlRequest(sql, each[0]))
     rows = 0
 
     def work(inside: Call) -> Commit:
         nonlocal rows
-        for row in parameters:
+        for row in each:
             call.cancellation.check()
             rows += write(services, inside, statement, SqlRequest(sql, row)).rows or 0
         return Commit(-1)

@@ -18,7 +18,6 @@ from flight_server.model import (
 from flight_server.operations import Call, Services
 from flight_server.wire.actions import sql_request
 from flight_server.wire.descriptors import Read
-from flight_server.wire.parameters import rows_of
 from flight_server.wire.requests import Changes, Diff, Scan, Sql
 
 
@@ -89,7 +88,7 @@ def _plan_sql(services: Services, call: Call, read: Sql, parameters: pa.Table | 
     request = sql_request(services, read)
     if parameters is not None:
         names = operations.parameters_of(operations.statement_of(call, read.sql))
-        first = next(rows_of(parameters, names), None)
+        first = next(operations.rows_of(parameters, names), None)
         request = replace(request, parameters=first or dict.fromkeys(names))
     plan = operations.plan_query(services, call, request)
     if plan.scan is not None:
@@ -103,7 +102,7 @@ def _open_sql(services: Services, call: Call, read: Sql, parameters: pa.Table | 
     if parameters is None:
         return operations.query(services, call, request)
     names = operations.parameters_of(operations.statement_of(call, read.sql))
-    requests = [replace(request, parameters=row) for row in rows_of(parameters, names)]
+    requests = [replace(request, parameters=row) for row in operations.rows_of(parameters, names)]
     return operations.query_each(services, call, requests)
 
 

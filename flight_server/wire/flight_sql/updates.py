@@ -15,7 +15,6 @@ from flight_server.wire.contexts import call_in, call_of, call_with_session
 from flight_server.wire.flight_sql.messages import serialized
 from flight_server.wire.incoming import Incoming
 from flight_server.wire.middleware import Visit
-from flight_server.wire.parameters import rows_of
 from flight_server.wire.prepared import PreparedStatement
 from flight_server.wire.state import ServerState
 
@@ -87,8 +86,7 @@ def execute(
     with call_in(state, visit, transaction) as call:
         if parameters is None:
             return operations.execute(services, call, SqlRequest(sql))
-        rows = list(rows_of(parameters, operations.parameters_of(statement)))
-        return operations.execute_each(services, call, sql, rows)
+        return operations.execute_each(services, call, sql, parameters)
 
 
 def _bound(incoming: Incoming) -> pa.Table | None:
