@@ -287,6 +287,12 @@ class SupportsSql(Protocol):
     ) -> str:
         """DuckDB's plan as text."""
 
+    def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
+        """The columns that SQL sees otherwise than they are kept, and the expressions for them.
+
+        Temporary tables are kept in the same way. Most tables have none.
+        """
+
 
 @runtime_checkable
 class SupportsSqlWrites(Protocol):

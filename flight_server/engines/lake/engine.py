@@ -22,6 +22,7 @@ from flight_server.engines.lake.instance import Instance
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import Scans
+from flight_server.engines.lake.sql_types import sql_columns
 from flight_server.engines.lake.temporary import LakeTemporaryTables
 from flight_server.engines.lake.tokens import Tokens
 from flight_server.engines.lake.transactions import LakeTransaction
@@ -272,7 +273,7 @@ class LakeEngine:
         """See `SupportsChanges.changes`."""
         return self._history.changes(table, request, cancellation)
 
-    # SupportsSlices, SupportsSql, SupportsPins, SupportsHousekeeping
+    # SupportsSlices, SupportsSql
 
     def slices(self, table: TableRef, request: ScanRequest, bytes_each: int) -> list[Slice]:
         """See `SupportsSlices.slices`. A table that waits to be merged is not sliced."""
@@ -299,9 +300,69 @@ class LakeEngine:
         """See `SupportsSql.explain_sql`."""
         return self._scans.explain(request, analyze, cancellation)
 
+    def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
+        """See `SupportsSql.sql_columns`."""
+        return sql_columns(table.schema)
+
     def temporary_tables(self, session: str) -> LakeTemporaryTables:
         """See `SupportsTemporaryTables.temporary_tables`."""
         return LakeTemporaryTables(self._log, session)
+
+    # SupportsSqlWrites
+
+    def insert_rows(
+        self,
+        table: TableRef,
+        columns: Sequence[str],
+        request: SqlRequest,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsSqlWrites.insert_rows`."""
+        with self._transaction(author, exclusive=True) as transaction:
+            done = transaction.insert_rows(table, columns, request, author, cancellation)
+            return _made(done, transaction.commit())
+
+    def update_rows(
+        self,
+        table: TableRef,
+        columns: Sequence[str],
+        request: SqlRequest,
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsSqlWrites.update_rows`."""
+        with self._transaction(author, exclusive=True) as transaction:
+            done = transaction.update_rows(table, columns, request, filter, author, cancellation)
+            return _made(done, transaction.commit())
+
+    def delete_rows(
+        self,
+        table: TableRef,
+        request: SqlRequest,
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsSqlWrites.delete_rows`."""
+        with self._transaction(author, exclusive=True) as transaction:
+            done = transaction.delete_rows(table, request, filter, author, cancellation)
+            return _made(done, transaction.commit())
+
+    def merge_rows(
+        self,
+        table: TableRef,
+        request: SqlRequest,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsSqlWrites.merge_rows`."""
+        with self._transaction(author, exclusive=True) as transaction:
+            done = transaction.merge_rows(table, request, author, cancellation)
+            return _made(done, transaction.commit())
+
+    # SupportsPins, SupportsHousekeeping
 
     def hold(self, version: int, seconds: float) -> None:
         """See `SupportsPins.hold`."""

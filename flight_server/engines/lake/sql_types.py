@@ -13,8 +13,9 @@ microseconds. TIMESTAMP_NS has no zone: those of a zone are seen in UTC.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.types as kinds
@@ -58,6 +59,13 @@ def sql_expression(field: pa.Field, column_sql: str) -> str | None:
     """The expression that shows a kept column naturally, or None where it is so already."""
     natural = natural_of(field.type, field.name, top=True)
     return None if natural.shown is None else natural.shown(column_sql)
+
+
+@lru_cache(maxsize=1024)
+def sql_columns(schema: pa.Schema) -> Mapping[str, str]:
+    """The expressions for those columns that are not natural as they are kept, by name."""
+    shown = ((field.name, sql_expression(field, quoted(field.name))) for field in schema)
+    return {name: sql for name, sql in shown if sql is not None}
 
 
 def natural_of(data_type: pa.DataType, path: str, *, top: bool = False) -> Natural:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
 
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
-from flight_server.engines.lake import rows, tables
+from flight_server.engines.lake import rows, sql_writes, tables
 from flight_server.engines.lake.bindings import bound
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.definitions import Definitions
@@ -25,6 +26,7 @@ from flight_server.engines.lake.scans import (
     scan_schema,
     scan_sql,
 )
+from flight_server.engines.lake.sql_types import sql_columns
 from flight_server.engines.lake.statements import Statements
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import NotFound, Unsupported
@@ -202,6 +204,68 @@ class LakeTransaction:
         with self._statements.one() as transaction:
             return rows.delete(transaction, self._registry, table, filter, cancellation)
 
+    # SQL that writes
+
+    def insert_rows(
+        self,
+        table: TableRef,
+        columns: Sequence[str],
+        request: SqlRequest,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsSqlWrites.insert_rows`."""
+        with self._writing(request) as transaction:
+            return sql_writes.insert_rows(
+                transaction, self._registry, table, columns, request, cancellation
+            )
+
+    def update_rows(
+        self,
+        table: TableRef,
+        columns: Sequence[str],
+        request: SqlRequest,
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsSqlWrites.update_rows`."""
+        with self._writing(request) as transaction:
+            return sql_writes.update_rows(
+                transaction, self._registry, table, columns, request, filter, cancellation
+            )
+
+    def delete_rows(
+        self,
+        table: TableRef,
+        request: SqlRequest,
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsSqlWrites.delete_rows`."""
+        with self._writing(request) as transaction:
+            return sql_writes.delete_rows(
+                transaction, self._registry, table, request, filter, cancellation
+            )
+
+    def merge_rows(
+        self,
+        table: TableRef,
+        request: SqlRequest,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsSqlWrites.merge_rows`."""
+        with self._writing(request) as transaction:
+            return sql_writes.merge_rows(transaction, self._registry, table, request, cancellation)
+
+    @contextmanager
+    def _writing(self, request: SqlRequest) -> Iterator[WriteTransaction]:
+        self._check_past(request)
+        with self._statements.one() as transaction:
+            yield transaction
+
     # SQL that reads
 
     def run_sql(self, request: SqlRequest, cancellation: Cancellation = NEVER) -> Batches:
@@ -227,6 +291,10 @@ class LakeTransaction:
         self._check_past(request)
         with self._statements.one() as transaction:
             return explained(transaction.connection, request, analyze, cancellation)
+
+    def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
+        """The columns that SQL sees otherwise than they are kept."""
+        return sql_columns(table.schema)
 
     def _check_past(self, request: SqlRequest) -> None:
         if self._transaction.writes and _PAST.search(request.sql):
