@@ -87,9 +87,11 @@ class Sessions:
         return (session, None) if session is not None else self._begin(names, expires_at)
 
     def options(self, names: list[SessionName]) -> dict[str, OptionValue]:
-        """The options of the session; none where there is no session."""
+        """The options of the session. `catalog` and `schema` are told where nothing was set, too."""
         session = self.peek(names)
-        return {} if session is None else dict(session.options)
+        state = operations.Session("") if session is None else session.state
+        current: dict[str, OptionValue] = {"catalog": state.catalog, "schema": state.namespace}
+        return current if session is None else {**session.options, **current}
 
     def close(self, names: list[SessionName]) -> None:
         """Ends the session. NotFound."""

@@ -44,6 +44,13 @@ def set_options(client: Client, **values: Any) -> dict[str, int]:
 
 
 def options(client: Client) -> dict[str, Any]:
+    """What was set. What bare names belong to is always told, and left out here."""
+    found = all_options(client)
+    assert (found.pop("catalog"), found.pop("schema")) == ("lake", "main")
+    return found
+
+
+def all_options(client: Client) -> dict[str, Any]:
     answer = client.raw_action("GetSessionOptions", b"")
     found = MESSAGES["GetSessionOptionsResult"].FromString(answer).session_options
     values = {}

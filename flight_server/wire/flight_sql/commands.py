@@ -82,6 +82,18 @@ METADATA: dict[str, Metadata] = {
     ),
     "CommandGetXdbcTypeInfo": _type_info,
 }
+_METADATA_SCHEMAS: dict[str, pa.Schema] = {
+    "CommandGetCatalogs": catalog.CATALOGS_SCHEMA,
+    "CommandGetDbSchemas": catalog.SCHEMAS_SCHEMA,
+    "CommandGetTables": catalog.TABLES_SCHEMA,
+    "CommandGetTableTypes": catalog.TABLE_TYPES_SCHEMA,
+    "CommandGetPrimaryKeys": keys.PRIMARY_KEYS_SCHEMA,
+    "CommandGetExportedKeys": keys.FOREIGN_KEYS_SCHEMA,
+    "CommandGetImportedKeys": keys.FOREIGN_KEYS_SCHEMA,
+    "CommandGetCrossReference": keys.FOREIGN_KEYS_SCHEMA,
+    "CommandGetSqlInfo": sql_info.SQL_INFO_SCHEMA,
+    "CommandGetXdbcTypeInfo": type_info.TYPE_INFO_SCHEMA,
+}
 INFOS = {
     "CommandStatementQuery": queries.statement_info,
     "CommandPreparedStatementQuery": queries.prepared_info,
@@ -105,10 +117,9 @@ def info_of(
     """The info of a command. Unsupported; InvalidRequest where it belongs to another call."""
     name = name_of(message)
     if name in METADATA:
-        table = metadata(state, visit, message)
-        # The command itself is the ticket: it holds no state, and asks again when it is redeemed.
+        # The command itself is the ticket: it is answered when that is redeemed.
         endpoint = flight.FlightEndpoint(descriptor.command, [])
-        return flight.FlightInfo(table.schema, descriptor, [endpoint], table.num_rows, -1)
+        return flight.FlightInfo(_metadata_schema(message), descriptor, [endpoint], -1, -1)
     if name not in INFOS:
         raise _misplaced(name, "GetFlightInfo")
     return INFOS[name](state, visit, descriptor, message)
@@ -118,7 +129,7 @@ def schema_of(state: ServerState, visit: Visit, message: Any) -> pa.Schema:
     """The schema of a command's answer."""
     name = name_of(message)
     if name in METADATA:
-        return metadata(state, visit, message).schema
+        return _metadata_schema(message)
     if name not in SCHEMAS:
         raise _misplaced(name, "GetSchema")
     return SCHEMAS[name](state, visit, message)
@@ -147,6 +158,13 @@ def put_command(
     if name not in PUTS:
         raise _misplaced(name, "DoPut")
     PUTS[name](state, visit, message, incoming, writer)
+
+
+def _metadata_schema(message: Any) -> pa.Schema:
+    name = name_of(message)
+    if name == "CommandGetTables" and message.include_schema:
+        return catalog.TABLES_WITH_SCHEMA_SCHEMA
+    return _METADATA_SCHEMAS[name]
 
 
 def _misplaced(name: str, rpc: str) -> Exception:

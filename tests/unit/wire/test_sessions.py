@@ -51,7 +51,7 @@ def test_an_idle_session_ends(clock: Clock) -> None:
     clock.seconds += IDLE_SECONDS_MAX - 1
     sessions.find([PEER])
     clock.seconds += IDLE_SECONDS_MAX + 1
-    assert sessions.options([PEER]) == {}
+    assert sessions.peek([PEER]) is None
 
 
 def test_names_belong_to_their_principal(clock: Clock) -> None:
