@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = [
     "tests.fix_adbc",
     "tests.fix_client",
+    "tests.fix_flight_sql",
     "tests.fix_lake",
     "tests.fix_metastore",
     "tests.fix_server",
