@@ -87,7 +87,7 @@ class Sessions:
         return (session, None) if session is not None else self._begin(names, expires_at)
 
     def options(self, names: list[SessionName]) -> dict[str, OptionValue]:
-        """The options of the session. `catalog` and `schema` are told where nothing was set, too."""
+        """The options of the session; `catalog` and `schema` are always among them."""
         session = self.peek(names)
         state = operations.Session("") if session is None else session.state
         current: dict[str, OptionValue] = {"catalog": state.catalog, "schema": state.namespace}
