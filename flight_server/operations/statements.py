@@ -109,7 +109,8 @@ def execute_each(services: Services, call: Call, sql: str, parameters: pa.Table)
         return Commit(-1)
 
     kind = kind_of(statement)
-    return Executed(kind, rows, in_one_commit(services, call, DEFAULT_CATALOG, kind, work))
+    commit = in_one_commit(services, call, DEFAULT_CATALOG, kind, work)
+    return Executed(kind, rows, commit)
 
 
 def write(services: Services, call: Call, statement: Write, request: SqlRequest) -> Executed:
