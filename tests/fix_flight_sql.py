@@ -121,9 +121,7 @@ class SqlClient:
         return unpacked(results[0].body.to_pybytes()) if results else None
 
     def begin(self) -> bytes:
-        found: bytes = self.act(
-            "BeginTransaction", "ActionBeginTransactionRequest"
-        ).transaction_id
+        found: bytes = self.act("BeginTransaction", "ActionBeginTransactionRequest").transaction_id
         return found
 
     def commit(self, transaction: bytes) -> None:
@@ -191,7 +189,9 @@ class Prepared:
         assert kept.prepared_statement_handle == self.handle
 
     def info(self) -> flight.FlightInfo:
-        return self._sql.info("CommandPreparedStatementQuery", prepared_statement_handle=self.handle)
+        return self._sql.info(
+            "CommandPreparedStatementQuery", prepared_statement_handle=self.handle
+        )
 
     def schema(self) -> pa.Schema:
         return self._sql.schema(

@@ -8,11 +8,11 @@ from typing import Any
 import pyarrow as pa
 
 from flight_server import operations
-from flight_server.errors import InvalidRequest, PixelflightError, Unsupported
+from flight_server.errors import InvalidRequest, Unsupported
 from flight_server.wire import flight_actions
 from flight_server.wire.contexts import call_of, call_with_session
 from flight_server.wire.flight_sql.messages import COMMIT, MESSAGES, ROLLBACK, packed, unpacked
-from flight_server.wire.flight_sql.queries import plan_prepared, transaction_of
+from flight_server.wire.flight_sql.queries import dataset_schema, transaction_of
 from flight_server.wire.middleware import Visit
 from flight_server.wire.prepared import PreparedStatement
 from flight_server.wire.protobuf import parsed_message
@@ -154,12 +154,12 @@ def run_sql_action(state: ServerState, visit: Visit, name: str, body: bytes) -> 
 def _dataset_schema(
     state: ServerState, visit: Visit, prepared: PreparedStatement
 ) -> pa.Schema | None:
-    """The schema of a read. Where it hangs on parameters that are not bound yet, None."""
+    """The schema of a read. Where nulls cannot stand for its parameters, None."""
     if not prepared.is_read:
         return None
     try:
-        return plan_prepared(state, visit, prepared).schema
-    except PixelflightError:
+        return dataset_schema(state, visit, prepared)
+    except InvalidRequest:
         if prepared.parameters:
             return None
         raise

@@ -61,7 +61,21 @@ def prepared_info(
 def prepared_schema(state: ServerState, visit: Visit, message: Any) -> pa.Schema:
     """The schema of a prepared statement; nothing is run."""
     prepared = state.statements.find(visit.principal.id, message.prepared_statement_handle)
-    return plan_prepared(state, visit, prepared).schema if prepared.is_read else _NOTHING
+    return dataset_schema(state, visit, prepared)
+
+
+def dataset_schema(state: ServerState, visit: Visit, prepared: PreparedStatement) -> pa.Schema:
+    """The schema of what a prepared statement will answer; without columns where it writes.
+
+    As long as nothing is bound, parameters count as nulls: JDBC's driver takes a statement whose
+    schema has no columns for one that writes.
+    """
+    if not prepared.is_read:
+        return _NOTHING
+    if prepared.parameters and prepared.bound is None:
+        unbound = pa.table({name: pa.nulls(1) for name in prepared.parameters})
+        prepared = replace(prepared, bound=unbound)
+    return plan_prepared(state, visit, prepared).schema
 
 
 def plan_prepared(state: ServerState, visit: Visit, prepared: PreparedStatement) -> ReadPlan:

@@ -184,7 +184,9 @@ def test_an_idle_one_expires(
     client = connect_sql(server)
     made = client.prepare("SELECT 1 AS one")
     until = time.monotonic() + SECONDS_MAX
-    for _ in iter(lambda: len(server.door.state.statements) > 0 and time.monotonic() < until, False):
+    for _ in iter(
+        lambda: len(server.door.state.statements) > 0 and time.monotonic() < until, False
+    ):
         time.sleep(0.02)
     assert refusal(made.query).code == "statement_not_found"
 
@@ -208,7 +210,6 @@ def test_a_failed_one_leaves_nothing(server: LocalServer, sql: SqlClient) -> Non
     before = len(server.door.state.statements)
     refusal(lambda: sql.prepare("SELECT * FROM no_such"))
     assert len(server.door.state.statements) == before
-
 
 
 def test_a_schema_that_hangs_on_parameters(sql: SqlClient) -> None:

@@ -69,8 +69,8 @@ def test_nothing_is_read_before_doget(sql: SqlClient, table: str) -> None:
     # The cast fails as soon as it meets the third row, so whatever answers has not met it.
     fields = {"query": f"SELECT CAST(b AS INTEGER) AS n FROM {table}"}
     info = sql.info("CommandStatementQuery", **fields)
-    assert info.schema == sql.schema("CommandStatementQuery", **fields) == pa.schema(
-        {"n": pa.int32()}
+    assert (
+        info.schema == sql.schema("CommandStatementQuery", **fields) == pa.schema({"n": pa.int32()})
     )
     found = refusal(lambda: sql.fetch(info))
     assert found.code == "invalid_data"
