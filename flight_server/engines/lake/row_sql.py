@@ -47,10 +47,15 @@ def inserted_rows(found: TableVersion, columns: Sequence[str], select: str) -> s
     fields = _fields(found, columns)
     names = ", ".join(quoted(field.name) for field in fields)
     given = _given(fields)
-    values = ", ".join(
+    values = [
         assignment_expression(field, name) for field, name in zip(fields, given, strict=True)
+    ]
+    # Values that no column is named for are one too many for the INSERT, which says so.
+    values.append(f"* EXCLUDE ({', '.join(given)})")
+    return (
+        f"INSERT INTO {found.table.sql} ({names}) "
+        f"SELECT {', '.join(values)} FROM {_rows(select, given)}"
     )
-    return f"INSERT INTO {found.table.sql} ({names}) SELECT {values} FROM {_rows(select, given)}"
 
 
 def updated_rows(

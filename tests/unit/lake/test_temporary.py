@@ -332,6 +332,13 @@ def test_values_that_do_not_fit_are_invalid_data(rich: LakeTemporaryTables) -> N
     assert rows_of(rich) == []
 
 
+@pytest.mark.parametrize("select_text", ["SELECT 1", "SELECT 1, NULL, 3"])
+def test_there_is_a_value_for_each_column(rich: LakeTemporaryTables, select_text: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        rich.insert_rows(TABLE, ("id", "lasts"), SqlRequest(select_text), AUTHOR)
+    assert caught.value.code is ErrorCode.INVALID_SQL
+
+
 def test_a_row_of_defaults(temporary: LakeTemporaryTables) -> None:
     schema = pa.schema([("id", pa.int64()), ("name", pa.string())])
     temporary.create_table(TABLE, TableSpec(schema, defaults={"name": "'nobody'"}), AUTHOR)
