@@ -107,7 +107,8 @@ def _arrow(kind: Any, text: str, column: str) -> pa.DataType:
 def _not_held(shown: str, kind: str, column: str) -> InvalidRequest:
     remedy = _REMEDIES.get(kind, "VARCHAR holds its text")
     return InvalidRequest(
-        f"The column '{column}' cannot have the type {shown[:60]}: tables cannot hold it; {remedy}.",
+        f"The column '{column}' cannot have the type {shown[:60]}: "
+        f"tables cannot hold it; {remedy}.",
         code=ErrorCode.UNSUPPORTED_TYPE,
         details={"column": column},
     )

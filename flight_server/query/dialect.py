@@ -64,15 +64,15 @@ def confirmed_kind(sql: str) -> tuple[str, frozenset[str]]:
     Errors as `parsed`. DuckDB's names of kinds are INSERT, MERGE_INTO, TRANSACTION and so on.
     """
     check_text(sql)
-    answer = loaded(_asked("SELECT json_serialize_sql(?)", sql))
-    if answer["error"] and answer["error_type"] == "parser":
-        _refuse(sql, answer)
     try:
         statements = _cursor().extract_statements(sql)
     except duckdb.Error as error:
+        answer = loaded(_asked("SELECT json_serialize_sql(?)", sql))
+        if answer["error"] and answer["error_type"] == "parser":
+            _refuse(sql, answer)
         reason = str(error).partition(": ")[2] or str(error)
         raise InvalidRequest(
-            f"The SQL does not parse: {reason}", code=ErrorCode.INVALID_SQL
+            f"The SQL does not parse: {reason}.", code=ErrorCode.INVALID_SQL
         ) from None
     if len(statements) != 1:
         raise _several(len(statements))

@@ -20,17 +20,17 @@ _FIRST = re.compile(r'"(?:[^"]|"")*"|[A-Za-z0-9_$\u0080-\U0010ffff]+|.', re.DOTA
 _SPACES = re.compile("[\u00a0\u2000-\u200d\u202f\u205f\u2060\u3000\ufeff]")
 _OPENING = frozenset({"(", "[", "{", "CASE"})
 _CLOSING = frozenset({")", "]", "}", "END"})
+_LITERALS = (duckdb.token_type.string_const, duckdb.token_type.numeric_const)
 
 
 class Word(NamedTuple):
     """A word as it is written, `text`; in capitals where it may be a keyword, else as written.
 
-    `start` is its place in bytes; `literal` says that it is a string.
+    `literal` says that it is a string or a number.
     """
 
     text: str
     keyword: str
-    start: int
     literal: bool
 
 
@@ -38,24 +38,29 @@ class Words:
     """A cursor over one statement. What is asked for by word is compared without case."""
 
     def __init__(self, sql: str) -> None:
-        self._text = _prepared(sql).encode()
-        words = _cut(self._text.decode())
-        while words and words[-1].text == ";":
-            self._text = self._text[: words.pop().start]
-        self._words = words
+        sql = _prepared(sql)
+        tokens = duckdb.tokenize(sql)
+        self._text = sql.encode()
+        self._kinds = [kind for _, kind in tokens]
+        self._places = [place for place, _ in tokens] + [len(self._text)]
+        # Words are cut when they are looked at: a list of many values is passed over whole.
+        self._cut: dict[int, Word] = {}
         self._at = 0
+        while self._kinds and self._word(len(self._kinds) - 1).text == ";":
+            self._kinds.pop()
+            self._places.pop()
         while self.take(";"):
             pass
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left."""
-        return self._at >= len(self._words)
+        return self._at >= len(self._kinds)
 
     def peek(self, ahead: int = 0) -> str:
         """The word that comes, in capitals unless it is quoted; nothing at the end."""
         at = self._at + ahead
-        return self._words[at].keyword if 0 <= at < len(self._words) else ""
+        return self._word(at).keyword if 0 <= at < len(self._kinds) else ""
 
     def take(self, *words: str) -> bool:
         """Passes over these words where they come next."""
@@ -76,16 +81,16 @@ class Words:
 
     def refuse(self) -> NoReturn:
         """Unsupported, quoting what comes and could not be read."""
-        verb = self._words[0].keyword if self._words else "An empty"
+        verb = self.peek(-self._at) or "An empty"
         rest = self.rest().strip()
         shown = f"'{rest[:60]}'" if rest else "its end"
         raise Unsupported(f"This server does not support {shown} in this {verb} statement.")
 
     def name(self, what: str) -> str:
         """The name that comes, without its quotes. Unsupported where none does."""
-        if self.ended or not is_name(self._words[self._at]):
+        if self.ended or not is_name(self._word(self._at)):
             self.refuse()
-        text = self._words[self._at].text
+        text = self._word(self._at).text
         self._at += 1
         name = text[1:-1].replace('""', '"') if text.startswith('"') else text
         if not name:
@@ -115,8 +120,8 @@ class Words:
     def names_come(self) -> bool:
         """Whether `(a, b)` comes, and not a query in parentheses."""
         at, expected = 1, True
-        while self._at + at < len(self._words):
-            word = self._words[self._at + at]
+        while self._at + at < len(self._kinds):
+            word = self._word(self._at + at)
             if expected and not is_name(word):
                 return word.text == ")" and at > 1 and self.peek() == "("
             if not expected and word.text != ",":
@@ -151,7 +156,7 @@ class Words:
 
     def rest(self) -> str:
         """The text from here to the end."""
-        begin, self._at = self._at, len(self._words)
+        begin, self._at = self._at, len(self._kinds)
         return self._between(begin, self._at)
 
     def passed(self) -> str:
@@ -159,8 +164,14 @@ class Words:
         return self._between(0, self._at)
 
     def _between(self, begin: int, end: int) -> str:
-        places = [word.start for word in self._words] + [len(self._text)]
-        return self._text[places[begin] : places[end]].decode()
+        return self._text[self._places[begin] : self._places[end]].decode()
+
+    def _word(self, at: int) -> Word:
+        word = self._cut.get(at)
+        if word is None:
+            piece = self._between(at, at + 1)
+            word = self._cut[at] = _word(piece, self._kinds[at] in _LITERALS)
+        return word
 
     def _may_be_keyword(self) -> bool:
         """Whether the word that comes is no name behind a dot or AS."""
@@ -184,45 +195,38 @@ def is_name(word: Word) -> bool:
     )
 
 
+def _word(piece: str, literal: bool) -> Word:
+    """The word that a piece begins with; what is behind it is white space and comments."""
+    if literal:
+        return Word(piece, piece, True)
+    first = _FIRST.match(piece)
+    assert first is not None, "no piece is empty"
+    text = first[0]
+    return Word(text, text if text.startswith('"') else text.upper(), False)
+
+
 def _prepared(sql: str) -> str:
-    """The text from its first word, with plain spaces, and `?` numbered as DuckDB numbers them."""
+    """The text with plain spaces, and with `?` numbered as DuckDB numbers them."""
     if _SPACES.search(sql):
         sql = "".join(
-            piece if kind == "string_const" or piece.startswith('"') else _SPACES.sub(" ", piece)
+            piece if kind in _LITERALS or piece.startswith('"') else _SPACES.sub(" ", piece)
             for piece, kind in _pieces(sql)
         )
+    if "?" not in sql:
+        return sql
     text, count = [], 0
     for piece, kind in _pieces(sql):
-        numbered = kind == "operator" and re.match(r"\?(?!\d)", piece)
+        numbered = kind == duckdb.token_type.operator and re.match(r"\?(?!\d)", piece)
         count += bool(numbered)
         text.append(f" ${count} {piece[1:]}" if numbered else piece)
-    return "".join(text).lstrip()
+    return "".join(text)
 
 
-def _cut(sql: str) -> list[Word]:
-    words, start = [], 0
-    for piece, kind in _pieces(sql):
-        literal = kind == "string_const"
-        first = _FIRST.match(piece)
-        assert first is not None, "no piece is empty"
-        text = piece.rstrip() if literal else first[0]
-        if text.strip():
-            words.append(Word(text, text if literal else _keyword(text), start, literal))
-        start += len(piece.encode())
-    return words
-
-
-def _keyword(text: str) -> str:
-    return text if text.startswith('"') else text.upper()
-
-
-def _pieces(sql: str) -> list[tuple[str, str]]:
+def _pieces(sql: str) -> list[tuple[str, duckdb.token_type]]:
     """Each word with the white space and the comments behind it, and its kind."""
     text = sql.encode()
     tokens = duckdb.tokenize(sql)
-    places = [place for place, _ in tokens]
-    spans = zip(places, [*places[1:], len(text)][: len(places)], strict=True)
+    ends = [place for place, _ in tokens[1:]] + [len(text)]
     return [
-        (text[start:end].decode(), str(kind).rpartition(".")[2])
-        for (start, end), (_, kind) in zip(spans, tokens, strict=True)
+        (text[start:end].decode(), kind) for (start, kind), end in zip(tokens, ends, strict=False)
     ]

@@ -243,6 +243,7 @@ UPDATES = [
     ("UPDATE t SET a = b IS DISTINCT FROM c", ("a",), ("b IS DISTINCT FROM c",), None),
     ("UPDATE t SET a = s.from WHERE s.where", ("a",), ("s.from",), "s.where"),
     ("UPDATE t SET a = CASE WHEN b THEN 1 END", ("a",), ("CASE WHEN b THEN 1 END",), None),
+    ("UPDATE t SET a = .5, b = 1. WHERE c", ("a", "b"), (".5", "1."), "c"),
     ("UPDATE t SET a = extract(year FROM b)", ("a",), ("extract(year FROM b)",), None),
     ("UPDATE t SET a = [1, 2], b = {'x': 1, 'y': 2}", ("a", "b"), None, None),
     ("UPDATE t SET a = 1, b = 2, WHERE c", ("a", "b"), ("1", "2"), "c"),
