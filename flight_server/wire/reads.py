@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from flight_server import operations
-from flight_server.engines.stream import Batches
+from flight_server.engines.stream import Batches, BatchStream
 from flight_server.model import (
     DEFAULT_CATALOG,
     ChangesRequest,
@@ -103,6 +103,9 @@ def _open_sql(services: Services, call: Call, read: Sql, parameters: pa.Table | 
         return operations.query(services, call, request)
     names = operations.parameters_of(operations.statement_of(call, read.sql))
     requests = [replace(request, parameters=row) for row in operations.rows_of(parameters, names)]
+    if not requests:
+        unbound = replace(request, parameters=dict.fromkeys(names))
+        return BatchStream(operations.plan_query(services, call, unbound).schema, iter(()))
     return operations.query_each(services, call, requests)
 
 
