@@ -29,9 +29,10 @@ def update_statement(
     writer: flight.FlightMetadataWriter,
 ) -> None:
     """CommandStatementUpdate: runs it and tells the number of rows."""
-    incoming.drain()
     transaction = message.transaction_id.decode("utf-8", "replace") or None
     _tell(writer, execute(state, visit, message.query, transaction))
+    # Some clients finish sending only once they have read the answer.
+    incoming.drain()
 
 
 def update_prepared(
