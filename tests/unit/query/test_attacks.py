@@ -8,11 +8,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flight_server.errors import ErrorCode, NotFound, PixelflightError
-from flight_server.query import Source, TableUse, check_predicate, parse, rewrite
+from flight_server.model import TableRef
+from flight_server.query import (
+    CreateTable,
+    Delete,
+    Insert,
+    Merge,
+    Source,
+    Statement,
+    TableUse,
+    Update,
+    check_predicate,
+    parse,
+    parse_any,
+    rewrite,
+    rewrite_merge,
+)
 
 from .conftest import attacks
 
 ATTACKS = [(group["says"], sql) for group in attacks()["attack"] for sql in group["sql"]]
+WRITE_ATTACKS = [
+    (group["says"], sql) for group in attacks()["write_attack"] for sql in group["sql"]
+]
+WRITE_INNOCENTS = [sql for group in attacks()["write_innocent"] for sql in group["sql"]]
 INNOCENTS = [sql for group in attacks()["innocent"] for sql in group["sql"]]
 SECRET = "the content of the file"
 
@@ -40,8 +59,48 @@ def test_each_innocent_passes(sql: str) -> None:
     assert rewrite(parse(sql), known)
 
 
+def rewritten(sql: str) -> list[str]:
+    """What would run of a statement, a query or one that writes."""
+    match parse_any(sql):
+        case Statement() as statement:
+            return [rewrite(statement, known)]
+        case Insert(query=Statement() as query) | CreateTable(query=Statement() as query):
+            return [rewrite(query, known)]
+        case Update(rows=rows) | Delete(rows=rows):
+            return [rewrite(rows, known)]
+        case Merge() as merge:
+            return [rewrite_merge(merge, known, TableRef.of("trades"))]
+    return []
+
+
+@pytest.mark.parametrize(("says", "sql"), WRITE_ATTACKS)
+def test_each_write_that_attacks_is_refused_and_named(tmp_path: Path, says: str, sql: str) -> None:
+    file = tmp_path / "secret.csv"
+    file.write_text(SECRET)
+    with pytest.raises(PixelflightError) as refused:
+        rewritten(sql.replace("{file}", str(file)))
+    assert says in refused.value.message
+    assert SECRET not in refused.value.message
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
+
+
+@pytest.mark.parametrize("sql", WRITE_INNOCENTS)
+def test_each_write_that_is_innocent_passes(sql: str) -> None:
+    assert all("DROP TABLE trades --" not in text for text in rewritten(sql))
+
+
+@pytest.mark.parametrize("sql", [sql for _, sql in ATTACKS if not sql.startswith("EXPLAIN")])
+def test_no_attack_passes_as_any_statement(tmp_path: Path, sql: str) -> None:
+    """What is refused as a query is refused, or is a write that is known as one."""
+    statement = sql.replace("{file}", str(tmp_path / "secret.csv"))
+    with suppress(PixelflightError):
+        rewritten(statement)
+        assert not isinstance(parse_any(statement), Statement)
+
+
 def test_there_are_enough_attacks() -> None:
     assert len(ATTACKS) >= 300
+    assert len(WRITE_ATTACKS) >= 120
     assert len(INNOCENTS) >= 20
 
 
@@ -88,6 +147,34 @@ TABLE_WRAPPERS = st.sampled_from(
         "unnest((SELECT list(1) FROM {}))",
     ]
 )
+
+
+@given(
+    REFUSED_TABLES,
+    st.lists(TABLE_WRAPPERS, max_size=4),
+    st.sampled_from(
+        [
+            "INSERT INTO trades FROM {}",
+            "INSERT INTO trades VALUES ((FROM {}))",
+            "WITH x AS (FROM {}) DELETE FROM trades",
+            "UPDATE trades SET id = (FROM {}), price = 1",
+            "UPDATE trades SET id = 1 FROM {}",
+            "DELETE FROM trades WHERE EXISTS (FROM {})",
+            "DELETE FROM trades USING {}",
+            "MERGE INTO trades USING (FROM {}) ON true WHEN MATCHED THEN DELETE",
+            "MERGE INTO trades USING daily ON (FROM {}) WHEN MATCHED THEN DELETE",
+            "MERGE INTO trades USING daily ON true WHEN MATCHED THEN UPDATE SET id = (FROM {})",
+            "CREATE TABLE x AS FROM {}",
+        ]
+    ),
+)
+def test_no_nesting_hides_it_in_a_write(inner: str, wrappers: list[str], start: str) -> None:
+    sql = inner
+    for wrapper in wrappers:
+        sql = wrapper.format(sql)
+    with pytest.raises(PixelflightError) as refused:
+        rewritten(start.format(sql))
+    assert "does not parse" not in refused.value.message
 
 
 @given(
@@ -164,6 +251,6 @@ def test_no_nesting_hides_it_in_a_filter(inner: str, wrappers: list[str]) -> Non
 
 @given(st.text(max_size=60))
 def test_any_text_is_parsed_or_refused_as_ours(text: str) -> None:
-    for check in (parse, lambda sql: check_predicate(sql, ["a"])):
+    for check in (parse, parse_any, lambda sql: check_predicate(sql, ["a"])):
         with suppress(PixelflightError):
             check(text)
