@@ -10,6 +10,7 @@ from flight_server import operations
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.model import (
     DEFAULT_CATALOG,
+    TEMPORARY_CATALOG,
     ChangesRequest,
     ScanRequest,
     Slice,
@@ -124,12 +125,15 @@ def _scan_body(table: TableRef, request: ScanRequest) -> Scan:
 def _plan_scan(services: Services, call: Call, read: Scan) -> ReadPlan:
     table, request = _scan_request(services, call, read, None)
     plan = operations.plan_scan(services, call, table, request)
-    pinned = read.model_copy(update={"version": plan.snapshot, "as_of": None})
+    # What a transaction has written, and what a session keeps to itself, is in no snapshot.
+    kept = call.transaction is None and plan.table.catalog != TEMPORARY_CATALOG
+    snapshot = plan.snapshot if kept else None
+    pinned = read.model_copy(update={"version": snapshot, "as_of": None}) if kept else read
     return ReadPlan(
         pinned,
         plan.schema,
         plan.table.catalog,
-        plan.snapshot,
+        snapshot,
         plan.rows,
         plan.bytes,
         plan.slices,

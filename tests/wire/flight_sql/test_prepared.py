@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 
 from flight_server.testing.server import LocalServer
-from flight_server.wire.prepared import STATEMENTS_MAX
 from tests.fix_client import refusal
 from tests.fix_flight_sql import Prepared, SqlClient
 
