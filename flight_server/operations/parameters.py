@@ -19,7 +19,7 @@ def rows_of(table: pa.Table, names: Sequence[str]) -> Iterator[Mapping[str, Any]
     columns = matched(table.schema, names)
     for batch in table.to_batches():
         for row in range(batch.num_rows):
-            yield {name: batch.column(place)[row] for name, place in columns.items()}
+            yield {name: _member(batch.column(place)[row]) for name, place in columns.items()}
 
 
 def matched(schema: pa.Schema, names: Sequence[str]) -> dict[str, int]:
@@ -33,3 +33,8 @@ def matched(schema: pa.Schema, names: Sequence[str]) -> dict[str, int]:
             f"to them ({', '.join(schema.names)[:200]})."
         )
     return {name: place for place, name in enumerate(names)}
+
+
+def _member(value: pa.Scalar) -> pa.Scalar:
+    """The value itself where some clients send each one as a member of a union."""
+    return value.value if isinstance(value, pa.UnionScalar) else value

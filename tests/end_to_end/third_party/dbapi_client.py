@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
+import flightsql.sqlalchemy  # noqa: F401  (its dialect is known to SQLAlchemy from here on)
 import pyarrow as pa
 import sqlalchemy
 from flightsql import FlightSQLClient, TableRef, connect
@@ -67,8 +67,8 @@ def keys(client: FlightSQLClient, what: str, table: str) -> Any:
 def reflected(client: FlightSQLClient, url: str, table: str) -> Any:
     """A table as SQLAlchemy finds it: whether it is there, and its columns."""
     inspector = sqlalchemy.inspect(sqlalchemy.create_engine(url))
-    found: Any = inspector.get_columns(table)
-    columns = [[column["name"], str(column["type"]())] for column in found]
+    found = inspector.get_columns(table)
+    columns = [[column["name"], str(column["type"])] for column in found]
     return table in inspector.get_table_names(), columns
 
 
@@ -81,9 +81,10 @@ def composed(client: FlightSQLClient, url: str, table: str, least: int) -> Any:
         return [list(row) for row in connection.execute(select)]
 
 
-def framed(client: FlightSQLClient, url: str, sql: str) -> Any:
-    """A SELECT as a pandas frame, over SQLAlchemy."""
-    frame = pd.read_sql(sql, sqlalchemy.create_engine(url))
+def framed(client: FlightSQLClient, sql: str) -> Any:
+    """A SELECT as a pandas frame."""
+    (endpoint,) = client.execute(sql).endpoints
+    frame = client.do_get(endpoint.ticket).read_pandas()
     return list(frame.columns), frame.values.tolist()
 
 
