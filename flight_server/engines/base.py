@@ -196,6 +196,10 @@ class Transaction(
     ) -> Batches:
         """As `Engine.scan`. Read it to its end or close it before the next statement."""
 
+    @property
+    def has_written(self) -> bool:
+        """Whether there is anything to commit."""
+
     def commit(self) -> Commit:
         """Makes it so. Conflict, after which nothing of it has happened."""
 
@@ -347,7 +351,16 @@ class SupportsSqlWrites(Protocol):
         author: Author,
         cancellation: Cancellation = NEVER,
     ) -> Commit:
-        """Runs one checked MERGE INTO the table, named in full in `request.sql`."""
+        """Runs one checked MERGE INTO the table, named in full in `request.sql`.
+
+        Its values are assigned as `sql_assignments` says.
+        """
+
+    def sql_assignments(self, table: TableVersion) -> Mapping[str, str]:
+        """How a MERGE must assign to those columns for which DuckDB's own cast is not enough.
+
+        Expressions with NUL, which no SQL holds, wherever the value stands.
+        """
 
 
 @runtime_checkable

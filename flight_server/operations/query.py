@@ -10,7 +10,13 @@ from typing import Any, TypeAlias, cast
 import pyarrow as pa
 
 from flight_server.auth import Action
-from flight_server.engines.base import SupportsSql, SupportsVersions, TemporaryTables, require
+from flight_server.engines.base import (
+    SupportsSql,
+    SupportsSqlWrites,
+    SupportsVersions,
+    TemporaryTables,
+    require,
+)
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Forbidden, InvalidRequest, Unsupported
 from flight_server.model import (
@@ -242,9 +248,11 @@ def authorised_merge(
     if target.spec.defaults and not request.parameters:
         source = replace(request, sql=merge_source(statement, sources))
         names = tuple(_engine(services, call).sql_schema(source).names)
+    engine = require(engine_of(services, call, table.catalog), SupportsSqlWrites)
     if table.catalog == TEMPORARY_CATALOG:
-        table = cast(TemporaryTables, engine_of(services, call, table.catalog)).sql_name(table)
-    sql = rewrite_merge(statement, sources, table, target.spec.defaults, names)
+        table = cast(TemporaryTables, engine).sql_name(table)
+    assigned = engine.sql_assignments(target)
+    sql = rewrite_merge(statement, sources, table, target.spec.defaults, names, assigned)
     return replace(request, sql=sql, temporary=sources.temporary)
 
 

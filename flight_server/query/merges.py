@@ -64,16 +64,25 @@ def rewrite_merge(
     target: TableRef,
     defaults: Mapping[str, str] | None = None,
     source_columns: Collection[str] = (),
+    assigned: Mapping[str, str] | None = None,
 ) -> str:
     """The MERGE INTO to run, into the target's true name and over what `sources` says.
 
     All of the target must be visible: what `sources` says of it is not used. `defaults` maps
     columns of the target to the SQL of what they get where an INSERT leaves them out.
     `source_columns` are the names that `merge_source` has; they are needed by `INSERT BY NAME`
-    where there are defaults. An error that `sources` raises passes through.
+    where there are defaults. `assigned` maps columns to expressions that assign to them, with NUL
+    for the value. An error that `sources` raises passes through.
     """
     found = tuple(sources(use) for use in merge.statement.tables)
-    return _rewritten(merge, found, target, tuple((defaults or {}).items()), tuple(source_columns))
+    return _rewritten(
+        merge,
+        found,
+        target,
+        tuple((defaults or {}).items()),
+        tuple(source_columns),
+        tuple((assigned or {}).items()),
+    )
 
 
 def merge_source(merge: Merge, sources: Callable[[TableUse], Source]) -> str:
@@ -90,11 +99,15 @@ def _rewritten(
     target: TableRef,
     defaults: tuple[tuple[str, str], ...],
     source_columns: tuple[str, ...],
+    assigned: tuple[tuple[str, str], ...],
 ) -> str:
     tree = rewritten_tree(merge.statement, sources)
     values = [written_expression(node) for node in tree["node"]["select_list"]]
     alias = f" AS {quoted(merge.target_alias)}" if merge.target_alias else ""
-    clauses = [_written(clause, values, dict(defaults), source_columns) for clause in merge.clauses]
+    assign = _Assignments(dict(assigned))
+    clauses = [
+        _written(clause, values, dict(defaults), source_columns, assign) for clause in merge.clauses
+    ]
     sql = (
         f"{_with_clause(tree)}MERGE INTO {target.sql}{alias} USING {_source(tree)} "
         f"{_condition(tree)} {' '.join(clauses)}"
@@ -229,19 +242,44 @@ _WHEN = {
 }
 
 
+class _Assignments:
+    """How values are assigned to the columns for which DuckDB's own cast is not enough."""
+
+    def __init__(self, assigned: dict[str, str]) -> None:
+        self._names = list(assigned)
+        self._texts = {folded(name): text for name, text in assigned.items()}
+
+    def values(self, columns: Collection[str], values: list[str]) -> list[str]:
+        """The values as they are assigned to the columns, in their order."""
+        pairs = zip(columns, values, strict=True)
+        return [self._texts.get(folded(name), _NUL).replace(_NUL, value) for name, value in pairs]
+
+    def check_none(self) -> None:
+        """Unsupported where there are such columns, and a clause names neither them nor values."""
+        if self._names:
+            raise Unsupported(
+                f"MERGE can set the column '{self._names[0]}' of this table only where columns and "
+                "values are named: write SET column = value, and INSERT (columns) VALUES (values)."
+            )
+
+
+_NUL = "\0"
+
+
 def _written(
     clause: MergeClause,
     values: list[str],
     defaults: dict[str, str],
     source_columns: tuple[str, ...],
+    assign: _Assignments,
 ) -> str:
     condition = f" AND ({values[clause.condition]})" if clause.condition is not None else ""
     given = [f"({values[place]})" for place in clause.values]
     match clause.action:
         case "update":
-            action = _written_update(clause, given)
+            action = _written_update(clause, given, assign)
         case "insert":
-            action = _written_insert(clause, given, defaults, source_columns)
+            action = _written_insert(clause, given, defaults, source_columns, assign)
         case "delete":
             action = "DELETE"
         case "nothing":
@@ -251,10 +289,12 @@ def _written(
     return f"WHEN {_WHEN[clause.when]}{condition} THEN {action}"
 
 
-def _written_update(clause: MergeClause, given: list[str]) -> str:
+def _written_update(clause: MergeClause, given: list[str], assign: _Assignments) -> str:
     if clause.columns is None:
+        assign.check_none()
         return "UPDATE BY NAME" if clause.by_name else "UPDATE"
     names = (quoted(column) for column in clause.columns)
+    given = assign.values(clause.columns, given)
     return "UPDATE SET " + ", ".join(f"{n} = {v}" for n, v in zip(names, given, strict=True))
 
 
@@ -263,6 +303,7 @@ def _written_insert(
     given: list[str],
     defaults: dict[str, str],
     source_columns: tuple[str, ...],
+    assign: _Assignments,
 ) -> str:
     names = clause.columns
     if names is None and clause.by_name and defaults:
@@ -271,9 +312,10 @@ def _written_insert(
             raise Unsupported("This INSERT BY NAME is not supported: name columns and values.")
         names, given = source_columns, [quoted(column) for column in source_columns]
     if names is None:
+        assign.check_none()
         text = "INSERT BY NAME" if clause.by_name else "INSERT"
         return f"{text} VALUES ({', '.join(given)})" if given else text
-    named = {folded(name) for name in names}
+    named, given = {folded(name) for name in names}, assign.values(names, given)
     left_out = {name: sql for name, sql in defaults.items() if folded(name) not in named}
     columns = ", ".join(quoted(column) for column in (*names, *left_out))
     return f"INSERT ({columns}) VALUES ({', '.join([*given, *left_out.values()])})"

@@ -15,7 +15,7 @@ import pytest
 from flight_server.assemble import assemble
 from flight_server.auth import Access, Action, Grant
 from flight_server.auth.access import ANONYMOUS
-from flight_server.errors import ErrorCode, InvalidRequest
+from flight_server.errors import ErrorCode, InvalidRequest, PixelflightError
 from flight_server.model import (
     Author,
     IngestMode,
@@ -179,6 +179,7 @@ def test_what_does_not_fit_is_refused(ask: Ask, run: Callable[..., int | None]) 
     for column, value in (("lasts", "INTERVAL '1 month'"), ("clock", "-1"), ("code", "'abc'")):
         for sql in (
             f"INSERT INTO t (id, {column}) VALUES (9, {value})",
+            f"UPDATE t SET {column} = {value}",
             f"UPDATE t SET {column} = {value} FROM range(1)",
         ):
             with pytest.raises(InvalidRequest) as caught:
@@ -203,3 +204,30 @@ def test_parts_of_a_table_are_natural_too(services: Services) -> None:
     rows = query(limited, somebody, SqlRequest(sql)).read_all().to_pylist()
     assert [(row["is_long"], row["id"]) for row in rows] == [(False, 1), (True, 2)]
     assert list(rows[0]) == ["is_long", "id", "lasts"]
+
+
+def test_merge_assigns_natural_values(ask: Ask, run: Callable[..., int | None]) -> None:
+    values = "SELECT 1 AS id, INTERVAL '5 seconds' AS lasts UNION ALL SELECT 9, NULL"
+    sql = (
+        f"MERGE INTO t USING ({values}) AS s ON t.id = s.id "
+        "WHEN MATCHED THEN UPDATE SET lasts = s.lasts, clock = TIME '01:00:00' "
+        "WHEN NOT MATCHED THEN INSERT (id, lasts, every) VALUES (s.id, '1 minute', '1 year')"
+    )
+    assert run(sql) == 2
+    rows = {row["id"]: row for row in ask("SELECT * FROM t")}
+    assert (rows[1]["lasts"], rows[1]["clock"]) == (dt.timedelta(seconds=5), dt.time(1))
+    assert (rows[9]["lasts"], tuple(rows[9]["every"])) == (dt.timedelta(minutes=1), (12, 0, 0))
+
+
+@pytest.mark.parametrize(("value", "code"), [("-1", "invalid_data"), ("*", "unsupported")])
+def test_merge_stores_nothing_unfit(
+    ask: Ask, run: Callable[..., int | None], value: str, code: str
+) -> None:
+    sets = "*" if value == "*" else f"clock = {value}"
+    with pytest.raises(PixelflightError) as caught:
+        run(
+            "MERGE INTO t USING (SELECT 1 AS id) AS s USING (id) "
+            f"WHEN MATCHED THEN UPDATE SET {sets}"
+        )
+    assert caught.value.code.text == code
+    assert len(ask("SELECT * FROM t")) == 3

@@ -7,12 +7,17 @@ statement for a value that the column's Arrow type could not give back.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 import pyarrow as pa
 import pyarrow.types as kinds
 
 from flight_server.engines.lake.sql_types import counted, misfit, natural_of
 from flight_server.engines.lake.types import is_uuid, storage_type
 
+# Stands for the value in `sql_assignments`.
+VALUE = "\0"
 _INTEGERS = ", ".join(
     f"'{sign}{name}'"
     for sign in ("", "U")
@@ -41,6 +46,17 @@ def assignment_expression(field: pa.Field, sql: str) -> str:
     natural = natural_of(field.type, field.name, top=True)
     cast = f"CAST({sql} AS {natural.sql})"
     return cast if natural.stored is None else natural.stored(cast)
+
+
+@lru_cache(maxsize=1024)
+def sql_assignments(schema: pa.Schema) -> Mapping[str, str]:
+    """See `SupportsSqlWrites.sql_assignments`."""
+    texts = {field.name: assignment_expression(field, VALUE) for field in schema}
+    return {
+        field.name: texts[field.name]
+        for field in schema
+        if texts[field.name] != f"CAST({VALUE} AS {storage_type(field)})"
+    }
 
 
 def _plain(data_type: pa.DataType) -> pa.DataType:

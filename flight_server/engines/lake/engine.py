@@ -12,6 +12,7 @@ import pyarrow as pa
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import catalog, tables
+from flight_server.engines.lake.assignments import sql_assignments
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.definitions import Definitions
 from flight_server.engines.lake.groups import GroupCommits
@@ -299,6 +300,10 @@ class LakeEngine:
     ) -> str:
         """See `SupportsSql.explain_sql`."""
         return self._scans.explain(request, analyze, cancellation)
+
+    def sql_assignments(self, table: TableVersion) -> Mapping[str, str]:
+        """See `SupportsSqlWrites.sql_assignments`."""
+        return sql_assignments(table.schema)
 
     def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
         """See `SupportsSql.sql_columns`."""

@@ -19,6 +19,7 @@ import pyarrow as pa
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import row_sql
+from flight_server.engines.lake.assignments import sql_assignments
 from flight_server.engines.lake.bindings import bound
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.failures import translated
@@ -305,6 +306,10 @@ class LakeTemporaryTables:
             rows_updated=done.count("UPDATE"),
             rows_deleted=done.count("DELETE"),
         )
+
+    def sql_assignments(self, table: TableVersion) -> Mapping[str, str]:
+        """See `SupportsSqlWrites.sql_assignments`."""
+        return sql_assignments(table.schema)
 
     def _count(
         self, found: TableVersion, sql: str, parameters: Any, cancellation: Cancellation

@@ -13,6 +13,7 @@ import pyarrow as pa
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import rows, sql_writes, tables
+from flight_server.engines.lake.assignments import sql_assignments
 from flight_server.engines.lake.bindings import bound
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.definitions import Definitions
@@ -291,6 +292,10 @@ class LakeTransaction:
         self._check_past(request)
         with self._statements.one() as transaction:
             return explained(transaction.connection, request, analyze, cancellation)
+
+    def sql_assignments(self, table: TableVersion) -> Mapping[str, str]:
+        """See `SupportsSqlWrites.sql_assignments`."""
+        return sql_assignments(table.schema)
 
     def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
         """The columns that SQL sees otherwise than they are kept."""
