@@ -47,29 +47,32 @@ def cancellable(work: Callable[[], T], cancel: Callable[[], None]) -> T:
     """
     done: list[T] = []
     failures: list[BaseException] = []
+    # Not the thread's own join: once interrupted, that takes the thread for ended.
+    ended = threading.Event()
 
     def worked() -> None:
         try:
             done.append(work())
         except BaseException as error:
             failures.append(error)
+        finally:
+            ended.set()
 
-    thread = threading.Thread(target=worked, name="statement", daemon=True)
-    thread.start()
+    threading.Thread(target=worked, name="statement", daemon=True).start()
     try:
-        thread.join()
+        ended.wait()
     except KeyboardInterrupt:
-        _cancel(thread, cancel)
+        _cancel(ended, cancel)
     if failures:
         raise failures[0]
     return done[0]
 
 
-def _cancel(thread: threading.Thread, cancel: Callable[[], None]) -> None:
+def _cancel(ended: threading.Event, cancel: Callable[[], None]) -> None:
     # The server may be long in answering this, too.
     threading.Thread(target=cancel, name="cancel", daemon=True).start()
     try:
-        thread.join()
+        ended.wait()
     except KeyboardInterrupt:
         _leave()
 

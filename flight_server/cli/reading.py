@@ -26,7 +26,7 @@ from flight_server.cli.options import (
 )
 from flight_server.cli.progress import counted, metered, rate
 from flight_server.client import Client, Result
-from flight_server.errors import InvalidRequest
+from flight_server.errors import InvalidRequest, PixelflightError
 
 RowsMax = Annotated[
     int | None,
@@ -69,7 +69,7 @@ def sql(
     values = {name: _value(value) for name, value in pairs(param or [], "--param").items()}
     try:
         result = client.sql(text, parameters=values or None, as_of=as_of)
-    except InvalidRequest as error:
+    except PixelflightError as error:
         # Where rows are read nothing is ever written: the server has said which kind it is.
         if "statement" not in error.details:
             raise

@@ -26,8 +26,13 @@ from flight_server.errors import ErrorCode, InvalidRequest, Unavailable
 
 DEFAULT_URL = "grpc://127.0.0.1:8815"
 SCHEMES = {"grpc": "grpc", "grpc+tcp": "grpc", "grpc+tls": "grpc+tls"}
-# What gRPC is told so that large batches pass and a broken network is noticed.
-OPTIONS = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+# What gRPC is told so that large batches pass and broken networks are mended.
+OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # A server that is back is found within a second, not after gRPC's growing patience.
+    ("grpc.max_reconnect_backoff_ms", 1000),
+]
 # How long a server may take to hear that its client leaves.
 LEAVING_SECONDS_MAX = 2.0
 

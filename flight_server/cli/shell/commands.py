@@ -119,7 +119,9 @@ def _output(session: Session, given: str) -> None:
 
 def _output_to(session: Session, name: str) -> None:
     session.printing.print_to(None)
-    if name:
+    if not name:
+        say("Results go to the terminal.")
+    else:
         path = Path(_unquoted(name)).expanduser()
         session.printing.print_to(ResultFile(path, session.printing.output))
         say(rf"Results go to {path}, until \o without a name.")

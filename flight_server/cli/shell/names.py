@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 from flight_server.client import Client, TableSummary
@@ -13,6 +14,9 @@ from flight_server.model import DEFAULT_CATALOG, TableRef
 CHANGING = frozenset(
     {"create_table", "drop_table", "alter_table", "create_schema", "drop_schema", "rollback", "use"}
 )
+
+# Others make tables, too.
+AGE_SECONDS_MAX = 30.0
 
 
 @dataclass(frozen=True)
@@ -36,13 +40,14 @@ class Names:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._known: Known | None = None
+        self._asked_at = 0.0
         self._lock = threading.Lock()
 
     def known(self) -> Known:
         """All names; none where the server does not answer, which others will say."""
         with self._lock:
-            if self._known is None:
-                self._known = self._asked()
+            if self._known is None or time.monotonic() - self._asked_at > AGE_SECONDS_MAX:
+                self._known, self._asked_at = self._asked(), time.monotonic()
             return self._known
 
     def forget(self) -> None:

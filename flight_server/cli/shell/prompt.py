@@ -20,7 +20,7 @@ from flight_server.cli.shell.commands import LEAVING, Leave, perform_all
 from flight_server.cli.shell.completion import ShellCompleter
 from flight_server.cli.shell.session import Session
 from flight_server.cli.shell.splitting import is_complete
-from flight_server.errors import ErrorCode, PixelflightError
+from flight_server.errors import Cancelled, ErrorCode, PixelflightError
 
 WHOLE_LINES = (*LEAVING, "help", "")
 
@@ -47,10 +47,15 @@ def talk(session: Session, input: Input | None = None, output: Output | None = N
 
 def say_error(error: PixelflightError) -> None:
     """One clear line, and the place in the statement where the server points to one."""
-    request = ""
-    if error.code is ErrorCode.INTERNAL and error.request_id not in error.message:
-        request = f" (request {error.request_id})"
-    say(f"error: {error.message}{request}")
+    if isinstance(error, Cancelled):
+        say("Cancelled.")
+        return
+    added = ""
+    if error.code is ErrorCode.TABLE_NOT_FOUND and "mean" not in error.message:
+        added = r" \d lists those there are."
+    elif error.code is ErrorCode.INTERNAL and error.request_id not in error.message:
+        added = f" (request {error.request_id})"
+    say(f"error: {error.message}{added}")
 
 
 def needs_more(text: str) -> bool:

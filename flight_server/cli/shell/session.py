@@ -12,7 +12,10 @@ from flight_server.cli.interrupts import cancellable
 from flight_server.cli.shell.names import CHANGING, Names
 from flight_server.cli.shell.printing import Printing
 from flight_server.client import Client, Executed, Plan, Result
-from flight_server.errors import ErrorCode, InvalidRequest, PixelflightError, Unavailable
+from flight_server.errors import Cancelled, ErrorCode, PixelflightError, Unavailable
+
+# For so long a server that has gone away is asked again.
+RECONNECT_SECONDS = 1.5
 
 
 @dataclass
@@ -32,10 +35,13 @@ class Session:
     depth: int = 0
     _is_lost: bool = False
     _running: Plan | None = None
+    _is_writing: bool = False
+    _is_cancelled: bool = False
 
     def run(self, text: str) -> None:
         """Runs one statement and shows what comes of it. Raises what the server does."""
         started = time.monotonic()
+        self._running, self._is_writing, self._is_cancelled = None, False, False
         before = self.client.session
         try:
             if self.is_interactive:
@@ -54,29 +60,35 @@ class Session:
     def _run(self, text: str) -> Callable[[], None]:
         try:
             result = self._read(text)
-        except InvalidRequest as error:
+        except PixelflightError as error:
             # Where rows are read nothing is ever written: the server has said which kind it is.
             if "statement" not in error.details:
                 raise
+            self._is_writing = True
             return self._written(self.client.execute(text))
-        finally:
-            self._running = None
         with result:
             return self.printing.take(result.schema, result.batches())
 
     def _read(self, text: str) -> Result:
-        """The rows of a SELECT, asked for a second time where the connection had grown stale."""
-        try:
-            return self._opened(text)
-        except Unavailable:
-            if self._is_lost or self.in_transaction:
-                raise
-            return self._opened(text)
+        """The rows of a SELECT, asked for again where the connection had grown stale.
+
+        Only what reads is: whether a statement that writes has been run, nobody knows then.
+        """
+        ends = time.monotonic() + RECONNECT_SECONDS
+        while True:
+            try:
+                return self._opened(text)
+            except Unavailable:
+                if self.in_transaction or self._is_cancelled or time.monotonic() > ends:
+                    raise
+            time.sleep(RECONNECT_SECONDS / 5)
 
     def _opened(self, text: str) -> Result:
         if not self.is_interactive:
             return self.client.sql(text)
         self._running = self.client.plan(text)
+        if self._is_cancelled:
+            raise Cancelled("It was cancelled before it ran.")
         return self._running.open()
 
     def _written(self, done: Executed) -> Callable[[], None]:
@@ -87,12 +99,13 @@ class Session:
         return lambda: answer(done, self.printing.output)
 
     def _cancel(self) -> None:
-        running = self._running
-        if running is None:
+        if self._is_writing:
             say("A statement that writes is waited for. Ctrl-C once more leaves and undoes it.")
             return
+        self._is_cancelled = True
         try:
-            running.cancel()
+            if self._running is not None:
+                self._running.cancel()
         except PixelflightError as error:
             say(f"It could not be cancelled: {error.message} Ctrl-C once more leaves the shell.")
 
