@@ -33,18 +33,25 @@ _STEP_SECONDS = 0.1
 
 
 class OpenTransaction:
-    """A transaction that a client holds open over several calls. One of them uses it at a time."""
+    """A transaction that a client holds open over several calls. One of them uses it at a time.
+
+    It begins with its first statement: drivers open the next transaction as soon as one has
+    ended, and what nobody uses should hold on to no old state. For the same reason one that has
+    only read is let go when it is idle, and sees the newest state when it goes on.
+    """
 
     def __init__(self, engine: Engine, author: Author, now: Callable[[], float]) -> None:
         self.name = secrets.token_hex(16)
+        self._engine = require(engine, SupportsTransactions)
+        self._author = author
         self._now = now
         self.used_at = now()
+        self.is_open = True
         self._lock = threading.Lock()
         self._user: Cancellation | None = None
         self._abandoned = False
         self._held = ExitStack()
-        begun = require(engine, SupportsTransactions).transaction(author)
-        self._transaction: Transaction | None = self._held.enter_context(begun)
+        self._transaction: Transaction | None = None
 
     @contextmanager
     def used(self, cancellation: Cancellation) -> Iterator[Transaction]:
@@ -52,10 +59,15 @@ class OpenTransaction:
         self._acquire(cancellation)
         try:
             self._user = cancellation
-            yield self._alive()
+            yield self._begun()
         finally:
             self._user = None
             self._release()
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the engine holds something open for it."""
+        return self._transaction is not None
 
     def commit(self, cancellation: Cancellation) -> Commit:
         """Makes it so. Conflict, after which nothing of it has happened and it has ended."""
@@ -80,15 +92,18 @@ class OpenTransaction:
             self._release()
 
     def expire(self, idle_seconds: float) -> None:
-        """Rolls it back where nobody has used it for so long."""
-        if self._lock.acquire(blocking=False):
-            self._abandoned = self._abandoned or self._now() - self.used_at >= idle_seconds
-            self._release(touches=False)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it was neither committed nor rolled back."""
-        return self._transaction is not None
+        """Rolls it back where it has written and nobody has used it for so long."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._transaction is None or self._now() - self.used_at < idle_seconds:
+                return
+            if self._transaction.has_written:
+                self._end()
+            else:
+                self._let_go()
+        finally:
+            self._lock.release()
 
     def _acquire(self, cancellation: Cancellation) -> None:
         until = time.monotonic() + BUSY_SECONDS_MAX
@@ -100,19 +115,25 @@ class OpenTransaction:
                     "still being read. Read it to its end, or close it, before the next one."
                 )
 
-    def _release(self, touches: bool = True) -> None:
+    def _release(self) -> None:
         if self._abandoned:
             self._end()
-        if touches:
-            self.used_at = self._now()
+        self.used_at = self._now()
         self._lock.release()
 
-    def _alive(self) -> Transaction:
-        if self._transaction is None:
+    def _begun(self) -> Transaction:
+        if not self.is_open:
             raise transaction_not_found(self.name)
+        if self._transaction is None:
+            begun = self._engine.transaction(self._author)
+            self._transaction = self._held.enter_context(begun)
         return self._transaction
 
     def _end(self) -> None:
+        self.is_open = False
+        self._let_go()
+
+    def _let_go(self) -> None:
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
             transaction.rollback()
@@ -178,8 +199,8 @@ class Session:
 
     @property
     def open_transactions(self) -> int:
-        """How many transactions are open."""
-        return sum(one.is_open for one in list(self.transactions.values()))
+        """How many transactions have begun and not ended."""
+        return sum(one.has_begun for one in list(self.transactions.values()))
 
     def close(self) -> None:
         """Rolls everything back and drops the temporary tables."""

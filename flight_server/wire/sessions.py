@@ -21,7 +21,8 @@ from flight_server.model import DEFAULT_CATALOG, DEFAULT_NAMESPACE
 from flight_server.operations import OpenTransaction
 
 COOKIE = "arrow_flight_session_id"
-IDLE_SECONDS_MAX = 3600.0
+# A notebook is left open over lunch, and its connection with it.
+IDLE_SECONDS_MAX = 12 * 3600.0
 SESSIONS_MAX = 10_000
 OPTIONS_MAX = 100
 OPTION_BYTES_MAX = 16 * 2**10
@@ -149,10 +150,21 @@ class Sessions:
         state = operations.Session(last.principal, self._now)
         session = Session(state, {}, self._now(), expires_at or float("inf"), begun)
         with self._lock:
-            if len(self._sessions) >= SESSIONS_MAX:
-                raise LimitExceeded(f"There are {SESSIONS_MAX} sessions: close one first.")
+            spare = self._make_room()
             self._sessions.update(dict.fromkeys(begun, session))
+        self._end(spare)
         return session, cookie
+
+    def _make_room(self) -> list[Session]:
+        """The session that was not used for longest, taken away where there are too many."""
+        if len(self._sessions) < SESSIONS_MAX:
+            return []
+        idle = [one for one in self._sessions.values() if not one.state.open_transactions]
+        if not idle:
+            raise LimitExceeded(f"There are {SESSIONS_MAX} sessions: close one first.")
+        oldest = min(idle, key=lambda one: one.used_at)
+        self._forget(oldest)
+        return [oldest]
 
     def _take_old(self) -> list[Session]:
         """The sessions that have ended by now; nobody finds them any more."""

@@ -319,6 +319,11 @@ class LakeTransaction:
             raise
         return Commit(self._transaction.commit())
 
+    @property
+    def has_written(self) -> bool:
+        """Whether there is anything to commit."""
+        return self._transaction.writes > 0
+
     def rollback(self) -> None:
         """Nothing of it has happened."""
         self._transaction.rollback()

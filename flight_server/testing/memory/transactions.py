@@ -78,6 +78,11 @@ class MemoryTransaction:
         draft, self._draft = self._open, None
         return self._log.commit(draft, self._author, Commit(0))
 
+    @property
+    def has_written(self) -> bool:
+        """Whether there is anything to commit."""
+        return self._open.changed()
+
     def rollback(self) -> None:
         """Nothing of it has happened."""
         self._draft = None
