@@ -70,9 +70,12 @@ def plan_scan(services: Services, call: Call, table: TableRef, request: ScanRequ
     allowed = permitted(services, call, table, Action.READ, request.version)
     checked = _checked_scan(allowed, request)
     schema = scan_schema(allowed, checked)
-    rows, size = _estimated(allowed, checked)
+    # What a transaction has written is in no snapshot yet.
+    pinned = checked
+    if call.transaction is None:
+        pinned = replace(checked, version=allowed.version.snapshot)
+    rows, size = _estimated(allowed, pinned)
     slices: list[Slice] = [Slice(None, rows, size)]
-    pinned = replace(checked, version=allowed.version.snapshot)
     splittable = checked.limit is None and not checked.offset and checked.order_by is None
     if splittable and isinstance(allowed.engine, SupportsSlices):
         slices = allowed.engine.slices(allowed.table, pinned, services.settings.endpoint_bytes)
@@ -91,7 +94,7 @@ def _estimated(allowed: Permitted, request: ScanRequest) -> tuple[int, int]:
     """How many rows and bytes a scan will give; -1 where that is not known without running it."""
     if request.filter is not None or not allowed.whole:
         return -1, -1
-    info = allowed.engine.describe(allowed.table, allowed.version.snapshot)
+    info = allowed.engine.describe(allowed.table, request.version)
     rows = _after_limit(info.rows, request)
     return rows, int(info.bytes * rows / max(info.rows, 1))
 

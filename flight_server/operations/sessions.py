@@ -175,6 +175,11 @@ class Session:
         return found
 
     @property
+    def open_names(self) -> set[str]:
+        """The names of the transactions that have not ended."""
+        return {one.name for one in list(self.transactions.values()) if one.is_open}
+
+    @property
     def only(self) -> OpenTransaction | None:
         """The transaction begun by SQL, else the one that is open where there is just one."""
         if self.current is not None and self.current.is_open:

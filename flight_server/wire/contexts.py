@@ -40,6 +40,19 @@ def open_session(state: ServerState, visit: Visit) -> Session:
     return session
 
 
+def transaction_now(state: ServerState, visit: Visit, transaction: str | None) -> str | None:
+    """The transaction of a statement that was prepared in one: the next one, once that has ended.
+
+    Drivers keep a prepared statement over the end of its transaction, and say nothing of the one
+    they have begun since.
+    """
+    session = state.sessions.peek(visit.session_names())
+    if transaction is None or session is None or transaction in session.state.open_names:
+        return transaction
+    only = session.state.only
+    return only.name if only is not None else transaction
+
+
 @contextmanager
 def call_in(state: ServerState, visit: Visit, transaction: str | None = None) -> Iterator[Call]:
     """The call in the transaction it names, else in that of its session, else in none.

@@ -17,7 +17,7 @@ from flight_server import operations
 from flight_server.model import TableRef
 from flight_server.operations import Executed
 from flight_server.wire.answers import encoded
-from flight_server.wire.contexts import call_in, call_of
+from flight_server.wire.contexts import call_in, call_of, transaction_now
 from flight_server.wire.flight_sql.columns import with_column_metadata
 from flight_server.wire.flight_sql.updates import execute, execute_prepared
 from flight_server.wire.infos import info_of_plan
@@ -84,7 +84,8 @@ def plan_prepared(state: ServerState, visit: Visit, prepared: PreparedStatement)
         state.services, prepared.plan.catalog
     ):
         return prepared.plan
-    plan = _plan(state, visit, prepared.sql, prepared.transaction, prepared.bound)
+    transaction = transaction_now(state, visit, prepared.transaction)
+    plan = _plan(state, visit, prepared.sql, transaction, prepared.bound)
     keeps = prepared.bound is None and plan.snapshot is not None
     prepared.plan = plan if keeps else None
     return plan

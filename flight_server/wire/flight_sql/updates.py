@@ -11,7 +11,7 @@ from flight_server import operations
 from flight_server.errors import ErrorCode, LimitExceeded
 from flight_server.model import SqlRequest
 from flight_server.operations import Executed
-from flight_server.wire.contexts import call_in, call_of, call_with_session
+from flight_server.wire.contexts import call_in, call_of, call_with_session, transaction_now
 from flight_server.wire.flight_sql.messages import serialized
 from flight_server.wire.incoming import Incoming
 from flight_server.wire.middleware import Visit
@@ -67,7 +67,8 @@ def bind_prepared(
 
 def execute_prepared(state: ServerState, visit: Visit, prepared: PreparedStatement) -> Executed:
     """Runs a prepared statement with what was bound to it."""
-    return execute(state, visit, prepared.sql, prepared.transaction, prepared.bound)
+    transaction = transaction_now(state, visit, prepared.transaction)
+    return execute(state, visit, prepared.sql, transaction, prepared.bound)
 
 
 def execute(
