@@ -22,6 +22,7 @@ from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake.catalog import table_id
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
+from flight_server.engines.lake.local_rows import LocalRows
 from flight_server.engines.lake.pins import Pins
 from flight_server.errors import NotFound
 from flight_server.model import Author, TableRef, TableSpec
@@ -67,6 +68,7 @@ class WriteTransaction:
         # The claims it holds, and under which name a table that it renamed has receipts of old.
         self.claims: dict[tuple[str, str, str, str], Any] = {}
         self.origins: dict[tuple[str, str], tuple[str, str] | None] = {}
+        self.local_rows = LocalRows()
         self._touched: list[TableRef] = []
         self.is_open = False
         self._began = time.time()

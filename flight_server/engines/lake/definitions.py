@@ -50,6 +50,7 @@ class Definitions:
         """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
         found = self._guarded(transaction, table)
         tables.rename_table(transaction, self._registry, table, to)
+        transaction.local_rows.renamed(found.table, to)
         self._tokens.rename(transaction, found.table, to)
         self._tags.rename(transaction, found.table, to)
 
@@ -57,6 +58,7 @@ class Definitions:
         """NotFound."""
         self._guarded(transaction, table)
         tables.drop_table(transaction, self._registry, table)
+        transaction.local_rows.dropped(table)
         self._tokens.forget(transaction, table)
         self._tags.forget(transaction, table)
 
@@ -67,6 +69,7 @@ class Definitions:
         found = self._guarded(transaction, table)
         if any(isinstance(change, SetNullable | RetypeColumn) for change in changes):
             _check_no_new_rows(transaction, found)
+        transaction.local_rows.unite(transaction, found.table)
         columns.alter_table(transaction, self._registry, table, changes)
 
     def _guarded(self, transaction: WriteTransaction, table: TableRef) -> TableVersion:

@@ -24,6 +24,7 @@ from flight_server.errors import (
     NotFound,
     PixelflightError,
     Unavailable,
+    Unsupported,
 )
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ def translated(what: str = "The statement") -> Iterator[None]:
         raise _of_storage(error) from error
     except (duckdb.ConstraintException, duckdb.ConversionException) as error:
         raise InvalidRequest(said(error), code=ErrorCode.INVALID_DATA) from error
+    except duckdb.NotImplementedException as error:
+        raise Unsupported(said(error)) from error
     except duckdb.Error as error:
         if _EXPIRED.search(str(error)):
             raise NotFound(

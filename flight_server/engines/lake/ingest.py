@@ -292,6 +292,7 @@ class Ingests:
         transaction.before_commit.append(check)
         transaction.note(found.table, "deleted", "inserted")
         transaction.run(f"DELETE FROM {found.table.sql}", cancellation=run.cancellation)
+        transaction.local_rows.dropped(found.table)
 
     def _commit(self, transaction: WriteTransaction, run: _Run, commit: Commit) -> Commit:
         transaction.count_rows(commit.rows)

@@ -23,6 +23,7 @@ def insert_table(transaction: WriteTransaction, found: TableVersion, data: pa.Ta
         finally:
             transaction.connection.unregister("incoming")
     transaction.writes += 1
+    transaction.local_rows.inserted(found.table, data.num_rows)
 
 
 def insert_stream(
@@ -36,6 +37,7 @@ def insert_stream(
     sql = _insert(found, inbound.schema)
     count = run_over_stream(transaction.connection, sql, inbound, rows, cancellation)
     transaction.writes += 1
+    transaction.local_rows.inserted(found.table, count)
     return count
 
 

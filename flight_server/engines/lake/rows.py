@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.lake.assignments import assignment_expression
 from flight_server.engines.lake.columns import check_required
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.registry import Registry
@@ -27,10 +28,15 @@ def update(
     found = registry.resolve(table, transaction=transaction)
     registry.guard(transaction, found)
     named = {true_name(found.schema, name): text for name, text in assignments.items()}
-    sets = ", ".join(f"{quoted(name)} = ({text})" for name, text in named.items())
+    sets = ", ".join(
+        f"{quoted(name)} = {assignment_expression(found.schema.field(name), f'({text})')}"
+        for name, text in named.items()
+    )
+    transaction.local_rows.unite(transaction, found.table)
     rows = transaction.count(
         f"UPDATE {found.table.sql} SET {sets}{_where(filter)}", (), cancellation
     )
+    transaction.local_rows.updated(found.table, rows)
     transaction.note(found.table, "updated")
     check_required(transaction, found.table, found.schema, named)
     transaction.count_rows(rows)
@@ -47,6 +53,7 @@ def delete(
     """Deletes the rows where the filter holds, all without one."""
     found = registry.resolve(table, transaction=transaction)
     registry.guard(transaction, found)
+    transaction.local_rows.unite(transaction, found.table)
     rows = transaction.count(f"DELETE FROM {found.table.sql}{_where(filter)}", (), cancellation)
     transaction.note(found.table, "deleted")
     transaction.count_rows(rows)

@@ -52,10 +52,13 @@ def merge_stage(
     _check_key(transaction, key, cancellation)
     count = f"SELECT count(*) FROM {found.table.sql}"
     before = transaction.count(count)
+    transaction.local_rows.unite(transaction, found.table)
     changed = transaction.count(_merge_sql(found, request.mode, key, columns), (), cancellation)
     absent = [name for name in found.schema.names if name not in columns]
     check_required(transaction, found.table, found.schema, absent)
     inserted = transaction.count(count) - before
+    transaction.local_rows.updated(found.table, changed)
+    transaction.local_rows.inserted(found.table, inserted)
     kinds = (("inserted", inserted), ("updated", changed - inserted))
     transaction.note(found.table, *(kind for kind, rows in kinds if rows))
     rows = transaction.count(f"SELECT count(*) FROM temp.{STAGE}")
