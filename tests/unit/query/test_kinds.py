@@ -402,6 +402,11 @@ REFUSED = [
     ("ALTER TABLE t ALTER a TYPE INT USING a + 1", "USING"),
     ("ALTER TABLE t ADD COLUMN s.a INT", "struct"),
     ("ALTER TABLE t ADD COLUMN a INT NOT NULL; DROP TABLE t", "; DROP"),
+    (
+        "ALTER TABLE t DROP a; ALTER TABLE t DROP b; UPDATE t SET c = 1; "
+        "ALTER TABLE t DROP d; DROP TABLE t",
+        "; ALTER",
+    ),
     ("ALTER TABLE t ADD COLUMN a INT UNIQUE", "UNIQUE"),
     ("ALTER TABLE t ADD COLUMN a INT PRIMARY KEY", "afterwards"),
     ("ALTER VIEW v RENAME TO w", "ALTER VIEW"),
