@@ -24,6 +24,8 @@ TEMPORARY_CATALOG = "temp"
 NAME_LENGTH_MAX = 200
 # Namespaces that start so are the server's own: no client ever sees or names one.
 HIDDEN_PREFIX = "_pixelflight"
+# What SQL calls the rows of parameters that it is run over at once.
+PARAMETER_ROWS = f"{HIDDEN_PREFIX}_rows"
 # Schemas that every SQL database has already: tables in them could not be told apart.
 RESERVED_NAMESPACES = frozenset({"information_schema", "pg_catalog", "temp", "system"})
 # Columns that scans and change feeds add to a table's own, and DuckLake's name for row ids.
@@ -307,7 +309,7 @@ class SqlRequest:
     """One SQL statement. `parameters` is a list for `?` and `$1`, a mapping for `$name`.
 
     A parameter is a Python value or an Arrow scalar, which keeps its type. `temporary` says that
-    temporary tables are read. `rows` are what the SQL reads as the table `_pixelflight_rows`.
+    temporary tables are read. `rows` are what the SQL reads as `PARAMETER_ROWS`.
     """
 
     sql: str

@@ -13,7 +13,7 @@ from flight_server.query.expressions import (
 )
 from flight_server.query.kinds import parse_any
 from flight_server.query.merges import merge_source, rewrite_merge
-from flight_server.query.parameter_rows import ROWS, over_rows
+from flight_server.query.parameter_rows import over_rows
 from flight_server.query.scans import ScanShape, simple_scan
 from flight_server.query.statement import Statement, parse, rewrite
 from flight_server.query.tables import Source, TableUse
@@ -37,7 +37,6 @@ from flight_server.query.writes import (
 )
 
 __all__ = [
-    "ROWS",
     "Admission",
     "AlterTable",
     "Column",

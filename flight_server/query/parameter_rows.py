@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from flight_server.model import PARAMETER_ROWS
 from flight_server.query.expressions import written_expression
 from flight_server.query.row_writes import nodes
 from flight_server.query.statement import Statement
-
-# What the engine calls the rows of parameters while it runs the SELECT.
-ROWS = "_pixelflight_rows"
 
 
 def over_rows(statement: Statement, columns: Mapping[str, str]) -> str | None:
@@ -31,4 +29,4 @@ def over_rows(statement: Statement, columns: Mapping[str, str]) -> str | None:
         if found.get("class") == "PARAMETER":
             name = columns[found.pop("identifier")]
             found.update({"class": "COLUMN_REF", "type": "COLUMN_REF", "column_names": [name]})
-    return f"SELECT {', '.join(map(written_expression, row))} FROM {ROWS}"
+    return f"SELECT {', '.join(map(written_expression, row))} FROM {PARAMETER_ROWS}"

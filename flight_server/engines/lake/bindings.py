@@ -13,7 +13,8 @@ them `casts` names the types that a statement can cast its parameters to.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -26,6 +27,7 @@ from duckdb.value.constant import Value
 from flight_server.engines.lake.sql_types import MICROSECONDS, natural_of
 from flight_server.engines.lake.types import INTERVAL_STORAGE, is_list_like, storage_of
 from flight_server.errors import ErrorCode, InvalidRequest
+from flight_server.model import PARAMETER_ROWS, SqlRequest
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -54,6 +56,19 @@ def casts(parameters: Parameters) -> dict[str, str]:
         for name, value in named
         if isinstance(value, pa.Scalar) and (not value.is_valid or kinds.is_nested(value.type))
     }
+
+
+@contextmanager
+def rows_bound(connection: duckdb.DuckDBPyConnection, request: SqlRequest) -> Iterator[None]:
+    """While the block runs, SQL on the connection reads the request's rows as their table."""
+    if request.rows is None:
+        yield
+        return
+    connection.register(PARAMETER_ROWS, request.rows)
+    try:
+        yield
+    finally:
+        connection.unregister(PARAMETER_ROWS)
 
 
 def _bound(value: Any, name: str) -> Any:

@@ -20,7 +20,7 @@ from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import row_sql
 from flight_server.engines.lake.assignments import sql_assignments
-from flight_server.engines.lake.bindings import bound
+from flight_server.engines.lake.bindings import bound, rows_bound
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.inbound import Inbound
@@ -254,7 +254,11 @@ class LakeTemporaryTables:
         sql = row_sql.inserted_rows(found, columns, request.sql)
         # A row of defaults has no use for parameters, which DuckDB would not take.
         parameters = request.parameters if columns else ()
-        rows = self._count(found, sql, parameters, cancellation)
+        with (
+            self._registry.writing(found) as transaction,
+            rows_bound(transaction.connection, request),
+        ):
+            rows = transaction.count(sql, bound(parameters), cancellation)
         return Commit(-1, rows=rows, rows_inserted=rows)
 
     def update_rows(
