@@ -18,6 +18,8 @@ from flight_server.errors import Cancelled, ErrorCode, InvalidRequest
 from flight_server.wire.guard import arrow_message
 
 _ALIGNED = pa.default_cpu_memory_manager()
+# What Flight SQL says of columns begins so.
+_OF_RESULTS = b"ARROW:FLIGHT:SQL:"
 # Metadata of a message without rows: the client gives up. Without it a client whose library can
 # only end a stream, as pyarrow's, could not say that what it sent is not all.
 ABANDON = b'{"abandon": true}'
@@ -38,7 +40,9 @@ class Incoming:
         self.error: Exception | None = None
         self._closed = False
         self._reading = threading.Lock()
-        self.schema = self._read_schema()
+        sent = self._read_schema()
+        self.schema = _without_results(sent)
+        self._differs = not sent.equals(self.schema, check_metadata=True)
 
     def batches(self) -> pa.RecordBatchReader:
         """The batches, to be read once."""
@@ -90,6 +94,8 @@ class Incoming:
                 _heed(chunk.app_metadata)
             batch = chunk.data.copy_to(_ALIGNED)
             batch.validate(full=True)
+            if self._differs:
+                batch = pa.RecordBatch.from_arrays(batch.columns, schema=self.schema)
         except StopIteration:
             self._cancellation.check()
             return None
@@ -127,6 +133,19 @@ class Incoming:
         return InvalidRequest(
             f"Batch {number} of the stream is corrupt: {message}.", code=ErrorCode.INVALID_DATA
         )
+
+
+def _without_results(schema: pa.Schema) -> pa.Schema:
+    """The schema without what Flight SQL says of the columns of a result.
+
+    Whoever writes a result back would otherwise have a table whose columns say that they are
+    those of another.
+    """
+    for place, field in enumerate(schema):
+        kept = {k: v for k, v in (field.metadata or {}).items() if not k.startswith(_OF_RESULTS)}
+        if len(kept) < len(field.metadata or {}):
+            schema = schema.set(place, field.with_metadata(kept))
+    return schema
 
 
 def _heed(metadata: pa.Buffer | None) -> None:

@@ -319,3 +319,16 @@ def test_mistakes(client: Client, name: str, ingest: dict[str, object], code: st
     assert refusal(lambda: client.put(DATA, ingest=request)).code == code
     assert refusal(lambda: client.put(DATA, scan={"table": name})).code == "invalid_request"
     assert client.get(name).equals(DATA)
+
+
+def test_a_result_that_is_written_back_leaves_its_column_metadata_behind(
+    client: Client, name: str
+) -> None:
+    kept = {b"unit": b"m"}
+    told = {b"ARROW:FLIGHT:SQL:TABLE_NAME": b"elsewhere", **kept}
+    fields = [pa.field("a", pa.int64(), metadata=told), pa.field("b", pa.string())]
+    data = pa.table([[1], ["x"]], schema=pa.schema(fields))
+    client.put(data, ingest={"table": name, "mode": "create"})
+    schema = client.schema(name)
+    assert schema.field("a").metadata == kept
+    assert client.get(name).to_pylist() == [{"a": 1, "b": "x"}]
