@@ -113,11 +113,6 @@ def test_pandas_appends_replaces_and_refuses(adbc: Any, name: str) -> None:
     assert len(pd.read_sql(f"FROM {name}", adbc)) == 2
 
 
-def test_pandas_binds_parameters(adbc: Any) -> None:
-    found = pd.read_sql("SELECT ? + 1 AS n", adbc, params=(41,))
-    assert found["n"].tolist() == [42]
-
-
 def test_duckdb_reads_a_stream(adbc: Any, name: str) -> None:
     EVENTS.write_database(name, adbc)
     with duckdb.connect() as local, adbc.cursor() as cursor:

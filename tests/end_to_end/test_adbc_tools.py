@@ -80,6 +80,18 @@ def test_an_empty_answer_has_its_schema(adbc: Any, cities: str) -> None:
     assert (found.schema, found.num_rows) == (CITIES.schema, 0)
 
 
+def test_columns_of_one_name_keep_it(adbc: Any, cities: str) -> None:
+    both = f"{cities} a JOIN {cities} b ON a.id = b.id"
+    sql = f"SELECT a.*, b.*, ? AS id, 1 AS x_1 FROM {both} WHERE a.id = ?"
+    with adbc.cursor() as cursor:
+        cursor.execute(sql, (7, 1))
+        found = cursor.fetch_arrow_table()
+    assert found.schema.names == ["id", "city", "id", "city", "id", "x_1"]
+    assert [column.to_pylist() for column in found.columns] == [
+        [1], ["Wien"], [1], ["Wien"], [7], [1]
+    ]  # fmt: skip
+
+
 def test_the_schema_is_known_without_running(adbc: Any) -> None:
     with adbc.cursor() as cursor:
         assert cursor.adbc_execute_schema(ENDLESS).names == ["n"]
@@ -90,7 +102,7 @@ def test_the_schema_is_known_without_running(adbc: Any) -> None:
     [
         7, -(2**63), 2.5, True, "O'Hare; DROP TABLE x", b"\x00\xff", None, Decimal("12.50"),
         dt.date(2024, 2, 29), dt.datetime(2024, 1, 1, 12, 0, 0, 123456), dt.time(23, 59, 59, 1),
-        dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.timedelta(days=1, microseconds=1), [1, 2],
+        dt.datetime(2024, 1, 1, tzinfo=dt.UTC), [1, 2],
         {"a": 1, "b": "x"},
     ],
     ids=repr,
@@ -99,6 +111,11 @@ def test_a_parameter_comes_back_as_it_went(adbc: Any, value: Any) -> None:
     [(found,)] = rows_of(adbc, "SELECT ? AS value", (value,))
     assert found == value
     assert type(found) is type(value)
+
+
+def test_a_duration_is_an_interval(adbc: Any) -> None:
+    moment, took = dt.datetime(2024, 1, 1), dt.timedelta(days=1, microseconds=1)
+    assert rows_of(adbc, "SELECT ? + ? AS value", (moment, took)) == [(moment + took,)]
 
 
 def test_parameters_are_values_in_any_place(adbc: Any, cities: str) -> None:
@@ -182,19 +199,22 @@ def test_the_second_of_two_that_change_one_row_is_told_so(
     run(transactional, change)
     run(other, change)
     transactional.commit()
-    with pytest.raises(dbapi.Error, match=r"(?i)conflict|another commit"):
+    with pytest.raises(dbapi.OperationalError, match="collided with another commit") as caught:
         other.commit()
-    other.rollback()
-    run(other, change)
-    other.commit()
+    assert b"CONFLICT" in caught.value.details[0][1]
+    # The driver has no way on from a commit that failed but a new connection.
+    again = connect_adbc(server)
+    assert run(again, change) == 1
+    again.commit()
 
 
 def test_ingest_creates_appends_and_replaces(adbc: Any, name: str) -> None:
     with pytest.raises(dbapi.ProgrammingError, match=name):
         ingest(adbc, name, mode="append")
     assert ingest(adbc, name, mode="create") == 3
-    with pytest.raises(dbapi.ProgrammingError, match=r"(?i)exists"):
+    with pytest.raises(dbapi.OperationalError, match="exists already") as caught:
         ingest(adbc, name, mode="create")
+    assert b"ALREADY_EXISTS" in caught.value.details[0][1]
     assert ingest(adbc, name, mode="append") == 3
     assert ingest(adbc, name, mode="create_append") == 3
     assert rows_of(adbc, f"SELECT count(*) FROM {name}") == [(9,)]
@@ -208,8 +228,15 @@ def test_ingest_takes_batches_readers_and_streams(adbc: Any, name: str) -> None:
     assert ingest(adbc, name, batches[0]) == 3
     reader = pa.RecordBatchReader.from_batches(CITIES.schema, iter(batches * 3))
     assert ingest(adbc, name, reader, mode="append") == 9
-    assert ingest(adbc, name, CITIES.schema.empty_table(), mode="append") == 0
     assert rows_of(adbc, f"SELECT count(*) FROM {name}") == [(12,)]
+
+
+@pytest.mark.xfail(
+    raises=dbapi.OperationalError,
+    reason="the driver sends nothing at all, not even the schema, where there is no batch",
+)
+def test_ingest_takes_a_stream_without_batches(adbc: Any, name: str) -> None:
+    assert ingest(adbc, name, CITIES.schema.empty_table()) == 0
 
 
 def test_ingest_names_catalog_and_schema(adbc: Any, name: str) -> None:

@@ -39,6 +39,8 @@ BATCH_ROWS_MIN = 2_048
 BATCH_ROWS_MAX = 122_880
 # A guess at the bytes of one value whose type has no fixed width.
 VARIABLE_BYTES = 16
+# How DuckDB tells columns of one name apart.
+_NUMBERED = re.compile(r"_\d+$")
 _SLICE = re.compile(r"(\d{1,9}):(\d{0,9}):([0-9a-f]{16})")
 
 
@@ -265,7 +267,20 @@ def query_schema(connection: duckdb.DuckDBPyConnection, request: SqlRequest) -> 
     sql = f"SELECT * FROM ({request.sql}\n) LIMIT 0"
     with translated("The query"):
         answer = connection.execute(sql, bound(request.parameters))
-        return answer.to_arrow_reader(BATCH_ROWS_MIN).schema
+        schema = answer.to_arrow_reader(BATCH_ROWS_MIN).schema
+        if any(_NUMBERED.search(name) for name in schema.names):
+            schema = _with_own_names(connection, request, schema)
+    return schema
+
+
+def _with_own_names(
+    connection: duckdb.DuckDBPyConnection, request: SqlRequest, schema: pa.Schema
+) -> pa.Schema:
+    """The schema with the answer's own names: a subquery numbers those that are there twice."""
+    described = connection.execute(f"DESCRIBE {request.sql}", bound(request.parameters)).fetchall()
+    return pa.schema(
+        [field.with_name(row[0]) for field, row in zip(schema, described, strict=True)]
+    )
 
 
 def explained(
