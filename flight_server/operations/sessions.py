@@ -29,6 +29,8 @@ from flight_server.model import DEFAULT_CATALOG, DEFAULT_NAMESPACE, Author, Comm
 TRANSACTIONS_MAX = 100
 # How long a statement waits for one that runs, or is being read, in the same transaction.
 BUSY_SECONDS_MAX = 10.0
+# How long a rollback waits for it to notice that it was cancelled.
+ROLLBACK_SECONDS_MAX = 1.0
 _STEP_SECONDS = 0.1
 
 
@@ -78,12 +80,22 @@ class OpenTransaction:
                 self._end()
 
     def rollback(self, cancellation: Cancellation) -> None:
-        """Nothing of it has happened. Whoever reads or writes in it is told so."""
+        """Nothing of it has happened. Whoever reads or writes in it is told so.
+
+        Where a client holds on to a stream without reading it, it ends with that stream.
+        """
         user = self._user
         if user is not None:
             user.cancel(Cancelled("The transaction was rolled back."))
-        with self.used(cancellation):
+        if not self._acquired(cancellation, ROLLBACK_SECONDS_MAX):
+            self.is_open, self._abandoned = False, True
+            return
+        try:
+            if not self.is_open:
+                raise transaction_not_found(self.name)
             self._end()
+        finally:
+            self._release()
 
     def abandon(self) -> None:
         """Rolls it back, now or once the statement that runs in it has ended."""
@@ -106,14 +118,19 @@ class OpenTransaction:
             self._lock.release()
 
     def _acquire(self, cancellation: Cancellation) -> None:
-        until = time.monotonic() + BUSY_SECONDS_MAX
+        if not self._acquired(cancellation, BUSY_SECONDS_MAX):
+            raise Conflict(
+                "Another statement of this transaction is still running, or its result is "
+                "still being read. Read it to its end, or close it, before the next one."
+            )
+
+    def _acquired(self, cancellation: Cancellation, seconds: float) -> bool:
+        until = time.monotonic() + seconds
         while not self._lock.acquire(timeout=_STEP_SECONDS):
             cancellation.check()
             if time.monotonic() > until:
-                raise Conflict(
-                    "Another statement of this transaction is still running, or its result is "
-                    "still being read. Read it to its end, or close it, before the next one."
-                )
+                return False
+        return True
 
     def _release(self) -> None:
         if self._abandoned:
