@@ -7,6 +7,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flight_server.errors import PixelflightError
 from flight_server.model import TableRef, quoted
@@ -21,6 +23,7 @@ from flight_server.query import (
     Write,
     check_expression,
     check_predicate,
+    parse,
     parse_any,
     rewrite,
     rewrite_merge,
@@ -250,3 +253,58 @@ def test_a_merge_into_a_real_lake(lake: duckdb.DuckDBPyConnection) -> None:
     rows = lake.execute("FROM merged ORDER BY symbol").fetchall()
     lake.execute("DROP TABLE merged")
     assert rows == [("A", 12, 0), ("B", None, 7)]
+
+
+LEAVES = ("1", ".5", "id", "'x, WHERE'", "$$ FROM ; $$", "f.from", 'f."WHERE"', "E'\\', '", "NULL")
+WRAPPERS = st.sampled_from(
+    [
+        "({} + {})",
+        "{} IS NOT DISTINCT FROM {}",
+        "CASE WHEN {} THEN {} END",
+        "CASE {} WHEN 1 THEN 2 ELSE {} END",
+        "[{}, {}]",
+        "{{'k': {}, 'FROM': {}}}",
+        "extract(year FROM {}) || {}",
+        "CAST({} AS VARCHAR) || {}",
+        "{} IN (1, {})",
+        "{} /* , FROM WHERE ( */ || {}",
+        "{} -- , WHERE (\n || {}",
+        "-{} || {}",
+        "{}::DECIMAL(4, 2) || {}",
+    ]
+)
+
+
+def wrapped(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """One of the wrappers around two expressions, in parentheses unless short."""
+    part = inner.map(lambda text: text if text in LEAVES else f"({text}\n)")
+    return st.builds(lambda wrapper, one, two: wrapper.format(one, two), WRAPPERS, part, part)
+
+
+EXPRESSIONS = st.recursive(st.sampled_from(LEAVES), wrapped, max_leaves=5)
+
+
+@given(st.lists(EXPRESSIONS, min_size=1, max_size=3), st.none() | EXPRESSIONS)
+def test_pieces_are_cut_where_they_end(texts: list[str], where: str | None) -> None:
+    sets = ", ".join(f"c{place} = {text}" for place, text in enumerate(texts))
+    write = read(f"UPDATE t SET {sets}" + (f" WHERE {where}" if where else ""))
+    assert isinstance(write, Update)
+    assert write.plain is not None
+    assert [text.strip() for text in write.plain[0]] == texts
+    assert write.plain[1] == where
+    values = ", ".join(f"({text})" for text in texts)
+    condition = f" WHERE ({where})" if where else ""
+    same = parse(f'SELECT "t".rowid, {values} FROM t{condition}', default_catalog="memory")
+    assert rewrite(write.rows, whole) == rewrite(same, whole)
+
+
+@given(EXPRESSIONS, EXPRESSIONS, EXPRESSIONS)
+def test_pieces_of_a_merge_are_cut_where_they_end(on: str, when: str, value: str) -> None:
+    write = read(
+        f"MERGE INTO t USING u ON {on} WHEN MATCHED AND {when} THEN UPDATE SET v = {value}, s = 1 "
+        f"WHEN NOT MATCHED THEN INSERT (v, s) VALUES ({value}, {when})"
+    )
+    assert isinstance(write, Merge)
+    expected = f"SELECT 1, ({when}), ({value}), (1), ({value}), ({when}) FROM t JOIN u ON ({on})"
+    same = parse(expected, default_catalog="memory")
+    assert rewrite(write.statement, whole) == rewrite(same, whole)
