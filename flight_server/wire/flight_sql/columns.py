@@ -51,12 +51,6 @@ _PLAIN: dict[pa.DataType, tuple[str, int | None, int | None]] = {
 # What SQL sees of a lake's table where that is another type than a query's result would have.
 _KEPT: dict[pa.DataType, tuple[str, int | None, int | None]] = {
     pa.null(): ("INTEGER", 10, 0),
-    pa.time64("ns"): ("BIGINT", 19, 0),
-    pa.month_day_nano_interval(): (
-        "STRUCT(months INTEGER, days INTEGER, nanoseconds BIGINT)",
-        None,
-        None,
-    ),
 }
 _ZONE_CHARACTERS = len("+00:00")
 
@@ -109,20 +103,22 @@ def _told(field: pa.Field, table: TableRef | None) -> dict[str, str]:
     return told
 
 
-def described(kind: pa.DataType, *, kept: bool = False) -> tuple[str, int | None, int | None]:
+def described(
+    kind: pa.DataType, *, kept: bool = False, top: bool = True
+) -> tuple[str, int | None, int | None]:
     """DuckDB's name of a type, its digits or characters, and those behind the point.
 
     `kept` asks for the type by which SQL finds the column in a lake's table. A text has no
-    length of its own here, so none is told.
+    length of its own here, so none is told. `top` is False below the column itself.
     """
     if kept and kind in _KEPT:
         return _KEPT[kind]
     if kind in _PLAIN:
         return _PLAIN[kind]
     if isinstance(kind, pa.BaseExtensionType):
-        return _extension(kind, kept)
+        return _extension(kind, kept, top)
     if kinds.is_dictionary(kind) or kinds.is_run_end_encoded(kind):
-        return described(kind.value_type, kept=kept)
+        return described(kind.value_type, kept=kept, top=False)
     if kinds.is_decimal(kind):
         scale = max(kind.scale, 0)
         digits = max(kind.precision + scale - kind.scale, scale)
@@ -130,16 +126,18 @@ def described(kind: pa.DataType, *, kept: bool = False) -> tuple[str, int | None
     if kinds.is_timestamp(kind):
         return _zoned(kind, kept)
     if kinds.is_duration(kind):
-        return ("BIGINT", 19, 0) if kept else ("INTERVAL", None, None)
-    return _nested(kind, kept), None, None
+        # An INTERVAL has microseconds, so that a column of nanoseconds is a count of them.
+        counted = kept and kind.unit == "ns"
+        return ("BIGINT", 19, 0) if counted else ("INTERVAL", None, None)
+    return _nested(kind, kept, top), None, None
 
 
-def _extension(kind: pa.DataType, kept: bool) -> tuple[str, int | None, int | None]:
+def _extension(kind: pa.DataType, kept: bool, top: bool) -> tuple[str, int | None, int | None]:
     if isinstance(kind, pa.UuidType):
         return "UUID", 36, None
     if isinstance(kind, pa.JsonType):
         return "JSON", None, None
-    return described(kind.storage_type, kept=kept)
+    return described(kind.storage_type, kept=kept, top=top)
 
 
 def _zoned(kind: pa.DataType, kept: bool) -> tuple[str, int | None, int | None]:
@@ -150,14 +148,15 @@ def _zoned(kind: pa.DataType, kept: bool) -> tuple[str, int | None, int | None]:
     return "TIMESTAMP WITH TIME ZONE", precision + _ZONE_CHARACTERS, scale
 
 
-def _nested(kind: pa.DataType, kept: bool) -> str:
+def _nested(kind: pa.DataType, kept: bool, top: bool) -> str:
     if kinds.is_struct(kind):
         return f"STRUCT({_members(kind, kept)})"
     if kinds.is_union(kind):
         return f"UNION({_members(kind, kept)})"
     if kinds.is_map(kind):
         return f"MAP({_inner(kind.key_type, kept)}, {_inner(kind.item_type, kept)})"
-    if kinds.is_fixed_size_list(kind) and not kept:
+    # Within other types a lake's table has lists of any length.
+    if kinds.is_fixed_size_list(kind) and (top or not kept):
         return f"{_inner(kind.value_type, kept)}[{kind.list_size}]"
     if kinds.is_nested(kind):
         return f"{_inner(kind.value_type, kept)}[]"
@@ -171,6 +170,4 @@ def _members(kind: pa.DataType, kept: bool) -> str:
 
 
 def _inner(kind: pa.DataType, kept: bool) -> str:
-    if kept and isinstance(kind, pa.UuidType):
-        return "BLOB"
-    return described(kind, kept=kept)[0]
+    return described(kind, kept=kept, top=False)[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from flight_server.engines.lake.types import storage_type
+from flight_server.engines.lake.sql_types import natural_of
 from flight_server.errors import InvalidRequest
 from flight_server.model import TableRef
 from flight_server.testing.types import CASES, TypeCase
@@ -80,14 +80,14 @@ def test_types_of_results(kind: pa.DataType, expected: tuple[str, int | None, in
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.name))
-def test_a_lakes_column_has_the_name_of_what_keeps_it(case: TypeCase) -> None:
+def test_a_lakes_column_has_the_name_of_what_sql_sees(case: TypeCase) -> None:
     try:
-        kept_as = storage_type(case.field)
+        seen_as = natural_of(case.field.type, case.field.name, top=True).sql
     except InvalidRequest:
         # No table holds such a column; it has a name none the less.
         assert described(case.field.type, kept=True)[0]
     else:
-        assert described(case.field.type, kept=True)[0] == kept_as
+        assert described(case.field.type, kept=True)[0] == seen_as
 
 
 def test_what_was_there_is_kept() -> None:

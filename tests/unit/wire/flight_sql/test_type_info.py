@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from flight_server.engines.lake.types import storage_type
+from flight_server.engines.lake.sql_types import natural_of
 from flight_server.errors import InvalidRequest
 from flight_server.testing.types import CASES
 from flight_server.wire.flight_sql.columns import described
@@ -50,7 +50,9 @@ LITERALS = {
     "LIST": "1",
     "MAP": "'a': 1",
     "STRUCT": "'a': 1",
+    "INTERVAL": "1 month",
     "TIME": "10:00:00",
+    "TIME_NS": "10:00:00",
     "UUID": "00000000-0000-0000-0000-000000000000",
     "VARCHAR": "a",
 }
@@ -67,11 +69,11 @@ def test_every_type_that_a_lake_keeps_is_there() -> None:
     kept: set[str] = set()
     for case in CASES:
         try:
-            storage = storage_type(case.field)
+            seen = natural_of(case.field.type, case.field.name, top=True).sql
         except InvalidRequest:
             continue
-        plain = re.sub(r"\(.*\)$", "", storage)
-        kept.add("LIST" if plain.endswith("[]") else plain)
+        plain = re.sub(r"\(.*\)$", "", seen)
+        kept.add("LIST" if plain.endswith("]") else plain)
     assert {info.type_name for info in TYPE_INFO} == kept
 
 
@@ -97,6 +99,7 @@ def test_numbers_are_the_protocols() -> None:
     } == {
         "DATE": subcodes["XDBC_SUBCODE_DATE"],
         "TIME": subcodes["XDBC_SUBCODE_TIME"],
+        "TIME_NS": subcodes["XDBC_SUBCODE_TIME"],
         "TIMESTAMP": subcodes["XDBC_SUBCODE_TIMESTAMP"],
         "TIMESTAMP_S": subcodes["XDBC_SUBCODE_TIMESTAMP"],
         "TIMESTAMP_MS": subcodes["XDBC_SUBCODE_TIMESTAMP"],
