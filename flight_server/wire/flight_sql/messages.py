@@ -126,7 +126,7 @@ def unpacked(data: bytes) -> Any | None:
     return parsed_message(MESSAGES[name], box.value, "message")
 
 
-def packed(name: str, **fields: Any) -> bytes:
+def packed(name: str, /, **fields: Any) -> bytes:
     """A message in an `Any`, as actions answer."""
     box = any_pb2.Any(
         type_url=TYPE_PREFIX + name, value=MESSAGES[name](**fields).SerializeToString()
@@ -134,7 +134,7 @@ def packed(name: str, **fields: Any) -> bytes:
     return bytes(box.SerializeToString())
 
 
-def serialized(name: str, **fields: Any) -> bytes:
+def serialized(name: str, /, **fields: Any) -> bytes:
     """A bare message, as the answers to DoPut are."""
     return bytes(MESSAGES[name](**fields).SerializeToString())
 
