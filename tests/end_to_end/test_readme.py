@@ -24,6 +24,7 @@ import pytest
 from tests.end_to_end.serving import served
 
 ROOT = Path(__file__).resolve().parents[2]
+README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MAKE = re.compile(r"^make (.*?)( +#.*)?$", re.MULTILINE)
 BLOCKS_MIN = 8
@@ -37,12 +38,12 @@ class Block(NamedTuple):
     line: int
 
 
-def blocks() -> list[Block]:
-    """The README's fenced blocks in their order."""
-    readme = (ROOT / "README.md").read_text("utf-8")
+def blocks(page: Path = README) -> list[Block]:
+    """The fenced blocks of a page in their order."""
+    text = page.read_text("utf-8")
     return [
-        Block(match[1], match[2], readme.count("\n", 0, match.start()) + 2)
-        for match in BLOCK.finditer(readme)
+        Block(match[1], match[2], text.count("\n", 0, match.start()) + 2)
+        for match in BLOCK.finditer(text)
     ]
 
 
@@ -94,18 +95,18 @@ def run_bash(block: Block, monkeypatch: pytest.MonkeyPatch) -> str:
     return done.stdout
 
 
-def run_python(block: Block, names: dict[str, Any]) -> str:
+def run_python(block: Block, names: dict[str, Any], page: Path = README) -> str:
     """Runs a block in this process among the names of the blocks before it."""
     printed = io.StringIO()
-    # Line numbers of errors are those of the README.
-    code = compile("\n" * (block.line - 1) + block.text, str(ROOT / "README.md"), "exec")
+    # Line numbers of errors are those of the page.
+    code = compile("\n" * (block.line - 1) + block.text, str(page), "exec")
     with contextlib.redirect_stdout(printed):
         exec(code, names)
     return printed.getvalue()
 
 
-def assert_printed(block: Block, printed: str) -> None:
-    """What was printed is what the README shows."""
+def assert_printed(block: Block, printed: str, page: Path = README) -> None:
+    """What was printed is what the page shows."""
     options = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
     same = doctest.OutputChecker().check_output(block.text, printed, options)
-    assert same, f"README.md:{block.line} shows\n{block.text}\nbut this was printed:\n{printed}"
+    assert same, f"{page.name}:{block.line} shows\n{block.text}\nbut this was printed:\n{printed}"
