@@ -291,6 +291,11 @@ class SupportsSql(Protocol):
     ) -> str:
         """DuckDB's plan as text."""
 
+    def temporary_source(
+        self, tables: TemporaryTables, table: TableRef, cancellation: Cancellation = NEVER
+    ) -> TableRef:
+        """What a session's temporary table is called in SQL that this runs next. NotFound."""
+
     def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
         """The columns that SQL sees otherwise than they are kept, and the expressions for them.
 

@@ -22,11 +22,13 @@ from flight_server.errors import Forbidden, InvalidRequest, Unsupported
 from flight_server.model import (
     DEFAULT_CATALOG,
     DEFAULT_NAMESPACE,
+    PARAMETER_ROWS,
     TEMPORARY_CATALOG,
     ScanRequest,
     SqlRequest,
     TableRef,
     TableVersion,
+    quoted,
     table_not_found,
 )
 from flight_server.operations import rows
@@ -256,6 +258,36 @@ def authorised_merge(
     return replace(request, sql=sql, temporary=sources.temporary)
 
 
+def rows_for(services: Services, call: Call, table: TableRef, source: SqlRequest) -> SqlRequest:
+    """A SELECT whose rows go into the table, as whoever writes them there can run it.
+
+    Temporary tables are written outside of a transaction, which reads the rows for them.
+    """
+    if table.catalog != TEMPORARY_CATALOG or call.transaction is None:
+        return source
+    rows = _engine(services, call).run_sql(source, call.cancellation).read_all()
+    numbered = rows.rename_columns([f"c{place}" for place in range(len(rows.schema))])
+    return SqlRequest(f"SELECT * FROM {quoted(PARAMETER_ROWS)}", rows=numbered)
+
+
+def outside(call: Call, table: TableRef, statement: Statement) -> Call:
+    """The call for a statement that changes rows of the table, by what else it reads.
+
+    Temporary tables are changed outside of a transaction: Unsupported where it has written what
+    the statement would have to see.
+    """
+    transaction = call.transaction
+    if table.catalog != TEMPORARY_CATALOG or transaction is None:
+        return call
+    reads = {located(call, use).catalog for use in statement.tables}
+    if transaction.has_written and reads != {TEMPORARY_CATALOG}:
+        raise Unsupported(
+            f"The temporary table '{table.name}' cannot be changed by what an open transaction "
+            "has written. Copy that into a temporary table first, or commit."
+        )
+    return replace(call, transaction=None)
+
+
 def used_parameters(statement: Statement, parameters: Parameters) -> Parameters:
     """Those parameters that the statement uses: DuckDB refuses to be given others."""
     named = (
@@ -271,7 +303,8 @@ def _temporary_source(services: Services, call: Call, use: TableUse) -> Source:
     if use.version is not None or use.as_of is not None:
         raise Unsupported(f"The temporary table '{allowed.table.name}' has no versions.")
     temporary = cast(TemporaryTables, allowed.engine)
-    return Source(temporary.sql_name(allowed.table), shown=_shown(services, call, allowed))
+    name = _engine(services, call).temporary_source(temporary, allowed.table, call.cancellation)
+    return Source(name, shown=_shown(services, call, allowed))
 
 
 def _at_session_time(services: Services, call: Call, request: SqlRequest) -> SqlRequest:

@@ -19,6 +19,8 @@ from flight_server.operations.query import (
     authorised_merge,
     located,
     names_shown,
+    outside,
+    rows_for,
     used_parameters,
 )
 from flight_server.operations.services import Call, Services, engine_of
@@ -59,6 +61,7 @@ def insert(services: Services, call: Call, statement: Insert, request: SqlReques
     else:
         source, _ = authorised(services, call, statement.query, _used(statement.query, request))
         columns = _insert_columns(services, call, allowed, statement, source)
+        source = rows_for(services, call, allowed.table, source)
     engine = require(allowed.engine, SupportsSqlWrites)
     author = call.author("insert")
     return engine.insert_rows(allowed.table, columns, source, author, call.cancellation)
@@ -96,7 +99,8 @@ def update(services: Services, call: Call, statement: Update, request: SqlReques
     allowed = permitted(services, call, table, Action.UPDATE)
     columns = narrow(allowed, statement.columns)
     _check_once(columns)
-    source, _ = authorised(services, call, statement.rows, _used(statement.rows, request))
+    reading = outside(call, table, statement.rows)
+    source, _ = authorised(services, reading, statement.rows, _used(statement.rows, request))
     engine = require(allowed.engine, SupportsSqlWrites)
     return engine.update_rows(
         allowed.table,
@@ -116,7 +120,8 @@ def delete(services: Services, call: Call, statement: Delete, request: SqlReques
     if statement.every or (alone and _stand_alone(services, call, table, (), where)):
         return rows.delete(services, call, table, where, all_rows=True)
     allowed = permitted(services, call, table, Action.DELETE)
-    source, _ = authorised(services, call, statement.rows, _used(statement.rows, request))
+    reading = outside(call, table, statement.rows)
+    source, _ = authorised(services, reading, statement.rows, _used(statement.rows, request))
     engine = require(allowed.engine, SupportsSqlWrites)
     return engine.delete_rows(
         allowed.table, source, allowed.row_filter, call.author("delete"), call.cancellation
@@ -146,8 +151,9 @@ def merge(services: Services, call: Call, statement: Merge, request: SqlRequest)
             named = clause.columns if clause.columns is not None else mine.version.schema.names
             _check_columns(mine, action, named)
             narrow(mine, tuple(named))
+    reading = outside(call, table, statement.statement)
     checked = authorised_merge(
-        services, call, statement, allowed.version, _used(statement.statement, request)
+        services, reading, statement, allowed.version, _used(statement.statement, request)
     )
     engine = require(allowed.engine, SupportsSqlWrites)
     return engine.merge_rows(allowed.table, checked, call.author("merge"), call.cancellation)

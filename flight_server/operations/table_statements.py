@@ -33,7 +33,7 @@ from flight_server.model import (
 )
 from flight_server.operations import tables
 from flight_server.operations.authorise import may_on_namespace, permitted
-from flight_server.operations.query import authorised, located, used_parameters
+from flight_server.operations.query import authorised, located, rows_for, used_parameters
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.together import in_one_commit
 from flight_server.query import (
@@ -190,6 +190,7 @@ def _make(
         return made
     engine = require(engine_of(services, call, table.catalog), SupportsSqlWrites)
     author = call.author("create table")
+    source = rows_for(services, call, table, source)
     return engine.insert_rows(table, spec.schema.names, source, author, call.cancellation)
 
 

@@ -127,7 +127,8 @@ def rewritten_tree(statement: Statement, sources: tuple[Source, ...]) -> Tree:
         use = node.pop("use")
         source = sources[use]
         whole = not source.narrowed and not statement.names_virtual_column
-        if not whole and not node["alias"]:
+        renamed = folded(source.table.name) != folded(node["table_name"])
+        if (renamed or not whole) and not node["alias"]:
             prefixes |= _prefixes(source)
             node["alias"] = node["table_name"]
         kept = {name: node[name] for name in ("alias", "sample", "column_name_alias")}

@@ -13,8 +13,9 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.types as kinds
 
-from flight_server.engines.lake.sql_types import counted, misfit, natural_of
+from flight_server.engines.lake.sql_types import counted, misfit, natural_of, sql_columns
 from flight_server.engines.lake.types import is_uuid, storage_type
+from flight_server.model import TableVersion
 
 # Stands for the value in `sql_assignments`.
 VALUE = "\0"
@@ -48,9 +49,20 @@ def assignment_expression(field: pa.Field, sql: str) -> str:
     return cast if natural.stored is None else natural.stored(cast)
 
 
+class SqlValues:
+    """What the lake, its transactions and temporary tables say alike of values in SQL."""
+
+    def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
+        """See `SupportsSql.sql_columns`."""
+        return sql_columns(table.schema)
+
+    def sql_assignments(self, table: TableVersion) -> Mapping[str, str]:
+        """See `SupportsSqlWrites.sql_assignments`."""
+        return _assignments(table.schema)
+
+
 @lru_cache(maxsize=1024)
-def sql_assignments(schema: pa.Schema) -> Mapping[str, str]:
-    """See `SupportsSqlWrites.sql_assignments`."""
+def _assignments(schema: pa.Schema) -> Mapping[str, str]:
     texts = {field.name: assignment_expression(field, VALUE) for field in schema}
     return {
         field.name: texts[field.name]

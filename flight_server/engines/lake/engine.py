@@ -9,10 +9,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from flight_server.engines.base import Acknowledge
+from flight_server.engines.base import Acknowledge, TemporaryTables
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import catalog, tables
-from flight_server.engines.lake.assignments import sql_assignments
+from flight_server.engines.lake.assignments import SqlValues
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.definitions import Definitions
 from flight_server.engines.lake.groups import GroupCommits
@@ -23,7 +23,6 @@ from flight_server.engines.lake.instance import Instance
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import Scans
-from flight_server.engines.lake.sql_types import sql_columns
 from flight_server.engines.lake.temporary import LakeTemporaryTables
 from flight_server.engines.lake.tokens import Tokens
 from flight_server.engines.lake.transactions import LakeTransaction
@@ -51,7 +50,7 @@ from flight_server.model import (
 from flight_server.settings import Settings
 
 
-class LakeEngine:
+class LakeEngine(SqlValues):
     """Bulk tables in DuckLake; has every ability but search and computed columns."""
 
     name = DEFAULT_CATALOG
@@ -301,13 +300,11 @@ class LakeEngine:
         """See `SupportsSql.explain_sql`."""
         return self._scans.explain(request, analyze, cancellation)
 
-    def sql_assignments(self, table: TableVersion) -> Mapping[str, str]:
-        """See `SupportsSqlWrites.sql_assignments`."""
-        return sql_assignments(table.schema)
-
-    def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
-        """See `SupportsSql.sql_columns`."""
-        return sql_columns(table.schema)
+    def temporary_source(
+        self, tables: TemporaryTables, table: TableRef, cancellation: Cancellation = NEVER
+    ) -> TableRef:
+        """See `SupportsSql.temporary_source`."""
+        return tables.sql_name(table)
 
     def temporary_tables(self, session: str) -> LakeTemporaryTables:
         """See `SupportsTemporaryTables.temporary_tables`."""

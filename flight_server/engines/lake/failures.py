@@ -36,7 +36,9 @@ _EXPIRED = re.compile(r"No snapshot found at version")
 _MISFIT = re.compile(r"does not fit the type .+ of column")
 _PREFIX = re.compile(r"^[A-Za-z ]+ Error: ")
 # The lake's own schemas and tables, and paths, are nobody's business.
-_PRIVATE = re.compile(r"\w*ducklake_\w+|_pixelflight\w*|(?:[a-z0-9+]+://|/)[^\s'\"]*/[^\s'\"]*")
+_PRIVATE = re.compile(
+    r"\w*ducklake_\w+|_pixelflight_temp\.\w+|_pixelflight\w*|(?:[a-z0-9+]+://|/)[^\s'\"]*/[^\s'\"]*"
+)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ _TOLD = (
     "Scanning Files",
     "Inlined Tables Read",
 )
-_HIDDEN = re.compile(rf"{TEMPORARY}\.\w+\.")
+_HIDDEN = re.compile(rf'{TEMPORARY}\.\w+\.|"?temp"?\.main\."?_pixelflight_lent_\d+_')
 _PRIVATE_NAMES = ("EXPLAIN_ANALYZE",)
 
 

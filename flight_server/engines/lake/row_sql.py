@@ -20,10 +20,10 @@ from flight_server.model import TableVersion, quoted
 _ROW = "row_"
 
 
-def created(found: TableVersion) -> str:
-    """Makes the table."""
+def created(found: TableVersion, kind: str = "TABLE") -> str:
+    """Makes the table, or a `TEMP TABLE` of the connection."""
     columns = ", ".join(_column(found, field) for field in found.schema)
-    return f"CREATE TABLE {found.table.sql} ({columns})"
+    return f"CREATE {kind} {found.table.sql} ({columns})"
 
 
 def updated(found: TableVersion, assignments: Mapping[str, str], filter: str | None) -> str:
@@ -47,9 +47,7 @@ def inserted_rows(found: TableVersion, columns: Sequence[str], select: str) -> s
     fields = _fields(found, columns)
     names = ", ".join(quoted(field.name) for field in fields)
     given = _given(fields)
-    values = [
-        assignment_expression(field, name) for field, name in zip(fields, given, strict=True)
-    ]
+    values = [assignment_expression(field, name) for field, name in zip(fields, given, strict=True)]
     # Values that no column is named for are one too many for the INSERT, which says so.
     values.append(f"* EXCLUDE ({', '.join(given)})")
     return (

@@ -19,7 +19,7 @@ import pyarrow as pa
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import row_sql
-from flight_server.engines.lake.assignments import sql_assignments
+from flight_server.engines.lake.assignments import SqlValues
 from flight_server.engines.lake.bindings import bound, rows_bound
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.failures import translated
@@ -52,7 +52,7 @@ _BY_KEY = (IngestMode.UPSERT, IngestMode.MERGE)
 _DONE = Commit(-1)
 
 
-class LakeTemporaryTables:
+class LakeTemporaryTables(SqlValues):
     """See `flight_server.engines.base.TemporaryTables`."""
 
     name = TEMPORARY_CATALOG
@@ -310,10 +310,6 @@ class LakeTemporaryTables:
             rows_updated=done.count("UPDATE"),
             rows_deleted=done.count("DELETE"),
         )
-
-    def sql_assignments(self, table: TableVersion) -> Mapping[str, str]:
-        """See `SupportsSqlWrites.sql_assignments`."""
-        return sql_assignments(table.schema)
 
     def _count(
         self, found: TableVersion, sql: str, parameters: Any, cancellation: Cancellation

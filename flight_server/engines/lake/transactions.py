@@ -10,14 +10,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from flight_server.engines.base import Acknowledge
+from flight_server.engines.base import Acknowledge, TemporaryTables
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import rows, sql_writes, tables
-from flight_server.engines.lake.assignments import sql_assignments
+from flight_server.engines.lake.assignments import SqlValues
 from flight_server.engines.lake.bindings import bound
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.definitions import Definitions
 from flight_server.engines.lake.ingest import Ingests
+from flight_server.engines.lake.lent import LentTables
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import (
     Scans,
@@ -27,7 +28,6 @@ from flight_server.engines.lake.scans import (
     scan_schema,
     scan_sql,
 )
-from flight_server.engines.lake.sql_types import sql_columns
 from flight_server.engines.lake.statements import Statements
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import NotFound, Unsupported
@@ -51,7 +51,7 @@ _PAST = re.compile(r"\bAT\s*\(\s*VERSION\b", re.IGNORECASE)
 _DONE = Commit(-1)
 
 
-class LakeTransaction:
+class LakeTransaction(SqlValues):
     """See `flight_server.engines.base.Transaction`; one thread at a time uses it."""
 
     name = DEFAULT_CATALOG
@@ -70,6 +70,7 @@ class LakeTransaction:
         self._ingests = ingests
         self._scans = scans
         self._statements = Statements(transaction)
+        self._lent = LentTables()
 
     # Engine
 
@@ -293,13 +294,12 @@ class LakeTransaction:
         with self._statements.one() as transaction:
             return explained(transaction.connection, request, analyze, cancellation)
 
-    def sql_assignments(self, table: TableVersion) -> Mapping[str, str]:
-        """See `SupportsSqlWrites.sql_assignments`."""
-        return sql_assignments(table.schema)
-
-    def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
-        """The columns that SQL sees otherwise than they are kept."""
-        return sql_columns(table.schema)
+    def temporary_source(
+        self, tables: TemporaryTables, table: TableRef, cancellation: Cancellation = NEVER
+    ) -> TableRef:
+        """What SQL within this transaction calls a temporary table: a copy of it as it is now."""
+        with self._statements.one() as transaction:
+            return self._lent.source(transaction.connection, tables, table, cancellation)
 
     def _check_past(self, request: SqlRequest) -> None:
         if self._transaction.writes and _PAST.search(request.sql):
