@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 
 from flight_server.cli.shell.commands import COMMANDS
 from flight_server.client import connect
-from flight_server.testing.server import LocalServer, running_server
+from flight_server.testing.server import LocalServer
 from tests.fix_lake import wait_until
 from tests.fix_terminal import Terminal, terminal
 
@@ -209,7 +210,7 @@ def test_sql_writes_too(shell: Shell, name: str) -> None:
     (told,) = rows(done.stdout)
     assert (told["kind"], told["rows"]) == ("insert", 1)
     assert "use 'pixelflight shell'" in shell.run("sql", "begin").stderr
-    refused = shell.run("sql", f"delete from {name}", "--as-of", "2026-01-01T00:00:00Z")
+    refused = shell.run("sql", f"delete from {name}", "--out", "x.csv")
     assert refused.returncode == 2
     assert "--as-of and --out go with statements that give rows." in refused.stderr
     assert rows(shell.run("sql", f"from {name}", "-O", "json").stdout) == [{"x": 7}]
@@ -217,17 +218,20 @@ def test_sql_writes_too(shell: Shell, name: str) -> None:
 
 def test_the_prompt_runs_statements_of_several_lines(screen: Terminal, name: str) -> None:
     screen.type("select 40 +\r")
-    screen.until("-> ")
+    screen.until("->")
     screen.type("2 as answer;\r")
     assert "42" in screen.until("1 row")
     screen.until("pixelflight>")
     screen.type(f"create table {name} as select 1 as x;\r")
     screen.until("Table made")
+    screen.until("pixelflight>")
     screen.type("\\timing\r")
     screen.until("Timing is on.")
+    screen.until("pixelflight>")
     screen.type(f"insert into {name} values (2), (3);\r")
     screen.until("2 rows inserted")
     screen.until("Time: ")
+    screen.until("pixelflight>")
     screen.type("\x04")
     assert screen.ended() == 0
 
@@ -235,6 +239,7 @@ def test_the_prompt_runs_statements_of_several_lines(screen: Terminal, name: str
 def test_the_prompt_shows_an_open_transaction(screen: Terminal, name: str) -> None:
     screen.type(f"create table {name} as select 1 as x;\r")
     screen.until("Table made")
+    screen.until("pixelflight>")
     screen.type("begin;\r")
     screen.until("pixelflight*>")
     screen.type("rollback;\r")
@@ -251,8 +256,10 @@ def test_the_prompt_shows_an_open_transaction(screen: Terminal, name: str) -> No
 def test_an_error_is_told_and_the_prompt_stays(screen: Terminal) -> None:
     screen.type("select * from nowhere_at_all;\r")
     screen.until("error: There is no table 'nowhere_at_all'. \\d lists those there are.")
+    screen.until("pixelflight>")
     screen.type("help\r")
     screen.until("lists a table's versions")
+    screen.until("pixelflight>")
     screen.type("exit\r")
     assert screen.ended() == 0
 
@@ -261,14 +268,19 @@ def test_an_interrupt_ends_the_query_and_not_the_shell(
     screen: Terminal, server: LocalServer
 ) -> None:
     screen.type("select count(*) from range(100000000000) a where a.range % 7 = 8;\r")
-    wait_until(lambda: not server.door.state.calls.wait(0.0), "the query runs")
+    running = server.door.state.calls._running
+    wait_until(lambda: any(call.flight for call in list(running)), "the query runs")
     screen.type("\x03")
     screen.until("Cancelled.")
+    screen.until("pixelflight>")
     wait_until(lambda: server.door.state.calls.wait(0.0), "the server has ended it")
     screen.type("half a statement")
+    screen.until("statement")
     screen.type("\x03")
+    screen.until("pixelflight>")
     screen.type("select 'still here' as shell;\r")
     screen.until("1 row")
+    screen.until("pixelflight>")
     screen.type("\\q\r")
     assert screen.ended() == 0
 
@@ -278,17 +290,19 @@ def test_names_are_completed(shell: Shell, server: LocalServer, name: str) -> No
         client.put(name, [{"an_unlikely_column": 5}])
     with terminal((*PROGRAM, "shell"), shell.folder, shell.variables()) as screen:
         screen.until("pixelflight>")
-        screen.type(f"select * from {name[:-2]}\t")
+        # The menu is there as soon as it is typed; Tab takes from it.
+        screen.type(f"select * from {name[:-2]}")
         screen.until(name)
-        screen.type(" where an_unl\t")
+        screen.type("\t where an_unl")
         screen.until("an_unlikely_column")
-        screen.type(" = 5;\r")
+        screen.type("\t = 5;\r")
         screen.until("1 row")
 
 
 def test_what_was_typed_is_kept_for_its_owner_alone(screen: Terminal, shell: Shell) -> None:
     screen.type("select 'remembered';\r")
     screen.until("1 row")
+    screen.until("pixelflight>")
     screen.type("\x04")
     screen.ended()
     file = shell.folder / "state" / "pixelflight" / "history"
@@ -296,27 +310,40 @@ def test_what_was_typed_is_kept_for_its_owner_alone(screen: Terminal, shell: She
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
+@contextmanager
+def serving(data: Path, address: str) -> Iterator[str]:
+    """A server at an address of its own while the block runs; where it answers."""
+    options = ("--data", str(data), "--flight", address, "--http", "127.0.0.1:0")
+    with subprocess.Popen([*PROGRAM, "serve", *options], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        ready = process.stdout.readline().decode().split()
+        try:
+            yield ready[1].removeprefix("flight=")
+        finally:
+            process.terminate()
+
+
 def test_the_shell_outlives_its_server(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with running_server(data) as first:
-        address = first.url.removeprefix("grpc://")
-        shell = Shell(tmp_path, first.url, first.key)
-        with terminal((*PROGRAM, "shell"), tmp_path, shell.variables()) as screen:
-            screen.until("pixelflight>")
-            screen.type("begin;\r")
-            screen.until("pixelflight*>")
-            first.terminate()
-            first.wait()
-            screen.type("select 1;\r")
-            screen.until("The transaction that was open is lost: nothing of it has happened.")
-            screen.until("error: No server answers at ")
-            screen.until("pixelflight>")
-            with running_server(data, flight=address):
-                screen.type("select 'back' as it_is;\r")
-                screen.until(f"Connected again to {first.url}.")
-                screen.until("1 row")
-                screen.type("\x04")
-                assert screen.ended() == 0
+    with ExitStack() as first, ExitStack() as second:
+        url = first.enter_context(serving(tmp_path / "data", "127.0.0.1:0"))
+        shell = Shell(tmp_path, url, (tmp_path / "data" / "admin.key").read_text())
+        command = (*PROGRAM, "shell")
+        screen = second.enter_context(terminal(command, tmp_path, shell.variables()))
+        screen.until("pixelflight>")
+        screen.type("begin;\r")
+        screen.until("pixelflight*>")
+        first.close()
+        screen.type("select 1;\r")
+        screen.until("The transaction that was open is lost: nothing of it has happened.")
+        screen.until("error: No server answers at ")
+        screen.until("pixelflight>")
+        second.enter_context(serving(tmp_path / "data", url.removeprefix("grpc://")))
+        screen.type("select 'back' as it_is;\r")
+        screen.until(f"Connected again to {url}.")
+        screen.until("1 row")
+        screen.until("pixelflight>")
+        screen.type("\x04")
+        assert screen.ended() == 0
 
 
 def test_a_server_that_is_not_there_is_told_at_once(tmp_path: Path) -> None:
