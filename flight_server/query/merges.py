@@ -23,6 +23,12 @@ from flight_server.query.row_writes import (
 )
 from flight_server.query.statement import first_table, rewritten_tree
 from flight_server.query.tables import Source, TableUse, folded
+from flight_server.query.value_lists import (
+    is_default,
+    refused_default,
+    value_texts,
+    without_defaults,
+)
 from flight_server.query.words import Words
 from flight_server.query.writes import Merge, MergeClause
 
@@ -170,36 +176,13 @@ def _insert(words: Words, found: _Expressions, when: str, condition: int | None)
         if columns is not None:
             raise Unsupported("INSERT (columns) in MERGE needs its VALUES.")
         return MergeClause(when, "insert", condition, by_name=by_name)
-    texts: list[str] = []
-    words.expect("(")
-    while not texts or words.more():
-        texts.append(words.until(","))
-    words.expect(")")
+    texts = value_texts(words)
     if columns is not None:
-        if len(columns) != len(texts):
-            raise InvalidRequest(
-                f"INSERT names {len(columns)} columns and gives {len(texts)} values.",
-                code=ErrorCode.INVALID_SQL,
-            )
-        columns, texts = _without_defaults(columns, texts)
-    if any(_is_default(text) for text in texts):
-        raise Unsupported("DEFAULT among VALUES is not supported: name the other columns.")
+        columns, [texts] = without_defaults(columns, [texts])
+    if any(is_default(text) for text in texts):
+        raise refused_default()
     places = tuple(found.place(text) for text in texts)
     return MergeClause(when, "insert", condition, columns, places)
-
-
-def _without_defaults(
-    columns: tuple[str, ...], texts: list[str]
-) -> tuple[tuple[str, ...], list[str]]:
-    """The columns that get a value: one that is DEFAULT is as one left out."""
-    pairs = [pair for pair in zip(columns, texts, strict=True) if not _is_default(pair[1])]
-    if not pairs:
-        raise Unsupported("INSERT of nothing but DEFAULT is not supported in MERGE.")
-    return tuple(column for column, _ in pairs), [text for _, text in pairs]
-
-
-def _is_default(text: str) -> bool:
-    return text.strip().upper() == "DEFAULT"
 
 
 def _check_shape(node: Tree, expressions: int) -> None:

@@ -12,6 +12,11 @@ from flight_server.model import ROW_ID, quoted
 from flight_server.query.dialect import Tree
 from flight_server.query.statement import Statement, parse_composed
 from flight_server.query.tables import TableUse, folded, table_named
+from flight_server.query.value_lists import (
+    one_by_one,
+    refused_default,
+    values_without_defaults,
+)
 from flight_server.query.words import Words
 from flight_server.query.writes import Delete, Insert, Update
 
@@ -92,7 +97,8 @@ def insert(words: Words, context: Context) -> Insert:
     if words.take("DEFAULT", "VALUES"):
         check_end(words)
         return Insert(use, columns, by_name, None)
-    return Insert(use, columns, by_name, _query(words, context))
+    columns, text = _query_text(words, columns)
+    return Insert(use, columns, by_name, _query(text, context))
 
 
 def update(words: Words, context: Context) -> Update:
@@ -226,14 +232,22 @@ def _stands_alone(rows: Statement, named: Named, context: Context, others: str) 
     )
 
 
-def _query(words: Words, context: Context) -> Statement:
-    """The query of an INSERT, which goes to the end."""
-    start = words.peek()
+def _query_text(
+    words: Words, columns: tuple[str, ...] | None
+) -> tuple[tuple[str, ...] | None, str]:
+    """The query of an INSERT, which goes to the end, and the columns that it has values for."""
+    is_values = words.peek() == "VALUES"
     text = words.rest()
-    if start == "WITH" and context.with_clause:
+    if columns is not None and is_values and "DEFAULT" in text.upper():
+        return values_without_defaults(columns, text) or (columns, text)
+    return columns, text
+
+
+def _query(text: str, context: Context) -> Statement:
+    if context.with_clause and Words(text).peek() == "WITH":
         text = f"SELECT * FROM ({text}\n)"
     try:
-        return context.statement(text + "\n")
+        return one_by_one(context.statement(text + "\n"))
     except NotFound:
         raise
     except PixelflightError as error:
@@ -252,10 +266,7 @@ def _explain_refusal(text: str, error: PixelflightError) -> NoReturn:
         if words.take("ON", "CONFLICT"):
             _refuse_conflicts("ON CONFLICT")
     if "EXPRESSION DEFAULT" in error.message.upper():
-        raise Unsupported(
-            "DEFAULT is not supported in VALUES: name the other columns, as in "
-            "INSERT INTO t (a, b) VALUES (1, 2), and those left out get their defaults."
-        )
+        raise refused_default()
     raise error
 
 

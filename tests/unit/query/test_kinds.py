@@ -207,7 +207,11 @@ def test_what_it_is_read_as(sql: str, expected: Any) -> None:
 
 
 INSERTS = [
-    ("INSERT INTO t VALUES (1, 'a'), ('x', NULL)", None, "VALUES (1, 'a'), ('x', NULL)"),
+    (
+        "INSERT INTO t VALUES (1, 'a'), ('x', NULL)",
+        None,
+        "VALUES (CAST(1 AS VARCHAR), 'a'), ('x', NULL)",
+    ),
     ('INSERT INTO t AS u (a, "b c") SELECT 1, 2', ("a", "b c"), "SELECT 1, 2"),
     ("INSERT INTO t (SELECT 1)", None, "SELECT 1"),
     ("INSERT INTO t (a) (SELECT 1)", ("a",), "SELECT 1"),

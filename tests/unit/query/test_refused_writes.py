@@ -12,6 +12,8 @@ REFUSED = [
     ("INSERT INTO t SELECT * FROM a JOIN b ON a.x = b.x ON CONFLICT DO NOTHING", "MERGE INTO"),
     ("INSERT INTO t VALUES (1) RETURNING a", "RETURNING"),
     ("INSERT INTO t VALUES (1, DEFAULT)", "left out get their defaults"),
+    ("INSERT INTO t (a, b) VALUES (1, DEFAULT), (DEFAULT, 2)", "left out get their defaults"),
+    ("INSERT INTO t (a) VALUES (DEFAULT)", "left out get their defaults"),
     ("UPDATE t SET a = DEFAULT", "write the value"),
     ("UPDATE t SET (a, b) = (1, 2)", "SET a = …, b = …"),
     ("UPDATE t SET a = 1 RETURNING *", "RETURNING"),

@@ -69,7 +69,8 @@ def run(connection: duckdb.DuckDBPyConnection, write: Write, parameters: Any = (
             assert query is not None
             named = f" ({', '.join(map(quoted, columns))})" if columns else ""
             how = " BY NAME" if by_name else ""
-            sql = f"INSERT INTO {target.table.sql}{how}{named} {rewrite(query, whole)}"
+            rows = f"FROM ({rewrite(query, whole)})"
+            sql = f"INSERT INTO {target.table.sql}{how}{named} {rows}"
             connection.execute(sql, used(query, parameters))
         case Update(target, columns, rows):
             names = ", ".join(f"c{place}" for place in range(len(columns)))
@@ -107,6 +108,9 @@ STATEMENTS: list[tuple[str, Any]] = [
     ("INSERT INTO t VALUES (5, 50, 'e', NULL), (6, 60, 'f', {'x': 1, 'y': 'z'})", ()),
     # Each value is cast by itself to the type of its column.
     ("INSERT INTO t (s) VALUES (1), ('abc'), (DATE '2020-01-01')", ()),
+    ("INSERT INTO t (v, s) VALUES ('7', true), (8.5, 'x'), (NULL, 1e3), (?, ?)", (1, "y")),
+    ("INSERT INTO other.t VALUES (1, ['a', 'b']::VARCHAR), ('2', 'x' || 1), (3, NULL)", ()),
+    ("INSERT INTO t (v, s, id) VALUES (DEFAULT, 'x', 1), (default, ',', ?)", (3,)),
     ("INSERT INTO t (s, id) SELECT 'x', id + 10 FROM t WHERE v > 10 ORDER BY id LIMIT 1", ()),
     ("INSERT INTO t BY NAME SELECT 'x' AS s, 9 AS id", ()),
     ("WITH x AS (FROM u) INSERT INTO t (id) SELECT id FROM x", ()),
