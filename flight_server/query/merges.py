@@ -109,13 +109,17 @@ def _rewritten(
 ) -> str:
     tree = rewritten_tree(merge.statement, sources)
     values = [written_expression(node) for node in tree["node"]["select_list"]]
-    alias = f" AS {quoted(merge.target_alias)}" if merge.target_alias else ""
+    alias = merge.target_alias
+    if not alias and folded(target.name) != folded(merge.target.table.name):
+        # The statement knows a temporary table by another name than the lake does.
+        alias = merge.target.table.name
+    called = f" AS {quoted(alias)}" if alias else ""
     assign = _Assignments(dict(assigned))
     clauses = [
         _written(clause, values, dict(defaults), source_columns, assign) for clause in merge.clauses
     ]
     sql = (
-        f"{_with_clause(tree)}MERGE INTO {target.sql}{alias} USING {_source(tree)} "
+        f"{_with_clause(tree)}MERGE INTO {target.sql}{called} USING {_source(tree)} "
         f"{_condition(tree)} {' '.join(clauses)}"
     )
     kind, _ = dialect.confirmed_kind(sql)

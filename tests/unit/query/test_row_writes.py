@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flight_server.errors import PixelflightError
+from flight_server.errors import PixelflightError, Unsupported
 from flight_server.model import TableRef, quoted
 from flight_server.query import (
     Delete,
@@ -23,6 +23,7 @@ from flight_server.query import (
     Write,
     check_expression,
     check_predicate,
+    merge_source,
     parse,
     parse_any,
     rewrite,
@@ -239,6 +240,28 @@ def test_stars_do_not_show_the_row_ids_of_narrowed_tables(
     assert isinstance(write, Update)
     sql = rewrite(write.rows, lambda use: Source(use.table, ("id",)))
     assert connection.execute(sql).fetchall() == [(0, 1), (1, 1), (2, 1)]
+
+
+def test_a_merge_into_a_table_of_another_name() -> None:
+    merge = parse_any("MERGE INTO t USING u ON t.id = u.id WHEN MATCHED THEN DELETE")
+    assert isinstance(merge, Merge)
+    written = rewrite_merge(merge, whole, TableRef("lake", "_temporary", "t1"))
+    assert written.startswith('MERGE INTO "lake"."_temporary"."t1" AS "t" USING ')
+
+
+def test_insert_by_name_in_a_merge_gives_defaults() -> None:
+    merge = parse_any(
+        "MERGE INTO t USING (SELECT 1 AS id) AS u ON t.id = u.id "
+        "WHEN NOT MATCHED THEN INSERT BY NAME"
+    )
+    assert isinstance(merge, Merge)
+    assert merge_source(merge, whole) == "SELECT * FROM (SELECT 1 AS id) AS u"
+    plain = rewrite_merge(merge, whole, merge.target.table)
+    assert plain.endswith("THEN INSERT BY NAME")
+    filled = rewrite_merge(merge, whole, merge.target.table, {"v": "7", "ID": "8"}, ("id",))
+    assert filled.endswith('THEN INSERT ("id", "v") VALUES ("id", 7)')
+    with pytest.raises(Unsupported):
+        rewrite_merge(merge, whole, merge.target.table, {"v": "7"})
 
 
 def test_a_merge_into_a_real_lake(lake: duckdb.DuckDBPyConnection) -> None:
