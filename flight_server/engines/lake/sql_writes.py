@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake.assignments import assignment_expression
-from flight_server.engines.lake.bindings import bound
+from flight_server.engines.lake.bindings import bound, rows_bound
 from flight_server.engines.lake.columns import check_required
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.inserts import absent_defaults
@@ -99,8 +99,9 @@ def delete_rows(
     transaction.local_rows.unite(transaction, found.table)
     count = _count(
         transaction,
-        f"DELETE FROM {found.table.sql} WHERE rowid IN "
-        f"(SELECT {_ID} FROM ({request.sql}\n) AS s({_ID})){_and(filter)}",
+        # In a subquery a column that the principal may not see would be the table's own.
+        f"WITH {_ID}({_ID}) AS MATERIALIZED ({request.sql}\n) DELETE FROM {found.table.sql} "
+        f"WHERE rowid IN (SELECT {_ID} FROM {_ID}){_and(filter)}",
         request,
         cancellation,
     )
@@ -192,7 +193,7 @@ def _and(filter: str | None) -> str:
 def _count(
     transaction: WriteTransaction, sql: str, request: SqlRequest, cancellation: Cancellation
 ) -> int:
-    with _refusing():
+    with _refusing(), rows_bound(transaction.connection, request):
         return transaction.count(sql, bound(request.parameters), cancellation)
 
 
