@@ -86,6 +86,8 @@ def fitted(
 ) -> Group:
     """The rows as a table of that width, and a line of how much of them it shows."""
     shown, more = taken(batches, rows_max)
+    if (text := _plan(schema, shown)) is not None:
+        return Group(text)
     columns = cells(schema, shown)
     widths = [
         max(cell_len(text) for text in [text_of(name), *column])
@@ -102,6 +104,16 @@ def fitted(
     if count < len(schema):
         note += f"; {count} of {len(schema)} columns shown: the window is too narrow for all"
     return Group(table, Text(note, style="dim"))
+
+
+def _plan(schema: pa.Schema, shown: list[pa.RecordBatch]) -> Text | None:
+    """The answer to EXPLAIN, which is a text of several lines."""
+    if schema.names != ["plan"] or sum(batch.num_rows for batch in shown) != 1:
+        return None
+    [value] = [value for batch in shown for value in _values(batch.column(0))]
+    if not isinstance(value, str) or "\n" not in value:
+        return None
+    return Text("\n".join(_clean(line) for line in value.splitlines()), no_wrap=True)
 
 
 def cells(

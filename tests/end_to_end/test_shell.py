@@ -203,6 +203,16 @@ def test_slips_are_told(shell: Shell, command: str, said: str) -> None:
     assert (done.returncode, done.stderr) == (2, f"error: {said}\n")
 
 
+def test_what_newcomers_try_is_understood(shell: Shell, name: str) -> None:
+    shell.script(f"create table {name} as select 1 as x;")
+    assert name in shell.script("show tables;")[0]
+    assert shell.script("\\dt nothing_like_this*") == (
+        "",
+        "No table is called 'nothing_like_this*'.\n",
+    )
+    assert len(shell.script("explain select 1;")[0].splitlines()) > 1
+
+
 def test_sql_writes_too(shell: Shell, name: str) -> None:
     made = shell.run("sql", f"create table {name} (x integer)")
     assert made.stderr.startswith("Table made (version ")

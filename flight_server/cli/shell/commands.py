@@ -19,6 +19,8 @@ from flight_server.errors import InvalidRequest, PixelflightError, did_you_mean
 
 DEPTH_MAX = 20
 LEAVING = ("exit", "quit")
+# What newcomers try, and what they mean.
+MEANT = {"help": r"\?", "show tables": r"\d", "show all tables": r"\d", "show databases": r"\dn"}
 _NAMESPACES = pa.schema([("namespace", pa.string())])
 
 
@@ -39,8 +41,7 @@ def perform(session: Session, text: str) -> None:
     word = text.rstrip("; \t\r\n")
     if word.lower() in LEAVING:
         raise Leave
-    if word.lower() == "help":
-        word = r"\?"
+    word = MEANT.get(word.lower(), word)
     if not word.startswith("\\"):
         session.run(text)
         return
@@ -71,8 +72,9 @@ def _describe(session: Session, name: str) -> None:
 
 def _list_tables(session: Session, pattern: str) -> None:
     found = session.client.tables(pattern=pattern or None)
-    tables.show_list(found, session.printing.output)
-    if not found:
+    if found or session.printing.output is not Output.TABLE:
+        tables.show_list(found, session.printing.output)
+    else:
         say(f"No table is called '{pattern}'." if pattern else "There are no tables yet.")
 
 

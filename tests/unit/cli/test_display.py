@@ -84,3 +84,9 @@ def test_a_table_without_rows_has_its_columns(capsys: pytest.CaptureFixture[str]
     text = shown(capsys, pa.table({"n": pa.array([], pa.int64())}))
     assert "n" in text
     assert "0 rows" in text
+
+
+def test_a_plan_is_shown_as_lines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert shown(capsys, pa.table({"plan": ["SCAN\n  · \x1b[1mt"]})) == "SCAN\n  · \\x1b[1mt\n"
