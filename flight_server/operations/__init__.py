@@ -6,11 +6,10 @@ own.
 """
 
 from flight_server.operations.maintenance import health, hold, optimize, pinned
-from flight_server.operations.parameters import rows_of
+from flight_server.operations.parameters import parameter_schema, rows_of
 from flight_server.operations.query import (
     QueryPlan,
     explain,
-    parameter_schema,
     plan_query,
     query,
     query_each,

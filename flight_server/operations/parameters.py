@@ -7,7 +7,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from flight_server.errors import InvalidRequest
+from flight_server.auth import Action
+from flight_server.errors import InvalidRequest, PixelflightError
+from flight_server.operations.authorise import permitted
+from flight_server.operations.query import located
+from flight_server.operations.services import Call, Services
+from flight_server.query import (
+    Statement,
+    TableUse,
+    Write,
+    parameter_hints,
+    parameters_of,
+    uses_of,
+)
 
 
 def rows_of(table: pa.Table, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
@@ -38,3 +50,34 @@ def matched(schema: pa.Schema, names: Sequence[str]) -> dict[str, int]:
 def _member(value: pa.Scalar) -> pa.Scalar:
     """The value itself where some clients send each one as a member of a union."""
     return value.value if isinstance(value, pa.UnionScalar) else value
+
+
+def parameter_schema(services: Services, call: Call, statement: Statement | Write) -> pa.Schema:
+    """The parameters by name, with the types that the statement itself gives away, else null.
+
+    They are for drivers to convert by; whatever type is bound in the end is taken.
+    """
+    names = parameters_of(statement)
+    if not names:
+        return pa.schema([])
+    types: dict[str, pa.DataType] = {}
+    uses = uses_of(statement)
+    schemas = [schema for use in uses if (schema := _readable(services, call, use)) is not None]
+    for schema in schemas:
+        types |= {field.name.lower(): field.type for field in schema}
+    hints = parameter_hints(statement, schemas[0].names if schemas else ())
+
+    def known(name: str) -> pa.DataType:
+        hint = hints.get(name)
+        return types.get(hint.lower(), pa.null()) if isinstance(hint, str) else hint or pa.null()
+
+    return pa.schema([pa.field(name, known(name)) for name in names])
+
+
+def _readable(services: Services, call: Call, use: TableUse) -> pa.Schema | None:
+    """The columns that the principal may read; None where that is none of the tables."""
+    try:
+        return permitted(services, call, located(call, use), Action.READ).schema
+    except PixelflightError:
+        # What is wrong is told when the statement runs.
+        return None

@@ -42,7 +42,6 @@ from flight_server.query import (
     TableUse,
     Write,
     merge_source,
-    parameters_of,
     parse_any,
     rewrite,
     rewrite_merge,
@@ -102,11 +101,6 @@ def query_each(services: Services, call: Call, requests: Sequence[SqlRequest]) -
                 answer.close()
 
     return BatchStream(first.schema, chained(), first.close)
-
-
-def parameter_schema(statement: Statement | Write) -> pa.Schema:
-    """The parameters by name. DuckDB learns their types only when they are bound: null."""
-    return pa.schema([pa.field(name, pa.null()) for name in parameters_of(statement)])
 
 
 def _answer(engine: SupportsSql, statement: Statement, checked: SqlRequest, call: Call) -> Batches:

@@ -13,6 +13,7 @@ from flight_server.query.expressions import (
 )
 from flight_server.query.kinds import parse_any
 from flight_server.query.merges import merge_source, rewrite_merge
+from flight_server.query.parameter_hints import parameter_hints
 from flight_server.query.parameter_rows import over_rows
 from flight_server.query.scans import ScanShape, simple_scan
 from flight_server.query.statement import Statement, parse, rewrite
@@ -34,6 +35,7 @@ from flight_server.query.writes import (
     Use,
     Write,
     parameters_of,
+    uses_of,
 )
 
 __all__ = [
@@ -63,10 +65,12 @@ __all__ = [
     "check_predicate",
     "merge_source",
     "over_rows",
+    "parameter_hints",
     "parameters_of",
     "parse",
     "parse_any",
     "rewrite",
     "rewrite_merge",
     "simple_scan",
+    "uses_of",
 ]

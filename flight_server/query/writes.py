@@ -179,6 +179,22 @@ class Use:
     namespace: str | None = None
 
 
+def uses_of(statement: Statement | Write) -> tuple[TableUse, ...]:
+    """The tables of a statement about rows, the one that is written to before the others."""
+    match statement:
+        case Statement():
+            return statement.tables
+        case Insert(target, query=query):
+            return (target, *(query.tables if query is not None else ()))
+        case Update(target, rows=rows) | Delete(target, rows=rows):
+            return (target, *rows.tables)
+        case Merge(target, statement=merged):
+            return (target, *merged.tables)
+        case CreateTable(query=Statement() as query):
+            return query.tables
+    return ()
+
+
 def parameters_of(statement: Statement | Write) -> tuple[str, ...]:
     """The names of the parameters that stand in a statement; see `Statement.parameters`."""
     match statement:

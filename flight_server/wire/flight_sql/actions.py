@@ -34,7 +34,7 @@ def create_prepared_statement(state: ServerState, visit: Visit, request: Any) ->
     )
     try:
         schema = _dataset_schema(state, visit, prepared)
-        parameters = operations.parameter_schema(statement)
+        parameters = operations.parameter_schema(state.services, call, statement)
     except BaseException:
         state.statements.close(visit.principal.id, prepared.handle)
         raise
