@@ -38,7 +38,14 @@ EVENTS = pl.DataFrame(
         "raw": [b"\x00\xff", b"", None],
     }
 )
-TYPE_CASES = [case for case in CASES if case.verdict is Verdict.KEPT]
+DRIVER_FORGETS = pytest.mark.xfail(
+    reason="the driver does not send that a dictionary is ordered; a plain DoPut keeps it"
+)
+TYPE_CASES = [
+    pytest.param(case, id=case.name, marks=[DRIVER_FORGETS] if "ordered=1" in case.name else [])
+    for case in CASES
+    if case.verdict is Verdict.KEPT
+]
 
 
 def test_a_polars_frame_comes_back_as_it_went(adbc: Any, name: str) -> None:
@@ -131,7 +138,7 @@ def test_duckdbs_answers_are_ingested(adbc: Any, name: str) -> None:
         assert cursor.fetchone() == (4_999_950_000,)
 
 
-@pytest.mark.parametrize("case", TYPE_CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", TYPE_CASES)
 def test_every_type_comes_back_as_it_was_ingested(adbc: Any, name: str, case: TypeCase) -> None:
     sent = case.table(case.values)
     with adbc.cursor() as cursor:
