@@ -179,6 +179,7 @@ class Prepared:
         self.handle: bytes = answer.prepared_statement_handle
         self.dataset = _schema(answer.dataset_schema)
         self.parameters = _schema(answer.parameter_schema)
+        self.is_update: bool = answer.is_update
 
     def bind(self, data: pa.Table) -> None:
         """DoPut of the parameters of a query."""

@@ -43,6 +43,7 @@ def create_prepared_statement(state: ServerState, visit: Visit, request: Any) ->
         prepared_statement_handle=prepared.handle,
         dataset_schema=_serialized(schema),
         parameter_schema=_serialized(parameters),
+        is_update=not prepared.is_read,
     )
 
 

@@ -90,6 +90,7 @@ _MESSAGES: dict[str, Fields] = {
         ("prepared_statement_handle", 1, "bytes"),
         ("dataset_schema", 2, "bytes"),
         ("parameter_schema", 3, "bytes"),
+        ("is_update", 4, "optional:bool"),
     ],
     "ActionClosePreparedStatementRequest": [("prepared_statement_handle", 1, "bytes")],
     "ActionBeginTransactionRequest": [],

@@ -163,6 +163,12 @@ def test_writing_some_columns(sql: SqlClient, narrow: SqlClient, table: str) -> 
         f"UPDATE {table} SET pay = 0",
         f"UPDATE {table} SET id = pay",
         f"DELETE FROM {table} WHERE pay > 10",
+        f"DELETE FROM {table} WHERE pay > (SELECT 10)",
+        f"DELETE FROM {table} AS x WHERE {table}.pay > 10",
+        f"DELETE FROM {table} WHERE id IN (SELECT 1 WHERE {table}.pay > 1)",
+        f"UPDATE {table} SET id = 1 WHERE pay > 10",
+        f"UPDATE {table} AS x SET id = 1 WHERE {table}.pay > (SELECT 10)",
+        f"INSERT INTO {table} (id) SELECT pay FROM {table}",
         f"MERGE INTO {table} AS t USING (SELECT 1 AS id) AS s ON t.id = s.id "
         "WHEN MATCHED THEN UPDATE SET pay = 0",
     ):

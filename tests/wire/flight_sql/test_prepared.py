@@ -27,6 +27,7 @@ def table(sql: SqlClient, name: str) -> str:
 def test_its_schemas_are_told(sql: SqlClient, table: str) -> None:
     made = sql.prepare(f"SELECT b FROM {table} WHERE a > ? AND b < ?")
     assert made.dataset == pa.schema({"b": pa.string()})
+    assert not made.is_update
     assert made.parameters is not None
     assert len(made.parameters) == 2
     named = sql.prepare(f"SELECT b FROM {table} WHERE a > $least")
@@ -39,7 +40,8 @@ def test_its_schemas_are_told(sql: SqlClient, table: str) -> None:
 
 def test_a_write_has_no_dataset(sql: SqlClient, table: str) -> None:
     made = sql.prepare(f"UPDATE {table} SET b = ? WHERE a = ?")
-    assert made.dataset is None or len(made.dataset) == 0
+    assert made.dataset is None
+    assert made.is_update
     assert made.parameters is not None
     assert len(made.parameters) == 2
     assert len(made.schema()) == 0
