@@ -34,6 +34,7 @@ from flight_server.query import (
     check_expression,
     check_predicate,
     over_rows,
+    width_of,
 )
 
 
@@ -173,12 +174,19 @@ def _insert_columns(
     source: SqlRequest,
 ) -> tuple[str, ...]:
     """The columns that are written, in the order of the query's."""
-    named: tuple[str, ...] | None = statement.columns
-    if statement.by_name:
-        sql = require(engine_of(services, call, DEFAULT_CATALOG), SupportsSql)
-        named = tuple(sql.sql_schema(source).names)
-    if named is None:
-        named = tuple(allowed.version.schema.names)
+    assert statement.query is not None, "DEFAULT VALUES names no columns"
+    width = width_of(statement.query)
+    named = tuple(allowed.version.schema.names if statement.columns is None else statement.columns)
+    if width is None or statement.by_name:
+        engine = require(engine_of(services, call, DEFAULT_CATALOG), SupportsSql)
+        given = tuple(engine.sql_schema(source).names)
+        named, width = given if statement.by_name else named, len(given)
+    if width != len(named):
+        raise InvalidRequest(
+            f"Columns to be written: {len(named)} ({', '.join(named)[:300]}); columns of the "
+            f"query: {width}. Name those that you write, as in INSERT INTO t (a, b) ….",
+            code=ErrorCode.SCHEMA_MISMATCH,
+        )
     _check_columns(allowed, Action.INSERT, named)
     columns = narrow(allowed, named)
     _check_once(columns)

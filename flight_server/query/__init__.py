@@ -18,6 +18,7 @@ from flight_server.query.parameter_rows import over_rows
 from flight_server.query.scans import ScanShape, simple_scan
 from flight_server.query.statement import Statement, parse, rewrite
 from flight_server.query.tables import Source, TableUse
+from flight_server.query.widths import width_of
 from flight_server.query.writes import (
     AlterTable,
     Column,
@@ -73,4 +74,5 @@ __all__ = [
     "rewrite_merge",
     "simple_scan",
     "uses_of",
+    "width_of",
 ]
