@@ -72,7 +72,7 @@ def test_statements(
     [
         ("INSERT INTO t VALUES (3, 'x', 4)", "schema_mismatch", "columns of the query: 3"),
         ("INSERT INTO t (a) SELECT 3, 4", "schema_mismatch", "columns of the query: 2"),
-        ("INSERT INTO t SELECT * FROM t AS s, t AS u", "schema_mismatch", "columns of the query: 4"),
+        ("INSERT INTO t SELECT * FROM t AS s, t AS u", "schema_mismatch", "of the query: 4"),
         ("INSERT INTO t VALUES (3)", "schema_mismatch", "columns of the query: 1"),
         ("INSERT INTO t (a, A) VALUES (3, 4)", "invalid_sql", "twice"),
         ("INSERT INTO t (nope) VALUES (3)", "column_not_found", "'nope'"),
