@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 import pyarrow as pa
 
 from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.engines.stream import Batches
 from flight_server.errors import Unsupported
 from flight_server.model import (
@@ -30,7 +31,6 @@ from flight_server.model import (
     ScanRequest,
     SchemaChange,
     Slice,
-    SqlRequest,
     TableInfo,
     TableRef,
     TableSpec,
@@ -273,98 +273,6 @@ class SupportsSlices(Protocol):
         """Parts of about `bytes_each`, in the order of the scan.
 
         One whose name is None where it is not worth splitting.
-        """
-
-
-@runtime_checkable
-class SupportsSql(Protocol):
-    """The engine runs SQL that has been checked and rewritten."""
-
-    def run_sql(self, request: SqlRequest, cancellation: Cancellation = NEVER) -> Batches:
-        """One SELECT. Tables are named in full; `request.version` is what they are read at."""
-
-    def sql_schema(self, request: SqlRequest) -> pa.Schema:
-        """The Arrow schema of the answer, without running the statement."""
-
-    def explain_sql(
-        self, request: SqlRequest, analyze: bool = False, cancellation: Cancellation = NEVER
-    ) -> str:
-        """DuckDB's plan as text."""
-
-    def temporary_source(
-        self, tables: TemporaryTables, table: TableRef, cancellation: Cancellation = NEVER
-    ) -> TableRef:
-        """What a session's temporary table is called in SQL that this runs next. NotFound."""
-
-    def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
-        """The columns that SQL sees otherwise than they are kept, and the expressions for them.
-
-        Temporary tables are kept in the same way. Most tables have none.
-        """
-
-
-@runtime_checkable
-class SupportsSqlWrites(Protocol):
-    """Rows can be written by SQL that has been checked and rewritten.
-
-    Values are cast to the columns' types as SQL assigns them. A null where there must be none is
-    InvalidRequest (invalid_data), and so is a value that does not fit.
-    """
-
-    def insert_rows(
-        self,
-        table: TableRef,
-        columns: Sequence[str],
-        request: SqlRequest,
-        author: Author,
-        cancellation: Cancellation = NEVER,
-    ) -> Commit:
-        """Inserts the rows of a SELECT, its columns by position; the others get their defaults.
-
-        Without columns, one row of defaults is inserted, whatever the SELECT says.
-        """
-
-    def update_rows(
-        self,
-        table: TableRef,
-        columns: Sequence[str],
-        request: SqlRequest,
-        filter: str | None,
-        author: Author,
-        cancellation: Cancellation = NEVER,
-    ) -> Commit:
-        """Sets columns of some rows: the SELECT gives the row's id, then each column's value.
-
-        `filter` is a predicate that the rows must meet besides. A row that the SELECT gives twice
-        is set once, by one of the two.
-        """
-
-    def delete_rows(
-        self,
-        table: TableRef,
-        request: SqlRequest,
-        filter: str | None,
-        author: Author,
-        cancellation: Cancellation = NEVER,
-    ) -> Commit:
-        """Deletes the rows whose ids the SELECT gives, as far as they meet the filter."""
-
-    def merge_rows(
-        self,
-        table: TableRef,
-        request: SqlRequest,
-        author: Author,
-        cancellation: Cancellation = NEVER,
-    ) -> Commit:
-        """Runs one checked MERGE INTO the table, named in full in `request.sql`.
-
-        Its values are assigned as `sql_assignments` says.
-        """
-
-    def sql_assignments(self, table: TableVersion) -> Mapping[str, str]:
-        """How a MERGE must assign to those columns for which DuckDB's own cast is not enough.
-
-        Expressions with NUL, which no SQL holds, wherever the value stands.
         """
 
 

@@ -11,12 +11,11 @@ import pyarrow as pa
 
 from flight_server.auth import Action
 from flight_server.engines.base import (
-    SupportsSql,
-    SupportsSqlWrites,
     SupportsVersions,
     TemporaryTables,
     require,
 )
+from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Forbidden, InvalidRequest, Unsupported
 from flight_server.model import (

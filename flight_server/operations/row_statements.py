@@ -8,7 +8,8 @@ from dataclasses import replace
 import pyarrow as pa
 
 from flight_server.auth import Action
-from flight_server.engines.base import SupportsSql, SupportsSqlWrites, require
+from flight_server.engines.base import require
+from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError
 from flight_server.model import DEFAULT_CATALOG, Commit, SqlRequest, TableRef
 from flight_server.operations import rows

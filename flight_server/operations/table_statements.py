@@ -9,10 +9,9 @@ import pyarrow as pa
 
 from flight_server.auth import Action
 from flight_server.engines.base import (
-    SupportsSql,
-    SupportsSqlWrites,
     require,
 )
+from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.errors import (
     AlreadyExists,
     ErrorCode,

@@ -29,7 +29,7 @@ def _width(node: Tree) -> int | None:
 def _may_be_several(node: Tree) -> bool:
     """Whether it makes several columns of one: a star in any place, a struct taken apart."""
     unnests = node["class"] == "FUNCTION" and node["function_name"] == "unnest"
-    return unnests or node["class"] == "STAR" or node["type"] == "OPERATOR_UNPACK"
+    return unnests or bool(node["class"] == "STAR" or node["type"] == "OPERATOR_UNPACK")
 
 
 def _is_bare_star(select_list: list[Tree]) -> bool:
