@@ -134,6 +134,7 @@ class WriteTransaction:
         """The snapshot that was made, or the newest one where nothing was written. Conflict."""
         assert self.is_open, "the transaction has ended"
         try:
+            self.local_rows.unite_all(self)
             if self.log.instance.flushes:
                 with translated("The commit"):
                     self.log.instance.flusher.flush_since(self._began)

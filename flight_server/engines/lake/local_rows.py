@@ -1,71 +1,72 @@
 """Rows that one transaction inserted and has not committed, and a fault of DuckLake with them.
 
-DuckLake 1.5.5 keeps small inserts of an open transaction in memory and large ones in files. Where
-a table has both, an UPDATE or DELETE gives rows of the one the ids of the other, and changes or
-loses rows that it was not asked to. So they are brought together, into one insert, before any
-statement that changes rows. Rows of one kind alone, and rows that are committed, are sound.
+DuckLake 1.5.5 numbers such rows provisionally. After several statements, of which some inserted
+few rows and some many, or inserted after others had updated, two rows may have the same number;
+and then an UPDATE or DELETE of the one changes or loses the other as well. So before a statement
+that changes rows, and before the commit, the numbers are looked at; where two are alike all these
+rows are taken out and inserted together, which numbers them anew. Committed rows are sound.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from flight_server.model import TableRef
 
-# Up to so many rows of one insert are inlined, unless the lake's options say otherwise.
-INLINED_ROWS_MAX = 10
-# Rows of an open transaction have ids from here on.
+# Rows of an open transaction have numbers from here on.
 LOCAL_ROW_ID_MIN = 10**18
 _STAGE = "_pixelflight_local"
 
 
-INLINED, FILED = "inlined", "filed"
-
-
 class _Runs(Protocol):
-    def run(self, sql: str) -> object:
+    def run(self, sql: str) -> list[tuple[Any, ...]]:
         """Runs one statement."""
-
-    def count(self, sql: str) -> int:
-        """Runs one statement; how many rows it wrote."""
 
 
 class LocalRows:
-    """Which tables have rows of which kinds."""
+    """Which tables have such rows, and by how many statements."""
 
     def __init__(self) -> None:
-        self._kinds: dict[tuple[str, str], set[str]] = {}
+        self._statements: dict[tuple[str, str], tuple[TableRef, int]] = {}
 
     def inserted(self, table: TableRef, rows: int) -> None:
         """Some rows were inserted by one statement."""
         if rows:
-            kind = INLINED if rows <= INLINED_ROWS_MAX else FILED
-            self._kinds.setdefault(_key(table), set()).add(kind)
+            _, before = self._statements.get(_key(table), (table, 0))
+            self._statements[_key(table)] = table, before + 1
 
     def updated(self, table: TableRef, rows: int) -> None:
-        """Some rows were updated by one statement: many go into a file, wherever they were."""
-        if rows > INLINED_ROWS_MAX and INLINED in self._kinds.get(_key(table), ()):
-            self._kinds[_key(table)].add(FILED)
+        """Some rows were updated by one statement."""
+        if _key(table) in self._statements:
+            self.inserted(table, rows)
 
     def renamed(self, table: TableRef, to: TableRef) -> None:
         """A table has another name from now on."""
-        self._kinds[_key(to)] = self._kinds.pop(_key(table), set())
+        if _key(table) in self._statements:
+            _, statements = self._statements.pop(_key(table))
+            self._statements[_key(to)] = to, statements
 
     def dropped(self, table: TableRef) -> None:
         """A table is gone, or has no rows any more."""
-        self._kinds.pop(_key(table), None)
+        self._statements.pop(_key(table), None)
 
     def unite(self, transaction: _Runs, table: TableRef) -> None:
         """Makes it safe to change rows of the table in this transaction."""
-        if len(self._kinds.get(_key(table), ())) < 2:
-            return
+        _, statements = self._statements.get(_key(table), (table, 0))
         mine = f"{table.sql} WHERE rowid >= {LOCAL_ROW_ID_MIN}"
-        transaction.run(f"CREATE OR REPLACE TEMP TABLE {_STAGE} AS SELECT * FROM {mine}")
-        transaction.run(f"DELETE FROM {mine}")
-        rows = transaction.count(f"INSERT INTO {table.sql} SELECT * FROM temp.{_STAGE}")
-        transaction.run(f"DROP TABLE temp.{_STAGE}")
-        self.dropped(table)
-        self.inserted(table, rows)
+        if statements < 2:
+            return
+        [(are_alike,)] = transaction.run(f"SELECT count(*) <> count(DISTINCT rowid) FROM {mine}")
+        if are_alike:
+            transaction.run(f"CREATE OR REPLACE TEMP TABLE {_STAGE} AS SELECT * FROM {mine}")
+            transaction.run(f"DELETE FROM {mine}")
+            transaction.run(f"INSERT INTO {table.sql} SELECT * FROM temp.{_STAGE}")
+            transaction.run(f"DROP TABLE temp.{_STAGE}")
+
+    def unite_all(self, transaction: _Runs) -> None:
+        """As `unite`, for the commit."""
+        for table, _ in list(self._statements.values()):
+            self.unite(transaction, table)
 
 
 def _key(table: TableRef) -> tuple[str, str]:

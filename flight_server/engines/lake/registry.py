@@ -43,6 +43,12 @@ _TABLES = {
     "snapshot BIGINT, row_count BIGINT, rows_inserted BIGINT, rows_updated BIGINT, "
     "stream_offset BIGINT, digest VARCHAR, committed_at TIMESTAMPTZ",
 }
+# So many rows that others came after are left in our table until the lake is next opened.
+OUTDATED_MAX = 1_000
+_LAST = (
+    f"arrow_schema IS NOT NULL AND rowid IN "
+    f"(SELECT max(rowid) FROM {SCHEMA}.tables GROUP BY lower(namespace), lower(name))"
+)
 
 Key = tuple[str, str]
 
@@ -112,17 +118,11 @@ class Registry:
         return sorted(ref for (space, _), (ref, _) in tables.items() if space == folded)
 
     def put(self, transaction: WriteTransaction, table: TableRef, spec: TableSpec) -> None:
-        """Writes a table's spec in the transaction; it is the newest once that commits."""
-        self._delete_row(transaction, table)
-        transaction.run(
-            f"INSERT INTO {SCHEMA}.tables ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [table.namespace, table.name, *_encoded(spec)],
-        )
+        """Gives a table a spec in the transaction; it is the newest once that commits."""
         self._publish(transaction, table, (table, spec))
 
     def remove(self, transaction: WriteTransaction, table: TableRef) -> None:
         """Takes a table's spec away in the transaction."""
-        self._delete_row(transaction, table)
         self._publish(transaction, table, None)
 
     def oldest(self) -> int:
@@ -138,8 +138,22 @@ class Registry:
     ) -> None:
         """Shows the change to the transaction now and to everybody once it has committed."""
         if not transaction.pending:
+            transaction.before_commit.append(lambda _: self._write(transaction))
             transaction.after_commit.append(lambda _: self._merge(transaction.pending))
         transaction.pending[_key(table)] = found
+
+    def _write(self, transaction: WriteTransaction) -> None:
+        """One more row for each table: the last one counts, and one without a schema is the end.
+
+        Rows are only added, since additions of several transactions never conflict.
+        """
+        for (namespace, name), found in transaction.pending.items():
+            row = [namespace, name, *[None] * 5]
+            if found is not None:
+                table, spec = found
+                row = [table.namespace, table.name, *_encoded(spec)]
+            marks = ", ".join("?" * len(row))
+            transaction.run(f"INSERT INTO {SCHEMA}.tables ({_COLUMNS}) VALUES ({marks})", row)
 
     def _merge(self, pending: dict[Key, tuple[TableRef, TableSpec] | None]) -> None:
         # A new dictionary, so that whoever reads the old one sees it whole.
@@ -176,10 +190,10 @@ class Registry:
             return None
         rows = self._log.instance.rows(
             f"SELECT {_COLUMNS} FROM {SCHEMA}.tables AT (VERSION => {int(version)}) "
-            "WHERE lower(namespace) = ? AND lower(name) = ?",
+            "WHERE lower(namespace) = ? AND lower(name) = ? ORDER BY rowid DESC LIMIT 1",
             _key(table),
         )
-        return _decoded(rows[0]) if rows else None
+        return _decoded(rows[0]) if rows and rows[0][2] is not None else None
 
     def check_version(self, version: int) -> None:
         """NotFound (version_not_found) where the snapshot was never made or has expired."""
@@ -199,17 +213,14 @@ class Registry:
                 details={"oldest": oldest},
             )
 
-    def _delete_row(self, transaction: WriteTransaction, table: TableRef) -> None:
-        transaction.run(
-            f"DELETE FROM {SCHEMA}.tables WHERE lower(namespace) = ? AND lower(name) = ?",
-            list(_key(table)),
-        )
-
     def _create_missing(self) -> None:
         with self._log.transaction(Author("pixelflight", reason="set up the lake")) as transaction:
             transaction.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             for name, columns in _TABLES.items():
                 transaction.run(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{name} ({columns})")
+            rows = f"SELECT count(*) FROM {SCHEMA}.tables"
+            if transaction.count(rows) - transaction.count(f"{rows} WHERE {_LAST}") > OUTDATED_MAX:
+                transaction.run(f"DELETE FROM {SCHEMA}.tables WHERE NOT ({_LAST})")
 
     def _first_snapshot(self) -> int:
         """The snapshot that made our own tables: before it there is nothing to find."""
@@ -223,7 +234,9 @@ class Registry:
         """The specs of all tables there are; a table made without us gets one from its columns."""
         reader = self._log.instance.connection()
         try:
-            rows = reader.execute(f"SELECT {_COLUMNS} FROM {SCHEMA}.tables").fetchall()
+            rows = reader.execute(
+                f"SELECT {_COLUMNS} FROM {SCHEMA}.tables WHERE {_LAST}"
+            ).fetchall()
             known = {_key(ref): (ref, spec) for ref, spec in map(_decoded, rows)}
             names = reader.execute(
                 "SELECT schema_name, table_name FROM duckdb_tables() "

@@ -38,6 +38,7 @@ from flight_server.testing.conformance.slices import SliceTests
 from flight_server.testing.conformance.streams import StreamTests
 from flight_server.testing.conformance.tables import TableTests
 from flight_server.testing.conformance.tokens import TokenTests
+from flight_server.testing.conformance.transacted_definitions import TransactedDefinitionTests
 from flight_server.testing.conformance.transactions import TransactionTests
 from flight_server.testing.conformance.types import TypeTests
 from flight_server.testing.conformance.undrop import UndropTests
@@ -62,6 +63,17 @@ PARTS: tuple[tuple[type, tuple[type, ...]], ...] = (
     (SliceTests, (SupportsTables, SupportsIngest, SupportsSlices)),
     (UpdateTests, (SupportsTables, SupportsIngest, SupportsUpdate)),
     (TransactionTests, (SupportsTables, SupportsIngest, SupportsUpdate, SupportsTransactions)),
+    (
+        TransactedDefinitionTests,
+        (
+            SupportsTables,
+            SupportsNamespaces,
+            SupportsSchemaChange,
+            SupportsIngest,
+            SupportsUpdate,
+            SupportsTransactions,
+        ),
+    ),
     (
         VersionTests,
         (SupportsTables, SupportsIngest, SupportsUpdate, SupportsSchemaChange, SupportsVersions),

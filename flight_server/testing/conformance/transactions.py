@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any
 
-from flight_server.errors import Conflict, ErrorCode, Unavailable
-from flight_server.model import IngestMode, IngestRequest, ScanRequest
+import pyarrow as pa
+import pytest
+
+from flight_server.errors import (
+    Conflict,
+    ErrorCode,
+    InvalidRequest,
+    PixelflightError,
+    Unavailable,
+)
+from flight_server.model import (
+    AddColumn,
+    DropColumn,
+    IngestMode,
+    IngestRequest,
+    ScanRequest,
+    SetComment,
+)
 from flight_server.testing.conformance.handles import (
     AUTHOR,
     THREE,
     EngineCase,
     TableHandle,
+    batches_of,
+    reader_of,
     refused,
     table_of,
     unordered,
@@ -128,6 +148,125 @@ class TransactionTests(EngineCase):
         assert table.ids() == [1, 2, 3, 4]
         assert other.ids() == [7]
 
+    def test_writes_answer_without_a_snapshot(self, engine: Any, table: TableHandle) -> None:
+        """There is one at the end."""
+        with engine.transaction(AUTHOR) as transaction:
+            assert transaction.name == engine.name
+            assert _put(transaction, table, [{"id": 4}]).snapshot == -1
+            assert transaction.update(table.ref, {"name": "'x'"}, None, AUTHOR).snapshot == -1
+            assert transaction.delete(table.ref, None, AUTHOR).snapshot == -1
+            assert transaction.resolve(table.ref).snapshot == engine.snapshot()
+
+    def test_it_sees_one_state(self, engine: Any, table: TableHandle) -> None:
+        """What others commit meanwhile is not seen, neither rows nor columns nor tables."""
+        other = TableHandle(engine, "other").create()
+        with engine.transaction(AUTHOR) as transaction:
+            table.put([{"id": 4}])
+            table.alter(AddColumn(pa.field("more", pa.int64())))
+            TableHandle(engine, "late").create()
+            engine.drop_table(other.ref, AUTHOR)
+            assert _ids(transaction, table) == [1, 2, 3]
+            assert transaction.resolve(table.ref).schema.names == ["id", "name", "amount"]
+            assert [ref.name for ref in transaction.tables("main")] == ["other", "t"]
+            assert _ids(transaction, other) == []
+            assert transaction.describe(table.ref).rows == 3
+            transaction.rollback()
+
+    def test_older_versions_in_it(self, engine: Any, table: TableHandle) -> None:
+        """Are what they were, whatever the transaction has done."""
+        before = engine.snapshot()
+        with engine.transaction(AUTHOR) as transaction:
+            transaction.delete(table.ref, "id < 3", AUTHOR)
+            assert _ids(transaction, table, version=before) == [1, 2, 3]
+            assert transaction.resolve(table.ref, before).snapshot == before
+            assert transaction.describe(table.ref, before).rows == 3
+            assert _ids(transaction, table) == [3]
+
+    def test_when_it_has_ended(self, engine: Any, table: TableHandle) -> None:
+        """Nothing more can be done in it; it can be closed as often as one likes."""
+        for end in ("commit", "rollback", "close"):
+            with engine.transaction(AUTHOR) as transaction:
+                _put(transaction, table, [{"id": 4}])
+                getattr(transaction, end)()
+                transaction.rollback()
+                transaction.close()
+                for use in (
+                    transaction.commit,
+                    transaction.namespaces,
+                    lambda tx=transaction: tx.delete(table.ref, None, AUTHOR),
+                    lambda tx=transaction: _ids(tx, table),
+                ):
+                    with refused(ErrorCode.INVALID_REQUEST, "has ended"):
+                        use()
+        assert table.ids() == [1, 2, 3, 4]
+
+    def test_a_statement_that_fails(self, engine: Any, table: TableHandle) -> None:
+        """Leaves nothing of itself: it is undone alone, or the whole cannot be committed."""
+        failures: tuple[Callable[[Any], Any], ...] = (
+            lambda tx: tx.ingest(
+                table.ref, IngestRequest(), reader_of(batches_of(range(4, 40), 9), _LATE), AUTHOR
+            ),
+            lambda tx: tx.update(table.ref, {"id": "if(id = 1, NULL, id + 50)"}, None, AUTHOR),
+            lambda tx: tx.alter_table(
+                table.ref, [AddColumn(pa.field("x", pa.int64())), DropColumn("nope")], AUTHOR
+            ),
+            lambda tx: tx.drop_table(TableHandle(engine, "nope").ref, AUTHOR),
+        )
+        expected = {1, 2, 3}
+        for number, fails in enumerate(failures, start=100):
+            with engine.transaction(AUTHOR) as transaction:
+                _put(transaction, table, [{"id": number}])
+                with pytest.raises(PixelflightError):
+                    fails(transaction)
+                if _commits(transaction):
+                    expected.add(number)
+            assert set(table.ids()) == expected
+            assert table.schema().names == ["id", "name", "amount"]
+        # A name that is not there is found out before anything is done.
+        assert 103 in expected
+
+    def test_begun_and_ended_by_other_threads(self, engine: Any, table: TableHandle) -> None:
+        """A client's calls come from whichever thread serves them."""
+        with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
+            context = engine.transaction(AUTHOR)
+            transaction = one.submit(context.__enter__).result()
+            two.submit(_put, transaction, table, [{"id": 4}], token="a").result()
+            assert one.submit(_ids, transaction, table).result() == [1, 2, 3, 4]
+            two.submit(context.__exit__, None, None, None).result()
+            assert table.ids() == [1, 2, 3, 4]
+            assert table.put([{"id": 4}], token="a").duplicate
+
+    def test_one_that_is_idle_keeps_nobody_waiting(self, engine: Any, table: TableHandle) -> None:
+        """Others write, define and commit while it is open and has written itself."""
+        with engine.transaction(AUTHOR) as transaction:
+            _put(transaction, table, [{"id": 9}], token="a")
+            with ThreadPoolExecutor(1) as pool:
+                others = TableHandle(engine, "others")
+                pool.submit(others.create).result(30)
+                pool.submit(others.put, THREE, token="a").result(30)
+                pool.submit(others.alter, SetComment("theirs")).result(30)
+                pool.submit(table.put, [{"id": 4}]).result(30)
+            transaction.rollback()
+        assert table.ids() == [1, 2, 3, 4]
+
+    def test_rows_of_many_statements(self, engine: Any, table: TableHandle) -> None:
+        """Few and many at a time, changed in between: every row is there once."""
+        with engine.transaction(AUTHOR) as transaction:
+            expected, next_id = {1, 2, 3}, 10
+            for size in (2, 300, 5, 40, 1):
+                new = range(next_id, next_id + size)
+                next_id += size
+                _put(transaction, table, [{"id": i} for i in new])
+                expected |= set(new)
+                transaction.update(table.ref, {"amount": "1"}, f"id IN (2, {new[0]})", AUTHOR)
+                transaction.delete(table.ref, f"id = {new[-1]}", AUTHOR)
+                expected.discard(new[-1])
+                transaction.update(table.ref, {"amount": "2"}, f"id < {new[-1]}", AUTHOR)
+                assert _ids(transaction, table) == sorted(expected)
+        assert table.ids() == sorted(expected)
+        numbers = table.scan(with_row_id=True).column("_row_id").to_pylist()
+        assert len(set(numbers)) == len(expected)
+
     def test_a_token_in_it(self, engine: Any, table: TableHandle) -> None:
         """Is used when the transaction is committed, and not when it is rolled back."""
         for duplicate, ends in ((False, "rollback"), (False, "commit"), (True, "commit")):
@@ -136,6 +275,21 @@ class TransactionTests(EngineCase):
                 assert commit.duplicate is duplicate
                 getattr(transaction, ends)()
         assert table.ids() == [1, 2, 3, 4]
+
+
+_LATE = Unavailable("Not now.")
+
+
+def _commits(transaction: Any) -> bool:
+    """Whether the transaction was committed; if not, it says what aborted it."""
+    try:
+        transaction.commit()
+    except InvalidRequest as error:
+        message = error.message
+    else:
+        return True
+    assert "aborted by the earlier error" in message
+    return False
 
 
 def _fail() -> None:

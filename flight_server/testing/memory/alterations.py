@@ -25,9 +25,11 @@ from flight_server.model import (
     SetKey,
     SetNullable,
     SetPartitioning,
+    TableRef,
     TableSpec,
 )
 from flight_server.testing.memory.casts import cast_column
+from flight_server.testing.memory.commits import Draft
 from flight_server.testing.memory.rows import check_nulls, default_values
 from flight_server.testing.memory.state import TableState
 from flight_server.testing.memory.tables import (
@@ -48,6 +50,11 @@ def alter_table(table: TableState, changes: Sequence[SchemaChange], new_ids: New
         else:
             table = _altered(change, table)
     return table
+
+
+def alter_in(draft: Draft, table: TableRef, changes: Sequence[SchemaChange]) -> None:
+    """Alters a drafted table. TABLE_NOT_FOUND."""
+    draft.put(alter_table(draft.state.table(table), changes, draft.new_ids), "altered")
 
 
 def _add_column(table: TableState, change: AddColumn, new_ids: NewIds) -> TableState:

@@ -144,17 +144,33 @@ class CommitLog:
         self._snapshots.append(Snapshot(number, state, moment, author, draft.kinds))
 
     def _carried_over(self, draft: Draft) -> State:
+        """The newest state with what was drafted. Conflict where both changed the same."""
         base, newest = draft.base.state, self.newest.state
-        tables = dict(newest.tables)
+        namespaces = _carried_namespaces(base, draft.state, newest)
+        tables = {k: t for k, t in newest.tables.items() if t.id not in draft.kinds}
         for table_id in draft.kinds:
             drafted = draft.state.find_id(table_id)
-            assert drafted is not None, "a transaction does not drop tables"
-            key = table_key(drafted.ref)
+            known = base.find_id(table_id) or drafted
+            if known is None:
+                # It was made and dropped.
+                continue
+            key = table_key((drafted or known).ref)
             if base.find_id(table_id) is not newest.find_id(table_id) or (
-                base.find_id(table_id) is None and key in tables
+                drafted is not None and key in tables
             ):
-                raise Conflict(
-                    f"The table '{drafted.ref}' was changed by another commit: try again."
-                )
-            tables[key] = drafted
-        return replace(newest, tables=tables)
+                raise Conflict(f"The table '{known.ref}' was changed by another commit: try again.")
+            if drafted is not None:
+                tables[key] = drafted
+        for space, _ in tables:
+            if space not in namespaces:
+                raise Conflict(f"The namespace '{space}' was changed by another commit: try again.")
+        return replace(newest, tables=tables, namespaces=namespaces)
+
+
+def _carried_namespaces(base: State, drafted: State, newest: State) -> dict[str, str]:
+    made = drafted.namespaces.keys() - base.namespaces.keys()
+    gone = base.namespaces.keys() - drafted.namespaces.keys()
+    for folded in (made & newest.namespaces.keys()) | (gone - newest.namespaces.keys()):
+        raise Conflict(f"The namespace '{folded}' was changed by another commit: try again.")
+    kept = {k: name for k, name in newest.namespaces.items() if k not in gone}
+    return kept | {folded: drafted.namespaces[folded] for folded in made}

@@ -60,9 +60,7 @@ class MemoryEngine:
 
     def tables(self, namespace: str) -> list[TableRef]:
         """The tables of a namespace, sorted. NAMESPACE_NOT_FOUND."""
-        state = self._log.newest.state
-        folded = state.namespace(namespace).casefold()
-        return sorted(t.ref for (where, _), t in state.tables.items() if where == folded)
+        return self._log.newest.state.tables_in(namespace)
 
     def resolve(self, table: TableRef, version: int | None = None) -> TableVersion:
         """The table at a version."""
@@ -71,19 +69,8 @@ class MemoryEngine:
 
     def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
         """The table with everything known about it; it counts as one file if it has rows."""
-        found, snapshot = self._log.table_at(table, version), self._log.at(version)
-        changed = [s for s in history.snapshots_of(self._log, found.id) if s.id <= snapshot.id]
-        return TableInfo(
-            found.ref,
-            found.spec,
-            snapshot.id,
-            rows=found.rows.num_rows,
-            bytes=found.rows.nbytes,
-            files=min(1, found.rows.num_rows),
-            versions=len(changed),
-            created_at=changed[0].committed_at,
-            changed_at=changed[-1].committed_at,
-        )
+        found = self._log.table_at(table, version)
+        return history.described(self._log, found, self._log.at(version))
 
     def scan(
         self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
@@ -123,12 +110,7 @@ class MemoryEngine:
         self, table: TableRef, changes: Sequence[SchemaChange], author: Author
     ) -> Commit:
         """All changes in one commit, in order."""
-
-        def alter(draft: Draft) -> None:
-            found = draft.state.table(table)
-            draft.put(alterations.alter_table(found, changes, draft.new_ids), "altered")
-
-        return self._write(author, alter)
+        return self._write(author, lambda draft: alterations.alter_in(draft, table, changes))
 
     def ingest(
         self,
@@ -174,10 +156,13 @@ class MemoryEngine:
     @contextmanager
     def transaction(self, author: Author) -> Iterator[MemoryTransaction]:
         """Commits at the end of the block unless that was done; rolls back on an error."""
-        transaction = MemoryTransaction(self._log, author)
-        yield transaction
-        if transaction.is_open:
-            transaction.commit()
+        transaction = MemoryTransaction(self.name, self._log, author)
+        try:
+            yield transaction
+            if transaction.is_open:
+                transaction.commit()
+        finally:
+            transaction.close()
 
     def snapshot(self) -> int:
         """The newest snapshot."""

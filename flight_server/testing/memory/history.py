@@ -12,7 +12,14 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from flight_server.errors import InvalidRequest
-from flight_server.model import CHANGE_COLUMNS, ChangesRequest, Images, TableRef, Version
+from flight_server.model import (
+    CHANGE_COLUMNS,
+    ChangesRequest,
+    Images,
+    TableInfo,
+    TableRef,
+    Version,
+)
 from flight_server.testing.memory.casts import cast_column
 from flight_server.testing.memory.columns import taken
 from flight_server.testing.memory.commits import CommitLog
@@ -45,6 +52,22 @@ def version_of(snapshot: Snapshot, table_id: int, tags: tuple[str, ...]) -> Vers
         author.principal,
         author.reason,
         tags,
+    )
+
+
+def described(log: CommitLog, table: TableState, snapshot: Snapshot) -> TableInfo:
+    """The table with everything known about it; it counts as one file if it has rows."""
+    changed = [s for s in snapshots_of(log, table.id) if s.id <= snapshot.id]
+    return TableInfo(
+        table.ref,
+        table.spec,
+        snapshot.id,
+        rows=table.rows.num_rows,
+        bytes=table.rows.nbytes,
+        files=min(1, table.rows.num_rows),
+        versions=len(changed),
+        created_at=changed[0].committed_at if changed else table.created_at,
+        changed_at=changed[-1].committed_at if changed else table.created_at,
     )
 
 

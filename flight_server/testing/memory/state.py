@@ -97,6 +97,11 @@ class State:
         """The table of this id, if there is one."""
         return next((table for table in self.tables.values() if table.id == table_id), None)
 
+    def tables_in(self, namespace: str) -> list[TableRef]:
+        """The tables of a namespace, sorted. NAMESPACE_NOT_FOUND."""
+        folded = self.namespace(namespace).casefold()
+        return sorted(table.ref for (where, _), table in self.tables.items() if where == folded)
+
     def table(self, table: TableRef) -> TableState:
         """The table of this name. TABLE_NOT_FOUND."""
         found = self.find(table)
