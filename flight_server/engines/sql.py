@@ -6,7 +6,7 @@ A part of the abilities of `base`, in a file of their own for their length.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
@@ -32,6 +32,9 @@ class SupportsSql(Protocol):
         self, request: SqlRequest, analyze: bool = False, cancellation: Cancellation = NEVER
     ) -> str:
         """DuckDB's plan as text."""
+
+    def parameter_types(self, parameters: Sequence[Any] | Mapping[str, Any]) -> Mapping[str, str]:
+        """The SQL types of parameters that would be bound without theirs, as nulls are, by name."""
 
     def temporary_source(
         self, tables: TemporaryTables, table: TableRef, cancellation: Cancellation = NEVER

@@ -174,7 +174,9 @@ def authorised(
 ) -> tuple[SqlRequest, int]:
     """The statement over permitted columns and rows only, and the bytes its tables hold."""
     sources = Sources(services, call, request.version, statement.kind.startswith("explain"))
-    sql = rewrite(statement, sources)
+    given = request.parameters
+    types = _engine(services, call).parameter_types(given) if given else {}
+    sql = rewrite(statement, sources, types)
     return replace(request, sql=sql, temporary=sources.temporary), sources.bytes
 
 

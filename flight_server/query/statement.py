@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from flight_server.errors import ErrorCode, Forbidden, InvalidRequest
 from flight_server.model import quoted
@@ -58,12 +59,18 @@ def parse(sql: str, *, default_catalog: str = "lake", default_namespace: str = "
     return _parsed_before(sql, default_catalog, default_namespace)
 
 
-def rewrite(statement: Statement, sources: Callable[[TableUse], Source]) -> str:
+def rewrite(
+    statement: Statement,
+    sources: Callable[[TableUse], Source],
+    parameter_types: Mapping[str, str] = MappingProxyType({}),
+) -> str:
     """The SQL to run: the statement over what `sources` says of each of its tables.
 
-    An error that `sources` raises passes through. EXPLAIN is left off; the parameters stay.
+    An error that `sources` raises passes through. EXPLAIN is left off; the parameters stay, cast
+    to the types that are given.
     """
-    return _rewritten(statement, tuple(sources(use) for use in statement.tables))
+    found = tuple(sources(use) for use in statement.tables)
+    return _rewritten(statement, found, tuple(parameter_types.items()))
 
 
 def parse_composed(sql: str, defaults: tuple[str, str], row_ids: bool = False) -> Statement:
@@ -112,8 +119,12 @@ _parsed_before = functools.lru_cache(maxsize=256)(_parsed)
 
 
 @functools.lru_cache(maxsize=256)
-def _rewritten(statement: Statement, sources: tuple[Source, ...]) -> str:
+def _rewritten(
+    statement: Statement, sources: tuple[Source, ...], types: tuple[tuple[str, str], ...]
+) -> str:
     tree = rewritten_tree(statement, sources)
+    if types:
+        _cast_parameters(tree, dict(types))
     sql = dialect.written(tree)
     return _bare_values(sql) if _only_values(tree["node"]) else sql
 
@@ -138,6 +149,24 @@ def rewritten_tree(statement: Statement, sources: tuple[Source, ...]) -> Tree:
     for node in references if prefixes else ():
         node["column_names"] = _shortened(node["column_names"], prefixes)
     return tree
+
+
+def _cast_parameters(tree: Tree, types: Mapping[str, str]) -> None:
+    """Puts a cast around each parameter whose type is given."""
+    waiting: list[object] = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend(node)
+        elif isinstance(node, dict):
+            if node.get("class") == "PARAMETER" and node["identifier"] in types:
+                cast = dialect.parsed(f"SELECT CAST(NULL AS {types[node['identifier']]})")
+                parameter = dict(node)
+                node.clear()
+                node.update(cast["node"]["select_list"][0], child=parameter | {"alias": ""})
+                node["alias"] = parameter["alias"]
+            else:
+                waiting.extend(node.values())
 
 
 def _bare_values(sql: str) -> str:

@@ -7,12 +7,14 @@ statement for a value that the column's Arrow type could not give back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from flight_server.engines.lake.bindings import casts
 from flight_server.engines.lake.sql_types import counted, misfit, natural_of, sql_columns
 from flight_server.engines.lake.types import is_uuid, storage_type
 from flight_server.model import TableVersion
@@ -55,6 +57,10 @@ class SqlValues:
     def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
         """See `SupportsSql.sql_columns`."""
         return sql_columns(table.schema)
+
+    def parameter_types(self, parameters: Sequence[Any] | Mapping[str, Any]) -> Mapping[str, str]:
+        """See `SupportsSql.parameter_types`."""
+        return casts(parameters)
 
     def sql_assignments(self, table: TableVersion) -> Mapping[str, str]:
         """See `SupportsSqlWrites.sql_assignments`."""
