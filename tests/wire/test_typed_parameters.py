@@ -25,10 +25,12 @@ from flight_server.testing.server import LocalServer
 def test_what_is_sent_comes_back(server: LocalServer, scalar: pa.Scalar) -> None:
     header = {"adbc.flight.sql.authorization_header": f"Bearer {server.key}"}
     bound = pa.record_batch([pa.array([scalar.as_py()], scalar.type)], ["p"])
-    with dbapi.connect(server.url, db_kwargs=header, autocommit=True) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT ? AS p", parameters=bound)
-            (column,) = cursor.fetch_arrow_table().columns
+    with (
+        dbapi.connect(server.url, db_kwargs=header, autocommit=True) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("SELECT ? AS p", parameters=bound)
+        (column,) = cursor.fetch_arrow_table().columns
     assert column.to_pylist() == [scalar.as_py()]
     expected = pa.array([], scalar.type).type
     assert str(column.type).replace("<l:", "<item:") == str(expected)
