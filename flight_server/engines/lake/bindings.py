@@ -54,7 +54,10 @@ def casts(parameters: Parameters) -> dict[str, str]:
     return {
         name: _sql_type(value, f"${name}")
         for name, value in named
-        if isinstance(value, pa.Scalar) and (not value.is_valid or kinds.is_nested(value.type))
+        # A null of no type has none that could be named.
+        if isinstance(value, pa.Scalar)
+        and not kinds.is_null(value.type)
+        and (not value.is_valid or kinds.is_nested(value.type))
     }
 
 
