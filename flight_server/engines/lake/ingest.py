@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from contextlib import closing, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -83,16 +83,12 @@ class Ingests:
                 author.principal, table, _checked_token(request.token), cancellation
             )
         )
-        with claiming as claim:
-            connection = self._log.instance.connection()
-            try:
-                digest = (
-                    Digest(connection, batches.schema, request.mode) if claim is not None else None
-                )
-                run = _Run(table, request, batches.schema, author, cancellation, claim, digest)
-                return self._run(run, batches, acknowledge)
-            finally:
-                connection.close()
+        with claiming as claim, ExitStack() as held:
+            run = _Run(table, request, batches.schema, author, cancellation, claim)
+            if claim is not None:
+                connection = held.enter_context(closing(self._log.instance.connection()))
+                run.digest = Digest(connection, batches.schema, request.mode)
+            return self._run(run, batches, acknowledge)
 
     def ingest_within(
         self,

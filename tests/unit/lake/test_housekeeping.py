@@ -15,7 +15,7 @@ import pytest
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.engines.lake.flushes import CLOCK_SLACK_SECONDS
 from flight_server.errors import ErrorCode, InvalidRequest, NotFound, PixelflightError
-from flight_server.model import AddColumn, ChangesRequest, Housekeeping, ScanRequest
+from flight_server.model import AddColumn, ChangesRequest, Housekeeping, IngestRequest, ScanRequest
 from flight_server.testing.conformance.handles import (
     AUTHOR,
     SCHEMA,
@@ -298,6 +298,27 @@ def test_slices_of_merged_files_are_refused(eager: LakeEngine) -> None:
     with refused(ErrorCode.TICKET_EXPIRED, error=InvalidRequest):
         table.ids(version=request.version, slice=parts[1].name)
     assert table.ids(version=request.version) == list(range(4 * FILE_ROWS))
+
+
+def test_an_open_transaction_keeps_what_it_reads_and_wrote(eager: LakeEngine) -> None:
+    """However long it is idle; others commit, and housekeeping does the rest."""
+    table = table_of_files(eager, 3)
+    other = TableHandle(eager, "other").create()
+    with eager.transaction(AUTHOR) as transaction:
+        rows = rows_of_file(0)
+        transaction.ingest(other.ref, IngestRequest(), rows.to_reader(), AUTHOR)
+        for number in range(3, 12):
+            table.put(rows_of_file(number))
+        table.delete(f"id < {2 * FILE_ROWS}")
+        for _ in range(3):
+            eager.housekeep()
+        found = transaction.scan(table.ref, ScanRequest()).read_all()
+        assert sorted(found.column("id").to_pylist()) == list(range(3 * FILE_ROWS))
+        assert transaction.scan(other.ref, ScanRequest()).read_all().num_rows == FILE_ROWS
+    assert len(other.ids()) == FILE_ROWS
+    settle(eager)
+    assert len(other.ids()) == FILE_ROWS
+    assert table.ids() == list(range(2 * FILE_ROWS, 12 * FILE_ROWS))
 
 
 def test_inlined_rows_of_older_columns_wait_for_open_streams(eager: LakeEngine) -> None:
