@@ -34,6 +34,8 @@ _UNWRITTEN = re.compile(r"Could not (?:write|sync|create)|No space left")
 _EXPIRED = re.compile(r"No snapshot found at version")
 # What `sql_types.misfit` says.
 _MISFIT = re.compile(r"does not fit the type .+ of column")
+# What DuckDB says through Arrow of a type that Arrow has not.
+_UNTOLD = re.compile(r"^Not implemented Error: ")
 _PREFIX = re.compile(r"^[A-Za-z ]+ Error: ")
 # The lake's own schemas and tables, and paths, are nobody's business.
 _PRIVATE = re.compile(
@@ -73,6 +75,8 @@ def translated(what: str = "The statement") -> Iterator[None]:
         code = ErrorCode.INVALID_DATA if _MISFIT.search(str(error)) else ErrorCode.INVALID_SQL
         raise InvalidRequest(said(error), code=code) from error
     except OSError as error:
+        if _UNTOLD.search(str(error)):
+            raise Unsupported(said(error)) from error
         log.error("the lake failed", exc_info=error)
         raise _of_storage(error) from error
     except pa.ArrowInvalid as error:
