@@ -6,7 +6,7 @@ In a document such a part stands between `<!-- generated: name -->` and `<!-- en
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,13 @@ from flight_server.errors import ErrorCode
 from flight_server.settings import PREFIX, Settings
 from flight_server.wire import action_requests
 from flight_server.wire.actions import ACTIONS
+from flight_server.wire.executions import EXECUTE
 from flight_server.wire.flight_actions import FLIGHT_ACTIONS
+from flight_server.wire.flight_sql.actions import SQL_ACTIONS
+from flight_server.wire.flight_sql.facts import SQL_INFO, SqlInfo
 from tests.conformance.lake_types import types
 from tests.tidy.sources import ROOT
+from tests.wire.flight_sql import matrix, type_table
 
 DOCS = ROOT / "docs"
 CONNECTION_OPTIONS = {
@@ -68,7 +72,9 @@ def actions() -> str:
     return _table(
         ("action", "fields", "what it does"),
         [(f"`{name}`", _fields(it.body), it.description) for name, it in ACTIONS.items()]
-        + [(f"`{name}`", "Flight's own", does) for name, (does, _) in FLIGHT_ACTIONS.items()],
+        + [(f"`{EXECUTE}`", "`sql`, `parameters`?", "Run one statement of SQL that writes.")]
+        + [(f"`{name}`", "Flight's own", does) for name, (does, _) in FLIGHT_ACTIONS.items()]
+        + [(f"`{name}`", "Flight SQL's", does) for name, (does, *_) in SQL_ACTIONS.items()],
     )
 
 
@@ -91,6 +97,35 @@ def connection() -> str:
     return _options([option for option in get.params if option.name in CONNECTION_OPTIONS])
 
 
+def sql_commands() -> str:
+    """Every command of Flight SQL."""
+    return _table(("command", "by", "", "what it means here", "tests"), matrix.commands())
+
+
+def sql_actions() -> str:
+    """Every action that Flight SQL's clients use."""
+    return _table(("action", "", "what it means here", "tests"), matrix.actions())
+
+
+def sql_info() -> str:
+    """Every code of SqlInfo with what it is answered with."""
+    return _table(
+        ("code", "name", "value", "note"),
+        ((str(info.code), f"`{info.name}`", _value(info), info.note) for info in SQL_INFO),
+    )
+
+
+def sql_types() -> str:
+    """What each type of DuckDB comes out as."""
+    return _table(("DuckDB's type", "arrives as"), type_table.outgoing())
+
+
+def arrow_types() -> str:
+    """What each type of Arrow is to SQL as a parameter, and whether a table holds it."""
+    heads = ("Arrow type", "as a parameter", "by ingest")
+    return _table(heads, type_table.incoming())
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "errors": errors,
@@ -99,6 +134,11 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "connection": connection,
     "types": types,
+    "sql_commands": sql_commands,
+    "sql_actions": sql_actions,
+    "sql_info": sql_info,
+    "sql_types": sql_types,
+    "arrow_types": arrow_types,
 }
 
 
@@ -172,6 +212,18 @@ def _spelling(option: Any) -> str:
         return _argument(option)
     names = ", ".join([*option.opts, *option.secondary_opts])
     return names if option.is_flag else f"{names} {option.metavar or '…'}"
+
+
+def _value(info: SqlInfo) -> str:
+    """The value with the settings as they are by default; a long list by its length."""
+    value = info.value_for(Settings.model_construct())
+    if value is None:
+        return "–"
+    if isinstance(value, Mapping):
+        return f"{len(value)} entries"
+    if isinstance(value, str | bool | int):
+        return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+    return f"{len(value)} names"
 
 
 def _default(field: FieldInfo) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import grpc
 import pyarrow as pa
@@ -96,7 +95,7 @@ def test_codes_for_clients_that_read_them(
         raw_call(server, method, [request_bytes], bearer)
     assert caught.value.code() is code
     assert_clean(str(caught.value.details()))
-    trailers: dict[str, Any] = dict(list(caught.value.trailing_metadata()))
+    trailers = {item.key: item.value for item in caught.value.trailing_metadata()}
     status = status_pb2.Status.FromString(trailers["grpc-status-details-bin"])
     assert status.code == code.value[0]
     info = error_details_pb2.ErrorInfo()
