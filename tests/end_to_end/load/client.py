@@ -23,6 +23,7 @@ import adbc_driver_manager
 import pyarrow as pa
 from adbc_driver_flightsql import DatabaseOptions, dbapi
 from google.protobuf import any_pb2
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 
 SCHEMA, ROWS, COUNTERS = "load", "load.rows", "load.counters"
@@ -248,7 +249,7 @@ class Client:
         reason = reason_of(error)
         if reason == CONFLICT:
             say(event="conflict")
-        elif self._broken and reason in LOST:
+        elif self._broken and (reason in LOST or "already closed" in str(error)):
             say(event="lost")
         else:
             say(failure=f"client {self.number}, {where}: {type(error).__name__} {reason}: {error}")
@@ -275,9 +276,11 @@ def reason_of(error: dbapi.Error) -> str:
     """The server's code of an error, else the driver's."""
     info, packed = error_details_pb2.ErrorInfo(), any_pb2.Any()
     for _, detail in error.details or ():
-        packed.ParseFromString(detail)
-        if packed.Unpack(info):
-            return str(info.reason)
+        # Of a connection that broke, the driver has details of its own.
+        with contextlib.suppress(DecodeError):
+            packed.ParseFromString(detail)
+            if packed.Unpack(info):
+                return str(info.reason)
     return str(adbc_driver_manager.AdbcStatusCode(error.status_code).name)
 
 
