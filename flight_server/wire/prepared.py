@@ -29,6 +29,8 @@ class PreparedStatement:
     bound: pa.Table | None = None
     # The plan of a statement without parameters, good for as long as nothing is committed.
     plan: ReadPlan | None = field(default=None, repr=False)
+    # And for as long as names mean what they meant.
+    planned_for: tuple[object, ...] | None = None
     used_at: float = 0.0
 
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import flight
 
 from flight_server import operations
-from flight_server.model import TableRef
+from flight_server.model import DEFAULT_CATALOG, DEFAULT_NAMESPACE, TableRef
 from flight_server.operations import Executed
 from flight_server.wire.answers import encoded
 from flight_server.wire.contexts import call_in, call_of, transaction_now
@@ -79,15 +79,15 @@ def dataset_schema(state: ServerState, visit: Visit, prepared: PreparedStatement
 
 
 def plan_prepared(state: ServerState, visit: Visit, prepared: PreparedStatement) -> ReadPlan:
-    """The plan of a statement that reads. The last one serves again until something commits."""
-    if prepared.plan is not None and prepared.plan.snapshot == operations.newest_snapshot(
-        state.services, prepared.plan.catalog
-    ):
-        return prepared.plan
+    """The plan of a statement that reads. The last one serves again until something changes."""
     transaction = transaction_now(state, visit, prepared.transaction)
+    names = _names_of(state, visit) if transaction is None else None
+    kept = prepared.plan if names is not None and names == prepared.planned_for else None
+    if kept and kept.snapshot == operations.newest_snapshot(state.services, kept.catalog):
+        return kept
     plan = _plan(state, visit, prepared.sql, transaction, prepared.bound)
-    keeps = prepared.bound is None and plan.snapshot is not None
-    prepared.plan = plan if keeps else None
+    keeps = names is not None and prepared.bound is None and plan.snapshot is not None
+    prepared.plan, prepared.planned_for = (plan, names) if keeps else (None, None)
     return plan
 
 
@@ -99,6 +99,16 @@ def is_read(state: ServerState, visit: Visit, sql: str) -> bool:
 def transaction_of(message: Any) -> str | None:
     """The transaction that a message names."""
     return message.transaction_id.decode("utf-8", "replace") if message.transaction_id else None
+
+
+def _names_of(state: ServerState, visit: Visit) -> tuple[object, ...] | None:
+    """What names in a statement mean in the session; None where that is its own secret."""
+    session = call_of(state, visit).session
+    if session is None:
+        return (DEFAULT_CATALOG, DEFAULT_NAMESPACE, None)
+    if session.temporary is not None or session.current is not None:
+        return None
+    return (session.catalog, session.namespace, session.as_of)
 
 
 def _plan(

@@ -13,6 +13,7 @@ import pytest
 from flight_server.testing.server import LocalServer
 from tests.fix_client import refusal
 from tests.fix_flight_sql import Prepared, SqlClient
+from tests.fix_raw_flight import corrupt_offsets
 
 DATA = pa.table({"a": [1, 2, 3, 4], "b": ["w", "x", "y", "z"]})
 SECONDS_MAX = 20
@@ -219,3 +220,32 @@ def test_a_schema_that_hangs_on_parameters(sql: SqlClient) -> None:
     assert made.schema() == pa.schema({"v": pa.date32()})
     made.bind(pa.table({"v": ["text"]}))
     assert made.schema() == pa.schema({"v": pa.string()})
+
+
+def test_it_follows_its_session(sql: SqlClient, table: str) -> None:
+    """A plan that was good a moment ago is not, once the session has changed."""
+    made = sql.prepare(f"SELECT count(*) AS n FROM {table}")
+    assert made.query().to_pylist() == [{"n": 4}]
+    sql.execute("BEGIN")
+    sql.execute(f"DELETE FROM {table} WHERE a = 1")
+    assert made.query().to_pylist() == [{"n": 3}]
+    sql.execute("ROLLBACK")
+    assert made.query().to_pylist() == [{"n": 4}]
+    moment = dt.datetime.now(dt.UTC).isoformat()
+    sql.update(f"DELETE FROM {table}")
+    assert made.query().to_pylist() == [{"n": 0}]
+    sql.set_options(as_of=moment)
+    assert made.query().to_pylist() == [{"n": 4}]
+    sql.set_options(as_of=None)
+    assert made.query().to_pylist() == [{"n": 0}]
+    sql.update(f"CREATE TEMP TABLE {table} AS SELECT 1 AS one")
+    assert made.query().to_pylist() == [{"n": 1}]
+
+
+def test_corrupt_parameters_are_refused(sql: SqlClient) -> None:
+    good = pa.record_batch({"v": ["abc", "def"]})
+    made = sql.prepare("SELECT ? AS v")
+    bad = pa.Table.from_batches([good, corrupt_offsets(good)])
+    assert refusal(lambda: made.bind(bad)).code == "invalid_data"
+    made.bind(pa.table({"v": ["abc"]}))
+    assert made.query()["v"].to_pylist() == ["abc"]

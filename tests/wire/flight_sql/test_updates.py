@@ -89,7 +89,7 @@ def test_each_is_one_commit_with_its_author(sql: SqlClient, table: str) -> None:
     ("text", "code", "says"),
     [
         ("SELECT 1", "invalid_request", "reads"),
-        ("INSERT INTO {t} VALUES (1)", "invalid_sql", ""),
+        ("INSERT INTO {t} VALUES (1)", "schema_mismatch", ""),
         ("INSERT INTO {t} VALUES ('many', 'x')", "", "many"),
         ("UPDATE {t} SET nowhere = 1", "column_not_found", "nowhere"),
         ("DELETE FROM no_such", "table_not_found", "no_such"),
