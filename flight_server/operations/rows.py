@@ -197,7 +197,8 @@ def replace_table(
         return ingest(services, call, table, request, batches)
     if there.version.schema.equals(batches.schema):
         return ingest(services, call, table, request, batches)
-    made = replace(request, mode=IngestMode.CREATE)
+    # Its mode stays what it is: sent again, it meets a table of these columns.
+    made = replace(request, create_if_missing=True)
 
     def work(inside: Call) -> Commit:
         drop_table(services, inside, there.table)

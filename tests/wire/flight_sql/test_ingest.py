@@ -144,6 +144,16 @@ def test_a_token_counts_once(sql: SqlClient, name: str, prefix: str) -> None:
     assert refusal(lambda: sql.ingest(DATA, name, **fields)).code == "token_conflict"
 
 
+@pytest.mark.parametrize("data", [MORE, pa.table({"c": [1, 2]})], ids=["same", "other columns"])
+def test_a_token_of_a_replacement_counts_once(sql: SqlClient, name: str, data: pa.Table) -> None:
+    sql.ingest(DATA, name, "create")
+    assert sql.ingest(data, name, "replace", options={"token": "again"}) == 2
+    before = sql.client.action("list_versions", table=name)["versions"]
+    assert sql.ingest(data, name, "replace", options={"token": "again"}) == 2
+    assert sql.client.action("list_versions", table=name)["versions"] == before
+    assert sql.query(f"SELECT * FROM {name}").equals(data)
+
+
 @pytest.mark.parametrize("key", ["a", '["a"]', " a , "])
 def test_upsert_by_key(sql: SqlClient, name: str, key: str) -> None:
     sql.ingest(DATA, name)
