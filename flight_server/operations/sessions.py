@@ -103,17 +103,23 @@ class OpenTransaction:
         if self._lock.acquire(blocking=False):
             self._release()
 
+    def leave(self) -> None:
+        """Rolls back what it has written, now or once its statement ends; a mere handle stays."""
+        if not self._lock.acquire(blocking=False):
+            self._abandoned = True
+            return
+        self._let_go_or_end()
+        self._lock.release()
+
     def expire(self, idle_seconds: float) -> None:
         """Rolls it back where it has written and nobody has used it for so long."""
         if not self._lock.acquire(blocking=False):
             return
         try:
-            if self._transaction is None or self._now() - self.used_at < idle_seconds:
-                return
-            if self._transaction.has_written:
+            if self._abandoned:
                 self._end()
-            else:
-                self._let_go()
+            elif self._now() - self.used_at >= idle_seconds:
+                self._let_go_or_end()
         finally:
             self._lock.release()
 
@@ -145,6 +151,12 @@ class OpenTransaction:
             begun = self._engine.transaction(self._author)
             self._transaction = self._held.enter_context(begun)
         return self._transaction
+
+    def _let_go_or_end(self) -> None:
+        if self._transaction is not None and self._transaction.has_written:
+            self._end()
+        else:
+            self._let_go()
 
     def _end(self) -> None:
         self.is_open = False
@@ -197,12 +209,15 @@ class Session:
         return {one.name for one in list(self.transactions.values()) if one.is_open}
 
     @property
-    def only(self) -> OpenTransaction | None:
-        """The transaction begun by SQL, else the one that is open where there is just one."""
+    def latest(self) -> OpenTransaction | None:
+        """The transaction begun by SQL, else the one that was begun last and is open.
+
+        Drivers that do not say which one they mean have one at a time.
+        """
         if self.current is not None and self.current.is_open:
             return self.current
         is_open = [one for one in list(self.transactions.values()) if one.is_open]
-        return is_open[0] if len(is_open) == 1 else None
+        return is_open[-1] if is_open else None
 
     def temporary_tables(self, engine: Engine) -> TemporaryTables:
         """The session's temporary tables, none of them at first."""
@@ -223,6 +238,16 @@ class Session:
     def open_transactions(self) -> int:
         """How many transactions have begun and not ended."""
         return sum(one.has_begun for one in list(self.transactions.values()))
+
+    def leave(self) -> None:
+        """Undoes what is under way, since the client is gone; handles of what is not stay."""
+        for one in list(self.transactions.values()):
+            one.leave()
+        self.current = None
+        with self._lock:
+            temporary, self.temporary = self.temporary, None
+        if temporary is not None:
+            temporary.close()
 
     def close(self) -> None:
         """Rolls everything back and drops the temporary tables."""

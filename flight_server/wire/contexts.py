@@ -49,8 +49,8 @@ def transaction_now(state: ServerState, visit: Visit, transaction: str | None) -
     session = state.sessions.peek(visit.session_names())
     if transaction is None or session is None or transaction in session.state.open_names:
         return transaction
-    only = session.state.only
-    return only.name if only is not None else transaction
+    latest = session.state.latest
+    return latest.name if latest is not None else transaction
 
 
 @contextmanager

@@ -58,8 +58,13 @@ class _Acknowledgements:
         self._send({"error": described(reason, request_id).as_json(request_id)})
 
     def _send(self, answer: dict[str, Any]) -> None:
-        try:
-            self._writer.write(encoded(answer))
-        except (flight.FlightError, OSError):
-            # The next read of the stream finds out that nobody is there.
-            return
+        tell(self._writer, encoded(answer))
+
+
+def tell(writer: flight.FlightMetadataWriter, answer: bytes) -> None:
+    """Sends an answer to a DoPut. That a client has left is no failure of what was done for it."""
+    try:
+        writer.write(answer)
+    except (flight.FlightError, OSError):
+        # The next read of the stream finds out that nobody is there.
+        return

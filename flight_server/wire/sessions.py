@@ -11,7 +11,7 @@ import datetime as dt
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -19,10 +19,13 @@ from flight_server import operations
 from flight_server.errors import ErrorCode, InvalidRequest, LimitExceeded, NotFound
 from flight_server.model import DEFAULT_CATALOG, DEFAULT_NAMESPACE
 from flight_server.operations import OpenTransaction
+from flight_server.wire.connections import Address, address_of, established
 
 COOKIE = "arrow_flight_session_id"
 # A notebook is left open over lunch, and its connection with it.
 IDLE_SECONDS_MAX = 12 * 3600.0
+# Within so short a time no address passes from one client to another.
+RECENT_SECONDS = 0.2
 SESSIONS_MAX = 10_000
 OPTIONS_MAX = 100
 OPTION_BYTES_MAX = 16 * 2**10
@@ -45,20 +48,31 @@ class SessionName:
 
 @dataclass
 class Session:
-    """The options that were set, what operations keep for it, and when it was last used."""
+    """The options that were set, what operations keep for it, and when it was last used.
+
+    `connection` is the number of the connection that it goes by, None where it goes by a token
+    or by a cookie that the client has shown, or where numbers are not known.
+    """
 
     state: operations.Session
     options: dict[str, OptionValue] = field(default_factory=dict)
     used_at: float = 0.0
     expires_at: float = float("inf")
     names: list[SessionName] = field(default_factory=list)
+    connection: int | None = None
+    address: Address | None = None
 
 
 class Sessions:
     """All sessions of one server. `now` is Unix time."""
 
-    def __init__(self, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        now: Callable[[], float] = time.time,
+        connections: Callable[[], Mapping[Address, int] | None] = established,
+    ) -> None:
         self._now = now
+        self._connections = connections
         self._sessions: dict[SessionName, Session] = {}
         self._lock = threading.Lock()
 
@@ -66,12 +80,20 @@ class Sessions:
         """The session under the first name that has one."""
         self._end(self._take_old())
         with self._lock:
-            for name in names:
-                session = self._sessions.get(name)
-                if session is not None:
-                    session.used_at = self._now()
-                    return session
-        return None
+            found = next(
+                ((name, self._sessions[name]) for name in names if name in self._sessions), None
+            )
+        if found is None:
+            return None
+        name, session = found
+        if name.kind == "cookie":
+            session.connection = None
+        elif self._now() - session.used_at > RECENT_SECONDS and self._is_lost(session):
+            # The address is somebody else's now.
+            self._lose(session)
+            return None
+        session.used_at = self._now()
+        return session
 
     def find(self, names: list[SessionName]) -> Session:
         """As `peek`. NotFound where there is none."""
@@ -115,7 +137,10 @@ class Sessions:
     def sweep(self, transaction_idle_seconds: float) -> None:
         """Ends what nobody has used for long."""
         self._end(self._take_old())
+        alive = self._connections()
         for session in self._all():
+            if self._is_lost(session, alive):
+                self._lose(session)
             session.state.expire(transaction_idle_seconds)
 
     def close_all(self) -> None:
@@ -149,6 +174,9 @@ class Sessions:
             begun.append(SessionName(last.principal, "cookie", cookie))
         state = operations.Session(last.principal, self._now)
         session = Session(state, {}, self._now(), expires_at or float("inf"), begun)
+        if last.kind == "peer":
+            session.address = address_of(last.value)
+            session.connection = self._number(session.address, self._connections())
         with self._lock:
             spare = self._make_room()
             self._sessions.update(dict.fromkeys(begun, session))
@@ -165,6 +193,32 @@ class Sessions:
         oldest = min(idle, key=lambda one: one.used_at)
         self._forget(oldest)
         return [oldest]
+
+    def _is_lost(self, session: Session, alive: Mapping[Address, int] | None = None) -> bool:
+        """Whether the session goes by a connection that is no more."""
+        if session.connection is None:
+            return False
+        now = self._number(session.address, self._connections() if alive is None else alive)
+        return now != session.connection
+
+    def _number(self, address: Address | None, alive: Mapping[Address, int] | None) -> int | None:
+        return None if address is None or alive is None else alive.get(address)
+
+    def _lose(self, session: Session) -> None:
+        """The client has left: what it had begun is undone, and nobody finds it by its address.
+
+        Handles of transactions that hold nothing stay: a driver that was idle for long connects
+        anew, and goes on with the handle it has.
+        """
+        session.connection = None
+        kept = SessionName(session.state.principal, "lost", secrets.token_hex(8))
+        with self._lock:
+            for name in [name for name in session.names if name.kind == "peer"]:
+                self._sessions.pop(name, None)
+                session.names.remove(name)
+            session.names.append(kept)
+            self._sessions[kept] = session
+        session.state.leave()
 
     def _take_old(self) -> list[Session]:
         """The sessions that have ended by now; nobody finds them any more."""

@@ -141,8 +141,8 @@ def metadata(state: ServerState, visit: Visit, message: Any) -> pa.Table:
     if name not in METADATA:
         raise _misplaced(name, "DoGet")
     call = call_of(state, visit)
-    only = call.session.only if call.session is not None else None
-    with call_in(state, visit, only.name if only is not None else None) as inside:
+    latest = call.session.latest if call.session is not None else None
+    with call_in(state, visit, latest.name if latest is not None else None) as inside:
         return METADATA[name](state.services, inside, message)
 
 

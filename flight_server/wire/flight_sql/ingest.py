@@ -30,6 +30,7 @@ from flight_server.wire.flight_sql.messages import (
 from flight_server.wire.flight_sql.queries import transaction_of
 from flight_server.wire.incoming import Incoming
 from flight_server.wire.middleware import Visit
+from flight_server.wire.puts import tell
 from flight_server.wire.state import ServerState
 
 # Options of the message, with or without this prefix; in a session they are called `ingest_…`.
@@ -56,7 +57,7 @@ def ingest_statement(
             incoming.close()
             raise reason from None
     incoming.drain()
-    writer.write(serialized("DoPutUpdateResult", record_count=commit.rows))
+    tell(writer, serialized("DoPutUpdateResult", record_count=commit.rows))
 
 
 def _ingest(
@@ -118,8 +119,8 @@ def _transaction(state: ServerState, visit: Visit, message: Any) -> str | None:
     session = state.sessions.peek(visit.session_names())
     if named is not None or session is None or message.temporary:
         return named
-    only = session.state.only
-    return only.name if only is not None else None
+    latest = session.state.latest
+    return latest.name if latest is not None else None
 
 
 def _options(state: ServerState, visit: Visit, message: Any) -> dict[str, str]:

@@ -16,6 +16,7 @@ from flight_server.wire.flight_sql.messages import serialized
 from flight_server.wire.incoming import Incoming
 from flight_server.wire.middleware import Visit
 from flight_server.wire.prepared import PreparedStatement
+from flight_server.wire.puts import tell
 from flight_server.wire.state import ServerState
 
 BOUND_BYTES_MAX = 256 * 2**20
@@ -62,7 +63,7 @@ def bind_prepared(
     prepared.bound = _bound(incoming)
     prepared.plan = None
     answer = serialized("DoPutPreparedStatementResult", prepared_statement_handle=prepared.handle)
-    writer.write(answer)
+    tell(writer, answer)
 
 
 def execute_prepared(state: ServerState, visit: Visit, prepared: PreparedStatement) -> Executed:
@@ -111,4 +112,4 @@ def _bound(incoming: Incoming) -> pa.Table | None:
 
 def _tell(writer: flight.FlightMetadataWriter, done: Executed) -> None:
     rows = -1 if done.rows is None else done.rows
-    writer.write(serialized("DoPutUpdateResult", record_count=rows))
+    tell(writer, serialized("DoPutUpdateResult", record_count=rows))

@@ -72,3 +72,80 @@ def test_options_have_limits() -> None:
     set_option(session, "more", ["x"])
     with pytest.raises(LimitExceeded):
         set_option(session, "more", "x" * 100_000)
+
+
+class Handle:
+    """Stands for an open transaction."""
+
+    def __init__(self) -> None:
+        self.left = 0
+        self.is_open = True
+        self.has_begun = True
+
+    def leave(self) -> None:
+        self.left += 1
+        self.has_begun = False
+
+    def abandon(self) -> None:
+        self.is_open = self.has_begun = False
+
+    def expire(self, idle_seconds: float) -> None:
+        assert idle_seconds > 0
+
+
+def with_handle(sessions: Sessions) -> tuple[Session, Handle]:
+    session, _ = sessions.open([PEER])
+    handle = Handle()
+    session.state.transactions["t"] = handle  # type: ignore[assignment]
+    return session, handle
+
+
+def test_an_address_that_passes_to_another_client_is_another_session(clock: Clock) -> None:
+    alive = {("127.0.0.1", 1): 7}
+    sessions = Sessions(clock, lambda: alive)
+    session, handle = with_handle(sessions)
+    clock.seconds += 5
+    assert sessions.peek([PEER]) is session
+    alive[("127.0.0.1", 1)] = 8
+    clock.seconds += 5
+    assert sessions.peek([PEER]) is None
+    assert handle.left == 1
+    again, _ = sessions.open([PEER])
+    assert again is not session
+    assert sessions.transaction("ana", "t") == (session.state, handle)
+
+
+def test_a_lost_connection_is_noticed_without_a_call(clock: Clock) -> None:
+    alive = {("127.0.0.1", 1): 7}
+    sessions = Sessions(clock, lambda: alive)
+    _, handle = with_handle(sessions)
+    sessions.sweep(300)
+    assert handle.left == 0
+    del alive[("127.0.0.1", 1)]
+    sessions.sweep(300)
+    assert handle.left == 1
+    assert sessions.open_transactions == 0
+    sessions.sweep(300)
+    assert handle.left == 1
+
+
+def test_a_cookie_outlives_the_connection(clock: Clock) -> None:
+    alive = {("127.0.0.1", 1): 7}
+    sessions = Sessions(clock, lambda: alive)
+    session, cookie = sessions.open([PEER])
+    assert cookie is not None
+    shown = SessionName("ana", "cookie", cookie)
+    assert sessions.peek([shown, PEER]) is session
+    alive.clear()
+    sessions.sweep(300)
+    clock.seconds += 5
+    assert sessions.peek([shown]) is session
+
+
+def test_where_connections_are_not_known_addresses_count(clock: Clock) -> None:
+    sessions = Sessions(clock, lambda: None)
+    session, handle = with_handle(sessions)
+    clock.seconds += 5
+    sessions.sweep(300)
+    assert sessions.peek([PEER]) is session
+    assert handle.left == 0
