@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyarrow import flight
 
 from flight_server.wire.flight_sql.messages import MESSAGES
 from tests.fix_client import refusal
@@ -115,13 +117,34 @@ def test_within_the_sessions_transaction(sql: SqlClient, other: SqlClient, name:
     assert other.count(name) == 5
 
 
-def test_of_two_transactions_none_is_guessed(sql: SqlClient, name: str) -> None:
+def test_within_a_transaction_begun_by_sql(sql: SqlClient, other: SqlClient, name: str) -> None:
+    sql.execute("BEGIN")
+    sql.ingest(DATA, name, "create")
+    assert sql.count(name) == 3
+    sql.execute("ROLLBACK")
+    assert refusal(lambda: other.count(name)).code == "table_not_found"
+
+
+def test_a_failed_one_is_not_half_committed(sql: SqlClient, name: str) -> None:
+    sql.ingest(pa.table({"b": ["here"]}), name, "create")
+    begun = sql.begin()
+    good = pa.record_batch({"b": ["abc", "def"]})
+    bad = pa.Table.from_batches([*[good] * 50, corrupt_offsets(good)])
+    found = refusal(lambda: sql.ingest(bad, name, transaction_id=begun))
+    assert found.code == "invalid_data"
+    with suppress(flight.FlightError):
+        sql.commit(begun)
+    assert sql.count(name) == 1
+
+
+def test_of_two_transactions_the_latest_is_meant(sql: SqlClient, name: str) -> None:
     sql.ingest(DATA, name)
     first, second = sql.begin(), sql.begin()
     assert sql.ingest(MORE, name) == 2
-    sql.rollback(first)
+    assert (sql.count(name, first), sql.count(name, second)) == (3, 5)
     sql.rollback(second)
-    assert sql.count(name) == 5
+    sql.rollback(first)
+    assert sql.count(name) == 3
 
 
 def test_a_replacement_within_a_transaction(sql: SqlClient, other: SqlClient, name: str) -> None:
