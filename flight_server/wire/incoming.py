@@ -23,24 +23,31 @@ _OF_RESULTS = b"ARROW:FLIGHT:SQL:"
 # Metadata of a message without rows: the client gives up. Without it a client whose library can
 # only end a stream, as pyarrow's, could not say that what it sent is not all.
 ABANDON = b'{"abandon": true}'
+# What pyarrow says of a stream that has a descriptor and nothing else.
+_NOTHING_SENT = "never sent a data message"
 
 
 class Incoming:
     """A stream of batches from a client.
 
     `error` is what ended it early. It is kept because an engine that reads the stream through C
-    sees only its text.
+    sees only its text. `may_be_missing` takes a stream in which nothing at all comes after the
+    descriptor for one without columns: so clients in Go and Rust send statements.
     """
 
     def __init__(
-        self, reader: flight.MetadataRecordBatchReader, cancellation: Cancellation
+        self,
+        reader: flight.MetadataRecordBatchReader,
+        cancellation: Cancellation,
+        may_be_missing: bool = False,
     ) -> None:
         self._reader = reader
         self._cancellation = cancellation
         self.error: Exception | None = None
         self._closed = False
         self._reading = threading.Lock()
-        sent = self._read_schema()
+        self._is_missing = False
+        sent = self._read_schema(may_be_missing)
         self.schema = _without_results(sent)
         self._differs = not sent.equals(self.schema, check_metadata=True)
 
@@ -89,6 +96,8 @@ class Incoming:
 
     def _read(self, number: int) -> pa.RecordBatch | None:
         self._cancellation.check()
+        if self._is_missing:
+            return None
         try:
             while (chunk := self._reader.read_chunk()).data is None:
                 _heed(chunk.app_metadata)
@@ -105,13 +114,16 @@ class Incoming:
             raise self._refused(error, number) from None
         return batch
 
-    def _read_schema(self) -> pa.Schema:
+    def _read_schema(self, may_be_missing: bool) -> pa.Schema:
         try:
             return self._reader.schema
         except flight.FlightError:
             raise self._broken() from None
         except (pa.ArrowException, OSError, ValueError) as error:
             self._cancellation.check()
+            if may_be_missing and _NOTHING_SENT in str(error):
+                self._is_missing = True
+                return pa.schema([])
             raise InvalidRequest(
                 f"The stream does not begin with a schema: {arrow_message(error)}.",
                 code=ErrorCode.INVALID_DATA,

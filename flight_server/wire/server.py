@@ -93,7 +93,7 @@ class FlightServer(flight.FlightServerBase):
         """Batches into a table; each commit is acknowledged. Or a DoPut of Flight SQL."""
         message = unpacked(descriptor.command or b"")
         if message is not None:
-            incoming = Incoming(reader, visit.running.cancellation)
+            incoming = Incoming(reader, visit.running.cancellation, may_be_missing=True)
             put_command(self._state, visit, message, incoming, writer)
             return
         table, request = ingest_of(descriptor, self._services.engines)
