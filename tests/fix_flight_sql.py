@@ -228,6 +228,20 @@ def counted(answer: bytes) -> int:
     return int(MESSAGES["DoPutUpdateResult"].FromString(answer).record_count)
 
 
+def protobuf_field(number: int, data: bytes) -> bytes:
+    """One field of bytes, as it is on the wire."""
+    size, length = len(data), b""
+    while size > 127:
+        length += bytes([size & 127 | 128])
+        size >>= 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + data
+
+
+def raw_descriptor(message: bytes) -> bytes:
+    """A descriptor with this command, as it is on the wire."""
+    return b"\x08\x02" + protobuf_field(2, message)
+
+
 def _schema(message: bytes) -> pa.Schema | None:
     return pa.ipc.read_schema(pa.py_buffer(message)) if message else None
 

@@ -15,7 +15,7 @@ from flight_server.testing.server import LocalServer
 from flight_server.wire.flight_sql.commands import INFOS, METADATA, PUTS, SUBSTRAIT
 from flight_server.wire.flight_sql.messages import MESSAGES, TYPE_PREFIX, packed
 from tests.fix_client import assert_clean, refusal
-from tests.fix_flight_sql import SqlClient, command
+from tests.fix_flight_sql import SqlClient, command, protobuf_field, raw_descriptor
 from tests.fix_raw_flight import raw_call
 
 DATA = pa.table({"a": [1, 2]})
@@ -29,47 +29,34 @@ PLAN = packed(SUBSTRAIT)
 OTHERS = sorted(set(MESSAGES) - {*METADATA, *INFOS, *PUTS, SUBSTRAIT})
 
 
-def field(number: int, data: bytes) -> bytes:
-    """One field of bytes, as protobuf has it."""
-    size, length = len(data), b""
-    while size > 127:
-        length += bytes([size & 127 | 128])
-        size >>= 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + data
-
-
-def in_descriptor(message: bytes) -> bytes:
-    return b"\x08\x02" + field(2, message)
-
-
 def in_ticket(message: bytes) -> bytes:
-    return field(1, message)
+    return protobuf_field(1, message)
 
 
 def in_action(name: str, message: bytes) -> bytes:
-    return field(1, name.encode()) + field(2, message)
+    return protobuf_field(1, name.encode()) + protobuf_field(2, message)
 
 
 CODES: list[tuple[str, bytes, grpc.StatusCode, str]] = [
-    ("GetFlightInfo", in_descriptor(NO_TABLE), grpc.StatusCode.NOT_FOUND, "TABLE_NOT_FOUND"),
-    ("GetSchema", in_descriptor(NO_TABLE), grpc.StatusCode.NOT_FOUND, "TABLE_NOT_FOUND"),
-    ("GetFlightInfo", in_descriptor(NO_SQL), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_SQL"),
-    ("GetSchema", in_descriptor(NO_SQL), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_SQL"),
+    ("GetFlightInfo", raw_descriptor(NO_TABLE), grpc.StatusCode.NOT_FOUND, "TABLE_NOT_FOUND"),
+    ("GetSchema", raw_descriptor(NO_TABLE), grpc.StatusCode.NOT_FOUND, "TABLE_NOT_FOUND"),
+    ("GetFlightInfo", raw_descriptor(NO_SQL), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_SQL"),
+    ("GetSchema", raw_descriptor(NO_SQL), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_SQL"),
     (
         "GetFlightInfo",
-        in_descriptor(NO_STATEMENT),
+        raw_descriptor(NO_STATEMENT),
         grpc.StatusCode.NOT_FOUND,
         "STATEMENT_NOT_FOUND",
     ),
     (
         "GetFlightInfo",
-        in_descriptor(NO_TRANSACTION),
+        raw_descriptor(NO_TRANSACTION),
         grpc.StatusCode.NOT_FOUND,
         "TRANSACTION_NOT_FOUND",
     ),
     ("DoGet", in_ticket(NO_KEYS), grpc.StatusCode.NOT_FOUND, "TABLE_NOT_FOUND"),
     ("DoGet", in_ticket(NO_SQL), grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST"),
-    ("GetFlightInfo", in_descriptor(PLAN), grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED"),
+    ("GetFlightInfo", raw_descriptor(PLAN), grpc.StatusCode.UNIMPLEMENTED, "UNSUPPORTED"),
     (
         "DoAction",
         in_action("BeginSavepoint", SAVEPOINT),
@@ -105,7 +92,7 @@ def test_codes_for_clients_that_read_them(
 
 def test_a_credential_is_needed(server: LocalServer) -> None:
     with pytest.raises(grpc.RpcError) as caught:
-        raw_call(server, "GetFlightInfo", [in_descriptor(packed("CommandGetCatalogs"))])
+        raw_call(server, "GetFlightInfo", [raw_descriptor(packed("CommandGetCatalogs"))])
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import grpc
 import pyarrow as pa
 import pytest
 
+from flight_server.testing.server import LocalServer
+from flight_server.wire.flight_sql.messages import MESSAGES, packed, serialized
 from tests.fix_client import refusal
-from tests.fix_flight_sql import SqlClient
+from tests.fix_flight_sql import SqlClient, protobuf_field, raw_descriptor
+from tests.fix_raw_flight import flight_data, raw_call
 
 DATA = pa.table({"a": [1, 2, 3, 4], "b": ["w", "x", "y", "z"]})
 
@@ -114,3 +118,29 @@ def test_what_is_streamed_along_is_read_past(sql: SqlClient, table: str) -> None
     answer = sql.put(DATA, "CommandStatementUpdate", query=f"DELETE FROM {table} WHERE a = 1")
     assert answer
     assert sql.count(table) == 3
+
+
+def test_a_client_may_send_nothing_but_the_statement(
+    server: LocalServer, sql: SqlClient, table: str
+) -> None:
+    """Those in Go and Rust end the stream after the descriptor, without a schema."""
+    made = sql.prepare(f"DELETE FROM {table} WHERE a = 2")
+    for message in (
+        packed("CommandStatementUpdate", query=f"DELETE FROM {table} WHERE a = 1"),
+        packed("CommandPreparedStatementUpdate", prepared_statement_handle=made.handle),
+    ):
+        sent = flight_data(b"", b"", raw_descriptor(message))
+        (answer,) = raw_call(server, "DoPut", [sent], ("authorization", f"Bearer {server.key}"))
+        # A PutResult, which holds the answer in its first field.
+        assert answer == protobuf_field(1, serialized("DoPutUpdateResult", record_count=1))
+    assert sql.count(table) == 2
+
+
+def test_an_ingest_of_nothing_at_all(server: LocalServer, sql: SqlClient, table: str) -> None:
+    options = MESSAGES["TableDefinitionOptions"](if_not_exist=1, if_exists=3)
+    fields = {"table": table, "table_definition_options": options}
+    sent = flight_data(b"", b"", raw_descriptor(packed("CommandStatementIngest", **fields)))
+    with pytest.raises(grpc.RpcError) as caught:
+        raw_call(server, "DoPut", [sent], ("authorization", f"Bearer {server.key}"))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert sql.count(table) == 4
