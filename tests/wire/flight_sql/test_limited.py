@@ -117,6 +117,17 @@ def test_a_hidden_table_is_in_no_listing(nobody: SqlClient, reader: SqlClient, t
     assert hidden.message.replace(table, "absent") == missing.message
 
 
+def test_a_hidden_schema_is_in_no_listing(sql: SqlClient, nobody: SqlClient, name: str) -> None:
+    sql.update(f"CREATE SCHEMA s_{name}")
+    sql.update(f"CREATE TABLE s_{name}.t (a INTEGER)")
+    fields = {"db_schema_filter_pattern": f"s_{name}"}
+    assert sql.get("CommandGetDbSchemas", **fields).num_rows == 1
+    assert nobody.get("CommandGetDbSchemas", **fields).num_rows == 0
+    hidden = refusal(lambda: nobody.update(f"USE s_{name}"))
+    missing = refusal(lambda: nobody.update("USE absent"))
+    assert hidden.message.replace(f"s_{name}", "absent") == missing.message
+
+
 def test_a_hidden_table_takes_no_rows(sql: SqlClient, nobody: SqlClient, table: str) -> None:
     hidden = refusal(lambda: nobody.ingest(DATA, table, "append"))
     missing = refusal(lambda: nobody.ingest(DATA, "absent", "append"))

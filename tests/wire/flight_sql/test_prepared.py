@@ -249,3 +249,21 @@ def test_corrupt_parameters_are_refused(sql: SqlClient) -> None:
     assert refusal(lambda: made.bind(bad)).code == "invalid_data"
     made.bind(pa.table({"v": ["abc"]}))
     assert made.query()["v"].to_pylist() == ["abc"]
+
+
+def test_parameters_that_no_ticket_carries(sql: SqlClient) -> None:
+    made = sql.prepare("SELECT length(?) AS n")
+    made.bind(pa.table({"v": ["x" * 17 * 2**20]}))
+    found = refusal(made.info)
+    assert found.code == "too_large"
+    assert "temporary table" in found.message
+
+
+def test_an_answer_may_be_fetched_again(sql: SqlClient, table: str) -> None:
+    made = sql.prepare(f"SELECT b FROM {table} WHERE a = ?")
+    made.bind(pa.table({"a": [2]}))
+    info = made.info()
+    made.bind(pa.table({"a": [3]}))
+    # A ticket has its parameters with it.
+    assert sql.fetch(info).to_pylist() == sql.fetch(info).to_pylist() == [{"b": "x"}]
+    assert made.query().to_pylist() == [{"b": "y"}]
