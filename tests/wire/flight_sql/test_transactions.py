@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
+from pyarrow import flight
 
 from flight_server.testing.server import LocalServer
 from tests.fix_client import refusal
@@ -259,3 +261,29 @@ def test_two_transactions_of_one_session(sql: SqlClient, table: str, name: str) 
     sql.commit(second)
     sql.commit(first)
     assert (sql.count(table), sql.count(f"n_{name}")) == (4, 1)
+
+
+def test_no_update_is_lost(
+    server: LocalServer, connect_sql: Callable[..., SqlClient], sql: SqlClient, table: str
+) -> None:
+    """Who conflicts tries again, and in the end everybody has counted."""
+
+    def count(client: SqlClient) -> None:
+        begun = client.begin()
+        try:
+            client.update(f"UPDATE {table} SET a = a + 1 WHERE b = 'z'", begun)
+            client.commit(begun)
+        except flight.FlightError as error:
+            if "try again" not in str(error):
+                raise
+            count(client)
+
+    def work() -> None:
+        client = connect_sql(server)
+        for _ in range(5):
+            count(client)
+
+    with ThreadPoolExecutor(3) as pool:
+        for done in [pool.submit(work) for _ in range(3)]:
+            done.result()
+    assert sql.rows(f"SELECT a FROM {table} WHERE b = 'z'") == [{"a": 3 + 15}]
