@@ -41,6 +41,8 @@ PUBLISHED = [
     ("cancelled", 499, 1, True),
     ("unavailable", 503, 14, True),
     ("internal", 500, 13, False),
+    ("transaction_not_found", 404, 5, False),
+    ("statement_not_found", 404, 5, False),
 ]
 
 # 499 is nginx's "client closed request": the one status here that no standard lists.
