@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import pyarrow as pa
 
@@ -359,12 +359,19 @@ ABILITIES: tuple[type[Any], ...] = (
 )
 
 
+# Asking a protocol looks at every one of its methods, which is slow for what each call does.
+_KNOWN: dict[tuple[type, type], bool] = {}
+
+
 def require(engine: Engine, ability: type[Ability]) -> Ability:
     """The engine as one that has the ability, or Unsupported naming both."""
-    if not isinstance(engine, ability):
+    known = _KNOWN.get((type(engine), ability))
+    if known is None:
+        known = _KNOWN[type(engine), ability] = isinstance(engine, ability)
+    if not known:
         what = ability.__name__.removeprefix("Supports").lower()
         raise Unsupported(f"Tables of the catalog '{engine.name}' do not support {what}.")
-    return engine
+    return cast(Ability, engine)
 
 
 def abilities(engine: Engine) -> list[str]:
