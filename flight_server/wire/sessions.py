@@ -78,7 +78,6 @@ class Sessions:
 
     def peek(self, names: list[SessionName]) -> Session | None:
         """The session under the first name that has one."""
-        self._end(self._take_old())
         with self._lock:
             found = next(
                 ((name, self._sessions[name]) for name in names if name in self._sessions), None
@@ -86,6 +85,9 @@ class Sessions:
         if found is None:
             return None
         name, session = found
+        if self._is_old(session):
+            self._end(self._take_old())
+            return None
         if name.kind == "cookie":
             session.connection = None
         elif self._now() - session.used_at > RECENT_SECONDS and self._is_lost(session):
@@ -220,14 +222,14 @@ class Sessions:
             self._sessions[kept] = session
         session.state.leave()
 
+    def _is_old(self, session: Session) -> bool:
+        return self._now() > min(session.expires_at, session.used_at + IDLE_SECONDS_MAX)
+
     def _take_old(self) -> list[Session]:
         """The sessions that have ended by now; nobody finds them any more."""
-        now = self._now()
         with self._lock:
             old = {
-                id(session): session
-                for session in self._sessions.values()
-                if now > min(session.expires_at, session.used_at + IDLE_SECONDS_MAX)
+                id(session): session for session in self._sessions.values() if self._is_old(session)
             }
             for session in old.values():
                 self._forget(session)

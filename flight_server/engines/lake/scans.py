@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,6 +37,8 @@ from flight_server.model import (
 
 BATCH_ROWS_MIN = 2_048
 BATCH_ROWS_MAX = 122_880
+SCHEMAS_CACHED_MAX = 512
+CACHED_CHARACTERS_MAX = 8192
 # A guess at the bytes of one value whose type has no fixed width.
 VARIABLE_BYTES = 16
 # How DuckDB tells columns of one name apart.
@@ -51,6 +53,7 @@ class Scans:
         self._instance = instance
         self._pins = pins
         self._newest = newest
+        self._schemas: dict[tuple[Any, ...], pa.Schema] = {}
         self._hot = HotScans(instance, instance.hot_bytes_max)
 
     def scan(
@@ -115,8 +118,16 @@ class Scans:
 
     def query_schema(self, request: SqlRequest) -> pa.Schema:
         """The schema of the answer; the statement is bound and planned, and reads no row."""
-        with self._reading(request.temporary) as reader:
-            return query_schema(reader.connection, request)
+        key = _schema_key(request)
+        known = self._schemas.get(key) if key is not None else None
+        if known is None:
+            with self._reading(request.temporary) as reader:
+                known = query_schema(reader.connection, request)
+            if key is not None:
+                if len(self._schemas) >= SCHEMAS_CACHED_MAX:
+                    self._schemas.clear()
+                self._schemas[key] = known
+        return known
 
     def explain(self, request: SqlRequest, analyze: bool, cancellation: Cancellation) -> str:
         """DuckDB's plan as text; see `plans`."""
@@ -260,6 +271,19 @@ class Scans:
         """How many rows a batch of a query's answer may have."""
         # The width of a query's rows is known only once it runs; the door slices what is too wide.
         return 65_536
+
+
+def _schema_key(request: SqlRequest) -> tuple[Any, ...] | None:
+    """What an answer's schema hangs on; None where tables may be other ones the next time.
+
+    The text of a pinned statement says of each table at which version it is read.
+    """
+    if request.version is None or request.temporary or len(request.sql) > CACHED_CHARACTERS_MAX:
+        return None
+    given = request.parameters
+    values = given.items() if isinstance(given, Mapping) else enumerate(given)
+    types = ((name, getattr(value, "type", type(value))) for name, value in values)
+    return (request.sql, *types)
 
 
 def query_schema(connection: duckdb.DuckDBPyConnection, request: SqlRequest) -> pa.Schema:

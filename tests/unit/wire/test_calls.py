@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from flight_server.engines import cancellation
 from flight_server.errors import Cancelled, Unavailable
 from flight_server.wire.calls import RunningCalls
 
@@ -41,7 +42,8 @@ def test_cancelling_all() -> None:
         running.cancellation.check()
 
 
-def test_a_client_that_leaves() -> None:
+def test_a_client_that_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancellation, "ASK_SECONDS", 0)
     running = RunningCalls().begin(later())
     gone = threading.Event()
     running.attach(gone.is_set)
@@ -51,7 +53,9 @@ def test_a_client_that_leaves() -> None:
         running.cancellation.check()
 
 
-def test_nobody_is_asked_after_the_end() -> None:
+def test_nobody_is_asked_after_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancellation, "ASK_SECONDS", 0)
+
     def ask() -> bool:
         raise AssertionError("the context is gone")
 
