@@ -50,6 +50,7 @@ test: venv $(CLIENTS_INSTALLED)  ## All tests.
 
 test-load: venv  ## The long form of the test of mixed load: ten minutes, sixteen clients.
 	PIXELFLIGHT_TEST_LOAD=long $(BIN)/python -m pytest -p no:randomly -s --timeout 3000 \
+		-o faulthandler_timeout=3000 \
 		tests/end_to_end/test_mixed_load.py
 
 test-crash: venv  ## The long form of the crash test: the server is killed again and again.

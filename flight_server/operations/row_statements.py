@@ -11,7 +11,7 @@ from flight_server.auth import Action
 from flight_server.engines.base import require
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError
-from flight_server.model import DEFAULT_CATALOG, Commit, SqlRequest, TableRef
+from flight_server.model import DEFAULT_CATALOG, TEMPORARY_CATALOG, Commit, SqlRequest, TableRef
 from flight_server.operations import rows
 from flight_server.operations.authorise import Permitted, narrow, permitted
 from flight_server.operations.parameters import matched
@@ -25,6 +25,7 @@ from flight_server.operations.query import (
     used_parameters,
 )
 from flight_server.operations.services import Call, Services, engine_of
+from flight_server.operations.together import in_one_commit
 from flight_server.query import (
     Delete,
     Insert,
@@ -54,7 +55,24 @@ def run(services: Services, call: Call, statement: Write, request: SqlRequest) -
 
 
 def insert(services: Services, call: Call, statement: Insert, request: SqlRequest) -> Commit:
-    """Inserts the rows of a query, or one row of defaults."""
+    """Inserts the rows of a query, or one row of defaults.
+
+    What reads tables may take long: it keeps nobody from committing meanwhile, as a put does not.
+    """
+    target = located(call, statement.target)
+    uses = statement.query.tables if statement.query is not None else ()
+    if not uses or any(located(call, use).catalog == TEMPORARY_CATALOG for use in uses):
+        return _insert(services, call, statement, request)
+    return in_one_commit(
+        services,
+        call,
+        target.catalog,
+        "insert",
+        lambda inside: _insert(services, inside, statement, request),
+    )
+
+
+def _insert(services: Services, call: Call, statement: Insert, request: SqlRequest) -> Commit:
     allowed = _insertable(services, call, statement)
     if statement.query is None:
         source, columns = SqlRequest("SELECT 1"), tuple[str, ...]()
