@@ -108,3 +108,21 @@ def test_a_writing_statement_as_a_ticket_says_where_it_belongs(client: Client, t
     assert found.shape["details"] == {"statement": "delete"}
     assert "'execute'" in found.message
     assert len(rows(client, table)) == 2
+
+
+def test_a_wider_type_leaves_a_column_in_its_place(client: Client, table: str) -> None:
+    before = client.action("execute", sql=f"UPDATE {table} SET b = b")["commit"]
+    client.action("execute", sql=f"ALTER TABLE {table} ALTER a TYPE BIGINT")
+    client.action("execute", sql=f"INSERT INTO {table} VALUES (5000000000, 'many')")
+    assert client.schema(table).names == ["a", "b"]
+    assert rows(client, table) == [(1, "one"), (2, "two"), (5_000_000_000, "many")]
+    old = client.read(sql=f"SELECT typeof(a) AS kind FROM {table} AT (VERSION => {before})")
+    assert old["kind"].to_pylist() == ["INTEGER", "INTEGER"]
+
+
+def test_an_insert_reads_older_versions_of_its_own_table(client: Client, table: str) -> None:
+    before = client.action("list_versions", table=table)["versions"][0]["version"]
+    client.action("execute", sql=f"DELETE FROM {table}")
+    again = f"INSERT INTO {table} SELECT * FROM {table} AT (VERSION => {before})"
+    assert client.action("execute", sql=again)["rows"] == 2
+    assert rows(client, table) == [(1, "one"), (2, "two")]

@@ -40,6 +40,12 @@ from flight_server.model import (
 )
 
 BATCH_ROWS = 65_536
+# Each holds all values of those before it, and DuckLake reads old files as the new type.
+_WIDTHS = (
+    ("TINYINT", "SMALLINT", "INTEGER", "BIGINT"),
+    ("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    ("FLOAT", "DOUBLE"),
+)
 
 
 def alter_table(
@@ -153,7 +159,7 @@ def _with_new_name(
 def _with_new_type(
     transaction: WriteTransaction, table: TableRef, spec: TableSpec, name: str, kind: pa.DataType
 ) -> TableSpec:
-    """Another type that loses nothing. A column that is kept otherwise by it comes last."""
+    """Another type that loses nothing. A column that has to be rewritten for it comes last."""
     old = spec.schema.field(name)
     new = old.with_type(kind)
     inbound = Inbound(pa.schema([old]), pa.schema([new]))
@@ -162,6 +168,9 @@ def _with_new_type(
         _check_kept_alike(transaction, table, old, inbound)
         return replace(spec, schema=_with_field(spec.schema, name, new))
     column = quoted(name)
+    if _is_wider(before, after):
+        transaction.run(f"ALTER TABLE {table.sql} ALTER {column} SET DATA TYPE {after}")
+        return replace(spec, schema=_with_field(spec.schema, name, new))
     there_and_back = f"TRY_CAST(TRY_CAST({column} AS {after}) AS {before})"
     lost = transaction.count(
         f"SELECT count(*) FROM {table.sql} WHERE {there_and_back} IS DISTINCT FROM {column}"
@@ -174,6 +183,14 @@ def _with_new_type(
     _rewrite_column(transaction, table, name, after)
     others = spec.schema.remove(spec.schema.get_field_index(name))
     return replace(spec, schema=others.append(new))
+
+
+def _is_wider(before: str, after: str) -> bool:
+    """Whether DuckLake changes the type in its place, without writing a file."""
+    for widths in _WIDTHS:
+        if before in widths and after in widths:
+            return widths.index(before) < widths.index(after)
+    return False
 
 
 def _check_kept_alike(
