@@ -11,8 +11,8 @@ little was done to mean anything.
 from __future__ import annotations
 
 import gc
-import statistics
 import os
+import statistics
 import threading
 import time
 from collections.abc import Callable
