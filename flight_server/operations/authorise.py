@@ -7,6 +7,7 @@ that something else with it is forbidden.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +25,7 @@ from flight_server.model import (
     table_not_found,
 )
 from flight_server.operations.services import Call, Services, engine_of
+from flight_server.query import columns_named
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Permitted:
         schema = self.version.schema
         if len(self.columns) == len(schema):
             return schema
-        return pa.schema([schema.field(name) for name in self.columns], metadata=schema.metadata)
+        # What is noted of the whole may name any of its columns, as pandas' notes do.
+        return pa.schema([schema.field(name) for name in self.columns])
 
 
 def permitted(
@@ -114,6 +117,58 @@ def narrow(allowed: Permitted, names: tuple[str, ...] | None) -> tuple[str, ...]
     return tuple(known[name.lower()] for name in names)
 
 
+def known_columns(services: Services, call: Call, allowed: Permitted) -> tuple[str, ...]:
+    """The columns that the principal may know of: to read them, or to write them."""
+    schema = allowed.version.schema
+    if len(allowed.columns) == len(schema):
+        return allowed.columns
+    actions = (Action.READ, Action.INSERT, Action.UPDATE)
+    decisions = [_decision(services, call, allowed.table, action) for action in actions]
+    found = {name for one in decisions for name in _columns(allowed.version, one)}
+    return tuple(name for name in schema.names if name in found)
+
+
+def check_columns(
+    services: Services, call: Call, allowed: Permitted, action: Action, names: Collection[str]
+) -> None:
+    """Forbidden where one of the columns is not the principal's to write.
+
+    Those that are hidden pass, to be told like missing ones.
+    """
+    known = {name.lower() for name in known_columns(services, call, allowed)}
+    mine = {name.lower() for name in allowed.columns}
+    for name in names:
+        if name.lower() in known - mine:
+            raise Forbidden(f"You may not {action.value} the column '{name}'.")
+
+
+def check_left_out(
+    services: Services, call: Call, allowed: Permitted, names: Collection[str]
+) -> None:
+    """Forbidden where new rows with these columns only would lack a hidden one."""
+    spec, known = allowed.version.spec, known_columns(services, call, allowed)
+    given = {name.lower() for name in (*names, *known, *spec.defaults)}
+    if any(not field.nullable and field.name.lower() not in given for field in spec.schema):
+        raise Forbidden(
+            f"You may insert some columns of '{allowed.table}' only, and another one needs a value."
+        )
+
+
+def check_in_sight(names: Collection[str], *limits: Permitted) -> None:
+    """Forbidden where a column is set that says which rows are the principal's.
+
+    A row could be moved out of what the grants allow by it, and others could be moved there.
+    """
+    for allowed in limits:
+        judged = columns_named(allowed.row_filter) if allowed.row_filter is not None else ()
+        for name in names:
+            if name.lower() in judged:
+                raise Forbidden(
+                    f"You may not set the column '{name}' of '{allowed.table}': it decides which "
+                    "of its rows are yours."
+                )
+
+
 def hide_internal(table: TableRef) -> None:
     """NotFound for the server's own tables, whoever asks."""
     if table.namespace.lower().startswith(HIDDEN_PREFIX):
@@ -128,9 +183,7 @@ def visible_tables(services: Services, call: Call, catalog: str, namespace: str)
 
 def without_hidden(spec: Any, columns: tuple[str, ...]) -> Any:
     """A table's spec without the columns that are not in `columns`."""
-    kept = pa.schema(
-        [field for field in spec.schema if field.name in columns], metadata=spec.schema.metadata
-    )
+    kept = pa.schema([field for field in spec.schema if field.name in columns])
     return replace(
         spec,
         schema=kept,

@@ -125,9 +125,9 @@ def plan_query(services: Services, call: Call, request: SqlRequest) -> QueryPlan
 
 
 def explain(services: Services, call: Call, request: SqlRequest) -> str:
-    """DuckDB's plan of a statement, over what the principal may see of its tables."""
+    """DuckDB's plan of a statement, for those who may read all of its tables."""
     statement = parsed_for(call, request.sql)
-    checked, _ = authorised(services, call, statement, request)
+    checked, _ = authorised(services, call, statement, request, is_plan=True)
     analyze = statement.kind == "explain_analyze"
     return _engine(services, call).explain_sql(checked, analyze, call.cancellation)
 
@@ -170,10 +170,18 @@ def located(call: Call, use: TableUse) -> TableRef:
 
 
 def authorised(
-    services: Services, call: Call, statement: Statement, request: SqlRequest
+    services: Services,
+    call: Call,
+    statement: Statement,
+    request: SqlRequest,
+    is_plan: bool = False,
 ) -> tuple[SqlRequest, int]:
-    """The statement over permitted columns and rows only, and the bytes its tables hold."""
-    sources = Sources(services, call, request.version, statement.kind.startswith("explain"))
+    """The statement over permitted columns and rows only, and the bytes its tables hold.
+
+    `is_plan` says that its plan will be shown, as it is where the statement is an EXPLAIN.
+    """
+    is_plan = is_plan or statement.kind.startswith("explain")
+    sources = Sources(services, call, request.version, is_plan)
     given = request.parameters
     types = _engine(services, call).parameter_types(given) if given else {}
     sql = rewrite(statement, sources, types)

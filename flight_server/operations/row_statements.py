@@ -13,7 +13,14 @@ from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError
 from flight_server.model import DEFAULT_CATALOG, TEMPORARY_CATALOG, Commit, SqlRequest, TableRef
 from flight_server.operations import rows
-from flight_server.operations.authorise import Permitted, narrow, permitted
+from flight_server.operations.authorise import (
+    Permitted,
+    check_columns,
+    check_in_sight,
+    check_left_out,
+    narrow,
+    permitted,
+)
 from flight_server.operations.parameters import matched
 from flight_server.operations.query import (
     authorised,
@@ -77,7 +84,7 @@ def _insert(services: Services, call: Call, statement: Insert, request: SqlReque
     if statement.query is None:
         source, columns = SqlRequest("SELECT 1"), tuple[str, ...]()
         # A row of defaults fills every column.
-        _check_columns(allowed, Action.INSERT, allowed.version.schema.names)
+        _all_columns(services, call, allowed)
     else:
         source, _ = authorised(services, call, statement.query, _used(statement.query, request))
         columns = _insert_columns(services, call, allowed, statement, source)
@@ -119,6 +126,7 @@ def update(services: Services, call: Call, statement: Update, request: SqlReques
     allowed = permitted(services, call, table, Action.UPDATE)
     columns = narrow(allowed, statement.columns)
     _check_once(columns)
+    check_in_sight(columns, allowed, permitted(services, call, table, Action.READ))
     reading = outside(call, table, statement.rows)
     source, _ = authorised(services, reading, statement.rows, _used(statement.rows, request))
     engine = require(allowed.engine, SupportsSqlWrites)
@@ -169,7 +177,7 @@ def merge(services: Services, call: Call, statement: Merge, request: SqlRequest)
         _check_rows(mine, action)
         if action is not Action.DELETE:
             named = clause.columns if clause.columns is not None else mine.version.schema.names
-            _check_columns(mine, action, named)
+            check_columns(services, call, mine, action, named)
             narrow(mine, tuple(named))
     reading = outside(call, table, statement.statement)
     checked = authorised_merge(
@@ -195,7 +203,9 @@ def _insert_columns(
     """The columns that are written, in the order of the query's."""
     assert statement.query is not None, "DEFAULT VALUES names no columns"
     width = width_of(statement.query)
-    named = tuple(allowed.version.schema.names if statement.columns is None else statement.columns)
+    named = statement.columns
+    if named is None:
+        named = () if statement.by_name else _all_columns(services, call, allowed)
     if width is None or statement.by_name:
         engine = require(engine_of(services, call, DEFAULT_CATALOG), SupportsSql)
         given = tuple(engine.sql_schema(source).names)
@@ -206,10 +216,23 @@ def _insert_columns(
             f"query: {width}. Name those that you write, as in INSERT INTO t (a, b) ….",
             code=ErrorCode.SCHEMA_MISMATCH,
         )
-    _check_columns(allowed, Action.INSERT, named)
+    check_columns(services, call, allowed, Action.INSERT, named)
     columns = narrow(allowed, named)
     _check_once(columns)
+    check_left_out(services, call, allowed, columns)
     return columns
+
+
+def _all_columns(services: Services, call: Call, allowed: Permitted) -> tuple[str, ...]:
+    """The columns that a row has where none are named. Forbidden where it is not all of them."""
+    names = tuple(allowed.version.schema.names)
+    check_columns(services, call, allowed, Action.INSERT, names)
+    if len(allowed.columns) < len(names):
+        raise Forbidden(
+            f"You may insert some columns of '{allowed.table}' only: name those that you write, "
+            "as in INSERT INTO t (a, b) …."
+        )
+    return names
 
 
 def _stand_alone(
@@ -246,15 +269,6 @@ def _check_rows(allowed: Permitted, action: Action) -> None:
             f"You may {action.value} some rows of '{allowed.table}' only, "
             "and this statement needs all of them."
         )
-
-
-def _check_columns(allowed: Permitted, action: Action, names: Collection[str]) -> None:
-    """Forbidden where a column of the table is not the principal's to write."""
-    existing = {name.lower() for name in allowed.version.schema.names}
-    mine = {name.lower() for name in allowed.columns}
-    for name in names:
-        if name.lower() in existing - mine:
-            raise Forbidden(f"You may not {action.value} the column '{name}'.")
 
 
 def _check_once(columns: Collection[str]) -> None:

@@ -16,8 +16,8 @@ from flight_server.engines.base import (
     SupportsUpdate,
     require,
 )
-from flight_server.engines.stream import Batches
-from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, NotFound
+from flight_server.engines.stream import Batches, BatchStream
+from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, NotFound, did_you_mean
 from flight_server.model import (
     ROW_ID,
     Commit,
@@ -30,7 +30,11 @@ from flight_server.model import (
 )
 from flight_server.operations.authorise import (
     Permitted,
+    check_columns,
+    check_in_sight,
+    check_left_out,
     hide_internal,
+    known_columns,
     may_on_namespace,
     narrow,
     permitted,
@@ -62,7 +66,16 @@ def scan(services: Services, call: Call, table: TableRef, request: ScanRequest) 
     """The rows, as far as the principal may read them. NotFound; InvalidRequest; Forbidden."""
     allowed = permitted(services, call, table, Action.READ, request.version)
     checked = _checked_scan(allowed, request)
-    return allowed.engine.scan(allowed.table, checked, call.cancellation)
+    found = allowed.engine.scan(allowed.table, checked, call.cancellation)
+    if found.schema.metadata and len(allowed.columns) < len(allowed.version.schema):
+        return _without_metadata(found)
+    return found
+
+
+def _without_metadata(found: Batches) -> Batches:
+    """The batches without what is noted of the whole table, which may name its other columns."""
+    batches = (batch.replace_schema_metadata(None) for batch in found)
+    return BatchStream(found.schema.remove_metadata(), batches, found.close)
 
 
 def plan_scan(services: Services, call: Call, table: TableRef, request: ScanRequest) -> ScanPlan:
@@ -113,7 +126,8 @@ def scan_schema(allowed: Permitted, request: ScanRequest) -> pa.Schema:
     fields = [full.field(name) for name in request.columns or allowed.columns]
     if request.with_row_id:
         fields.append(pa.field(ROW_ID, pa.int64(), nullable=False))
-    return pa.schema(fields, metadata=full.metadata)
+    whole = len(allowed.columns) == len(full)
+    return pa.schema(fields, metadata=full.metadata if whole else None)
 
 
 def update(
@@ -136,6 +150,7 @@ def update(
     names = dict(zip(narrow(allowed, tuple(assignments)), assignments.values(), strict=True))
     if len(names) < len(assignments):
         raise InvalidRequest("'set' names a column twice; the case of letters does not count.")
+    check_in_sight(names, allowed, readable)
     checked = {k: check_expression(v, readable.columns) for k, v in names.items()}
     where = _joined_filter(allowed, _joined_filter(readable, _predicate(readable, filter)))
     engine = require(allowed.engine, SupportsUpdate)
@@ -195,7 +210,7 @@ def replace_table(
         there = permitted(services, call, table, Action.INSERT)
     except NotFound:
         return ingest(services, call, table, request, batches)
-    if there.version.schema.equals(batches.schema):
+    if there.schema.equals(batches.schema):
         return ingest(services, call, table, request, batches)
     # Its mode stays what it is: sent again, it meets a table of these columns.
     made = replace(request, create_if_missing=True)
@@ -224,7 +239,8 @@ def _ingest_target(
         try:
             for action in _ACTIONS[request.mode]:
                 allowed = permitted(services, call, table, action)
-                _check_writable(allowed, action, schema)
+                _check_writable(services, call, allowed, action, schema)
+            _check_known(services, call, permitted(services, call, table, Action.INSERT), schema)
             return allowed.table
         except NotFound as error:
             if error.code is not ErrorCode.TABLE_NOT_FOUND or not request.create_if_missing:
@@ -236,17 +252,30 @@ def _ingest_target(
     return table
 
 
-def _check_writable(allowed: Permitted, action: Action, schema: pa.Schema) -> None:
+def _check_writable(
+    services: Services, call: Call, allowed: Permitted, action: Action, schema: pa.Schema
+) -> None:
     """Forbidden where columns of the stream, or some rows of the table, are not the principal's."""
     if allowed.row_filter is not None:
         raise Forbidden(
             f"You may {action.value} some rows of '{allowed.table}' only; ingest needs all of them."
         )
-    existing = {name.lower() for name in allowed.version.schema.names}
-    mine = {name.lower() for name in allowed.columns}
+    check_columns(services, call, allowed, action, schema.names)
+
+
+def _check_known(services: Services, call: Call, allowed: Permitted, schema: pa.Schema) -> None:
+    """Says of hidden columns what the engine says of missing ones. InvalidRequest; Forbidden."""
+    if len(allowed.columns) == len(allowed.version.schema):
+        return
+    known = known_columns(services, call, allowed)
     for name in schema.names:
-        if name.lower() in existing - mine:
-            raise Forbidden(f"You may not {action.value} the column '{name}'.")
+        if name.lower() not in {one.lower() for one in known}:
+            raise InvalidRequest(
+                f"The table has no column '{name}'.{did_you_mean(name, known)}",
+                code=ErrorCode.SCHEMA_MISMATCH,
+                details={"column": name},
+            )
+    check_left_out(services, call, allowed, schema.names)
 
 
 def _checked_scan(allowed: Permitted, request: ScanRequest) -> ScanRequest:

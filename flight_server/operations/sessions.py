@@ -40,6 +40,9 @@ class OpenTransaction:
     It begins with its first statement: drivers open the next transaction as soon as one has
     ended, and what nobody uses should hold on to no old state. For the same reason one that has
     only read is let go when it is idle, and sees the newest state when it goes on.
+
+    One that the server had to undo stays until its client rolls it back: drivers go on with the
+    next one only after that.
     """
 
     def __init__(self, engine: Engine, author: Author, now: Callable[[], float]) -> None:
@@ -52,6 +55,8 @@ class OpenTransaction:
         self._lock = threading.Lock()
         self._user: Cancellation | None = None
         self._abandoned = False
+        # Why it was undone by the server, where it was.
+        self._undone = ""
         self._held = ExitStack()
         self._transaction: Transaction | None = None
 
@@ -72,12 +77,15 @@ class OpenTransaction:
         return self._transaction is not None
 
     def commit(self, cancellation: Cancellation) -> Commit:
-        """Makes it so. Conflict, after which nothing of it has happened and it has ended."""
+        """Makes it so. Conflict, after which nothing of it has happened: roll it back."""
         with self.used(cancellation) as transaction:
             try:
-                return transaction.commit()
-            finally:
-                self._end()
+                done = transaction.commit()
+            except BaseException:
+                self._undo("its commit failed")
+                raise
+            self._end()
+            return done
 
     def rollback(self, cancellation: Cancellation) -> None:
         """Nothing of it has happened. Whoever reads or writes in it is told so.
@@ -108,7 +116,9 @@ class OpenTransaction:
         if not self._lock.acquire(blocking=False):
             self._abandoned = True
             return
-        self._let_go_or_end()
+        if self._has_written:
+            self._end()
+        self._let_go()
         self._lock.release()
 
     def expire(self, idle_seconds: float) -> None:
@@ -119,7 +129,9 @@ class OpenTransaction:
             if self._abandoned:
                 self._end()
             elif self._now() - self.used_at >= idle_seconds:
-                self._let_go_or_end()
+                if self._has_written:
+                    self._undo(f"nobody used it for {idle_seconds:g} seconds")
+                self._let_go()
         finally:
             self._lock.release()
 
@@ -147,16 +159,23 @@ class OpenTransaction:
     def _begun(self) -> Transaction:
         if not self.is_open:
             raise transaction_not_found(self.name)
+        if self._undone:
+            raise NotFound(
+                f"The transaction was undone, for {self._undone}: roll it back and begin another.",
+                code=ErrorCode.TRANSACTION_NOT_FOUND,
+            )
         if self._transaction is None:
             begun = self._engine.transaction(self._author)
             self._transaction = self._held.enter_context(begun)
         return self._transaction
 
-    def _let_go_or_end(self) -> None:
-        if self._transaction is not None and self._transaction.has_written:
-            self._end()
-        else:
-            self._let_go()
+    @property
+    def _has_written(self) -> bool:
+        return self._transaction is not None and self._transaction.has_written
+
+    def _undo(self, why: str) -> None:
+        self._undone = why
+        self._let_go()
 
     def _end(self) -> None:
         self.is_open = False

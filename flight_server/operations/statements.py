@@ -147,7 +147,12 @@ def _control(services: Services, call: Call, statement: Control) -> Executed:
     if statement.verb == "rollback":
         current.rollback(call.cancellation)
         return Executed("rollback")
-    return Executed("commit", commit=current.commit(call.cancellation))
+    try:
+        return Executed("commit", commit=current.commit(call.cancellation))
+    except BaseException:
+        # In SQL a COMMIT that fails ends the transaction; there is nothing left to roll back.
+        current.abandon()
+        raise
 
 
 def _use(services: Services, call: Call, statement: Use) -> Executed:

@@ -10,6 +10,7 @@ from flight_server.query.expressions import (
     check_literal,
     check_order_by,
     check_predicate,
+    columns_named,
 )
 from flight_server.query.kinds import parse_any
 from flight_server.query.merges import merge_source, rewrite_merge
@@ -64,6 +65,7 @@ __all__ = [
     "check_literal",
     "check_order_by",
     "check_predicate",
+    "columns_named",
     "merge_source",
     "over_rows",
     "parameter_hints",

@@ -52,6 +52,24 @@ def check_order_by(text: str, columns: Collection[str]) -> str:
     return _order(text, tuple(columns))
 
 
+@functools.lru_cache(maxsize=128)
+def columns_named(predicate: str) -> frozenset[str]:
+    """The names in a predicate that may be columns', in lower case: rather too many than too few.
+
+    It need not be one that `check_predicate` passes.
+    """
+    found: set[str] = set()
+    waiting: list[object] = [dialect.parsed(f"SELECT 1 WHERE ({predicate}\n)")]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            found |= {name.lower() for name in node.get("column_names", ())}
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return frozenset(found)
+
+
 def check_literal(text: str) -> str:
     """A default: a literal, a cast of one, a negative number, or a clock such as `now()`."""
     node = _parsed_expression(text, "default")

@@ -202,10 +202,25 @@ def test_the_second_of_two_that_change_one_row_is_told_so(
     with pytest.raises(dbapi.OperationalError, match="collided with another commit") as caught:
         other.commit()
     assert b"CONFLICT" in caught.value.details[0][1]
-    # The driver has no way on from a commit that failed but a new connection.
-    again = connect_adbc(server)
-    assert run(again, change) == 1
-    again.commit()
+    with pytest.raises(dbapi.ProgrammingError, match="its commit failed: roll it back"):
+        run(other, change)
+    other.rollback()
+    assert run(other, change) == 1
+    other.commit()
+
+
+def test_a_transaction_that_was_idle_is_rolled_back_and_the_connection_goes_on(
+    start_server: Callable[..., LocalServer], connect_adbc: Callable[..., Any], name: str
+) -> None:
+    server = start_server(transaction_idle_seconds=0.2)
+    connection = connect_adbc(server)
+    run(connection, f"CREATE TABLE {name} (a INT)")
+    wait_for(lambda: server.door.state.sessions.open_transactions == 0)
+    with pytest.raises(dbapi.ProgrammingError, match="nobody used it for 0.2 seconds"):
+        connection.commit()
+    connection.rollback()
+    run(connection, f"CREATE TABLE {name} (a INT)")
+    connection.commit()
 
 
 def test_ingest_creates_appends_and_replaces(adbc: Any, name: str) -> None:

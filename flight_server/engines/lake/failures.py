@@ -34,9 +34,17 @@ _UNWRITTEN = re.compile(r"Could not (?:write|sync|create)|No space left")
 _EXPIRED = re.compile(r"No snapshot found at version")
 # What `sql_types.misfit` says.
 _MISFIT = re.compile(r"does not fit the type .+ of column")
-# What DuckDB says through Arrow of a type that Arrow has not.
-_UNTOLD = re.compile(r"^Not implemented Error: ")
 _PREFIX = re.compile(r"^[A-Za-z ]+ Error: ")
+# The errors of DuckDB that concern the client's own request, by what they begin with.
+_THROUGH_ARROW: dict[str, type[duckdb.Error]] = {
+    "Conversion Error: ": duckdb.ConversionException,
+    "Constraint Error: ": duckdb.ConstraintException,
+    "INTERRUPT Error: ": duckdb.InterruptException,
+    "Invalid Input Error: ": duckdb.InvalidInputException,
+    "Not implemented Error: ": duckdb.NotImplementedException,
+    "Out of Memory Error: ": duckdb.OutOfMemoryException,
+    "Out of Range Error: ": duckdb.OutOfRangeException,
+}
 # The lake's own schemas and tables, and paths, are nobody's business.
 _PRIVATE = re.compile(
     r"\w*ducklake_\w+|_pixelflight_temp\.\w+|_pixelflight\w*|(?:[a-z0-9+]+://|/)[^\s'\"]*/[^\s'\"]*"
@@ -75,10 +83,7 @@ def translated(what: str = "The statement") -> Iterator[None]:
         code = ErrorCode.INVALID_DATA if _MISFIT.search(str(error)) else ErrorCode.INVALID_SQL
         raise InvalidRequest(said(error), code=code) from error
     except OSError as error:
-        if _UNTOLD.search(str(error)):
-            raise Unsupported(said(error)) from error
-        log.error("the lake failed", exc_info=error)
-        raise _of_storage(error) from error
+        raise _of_stream(what, error) from error
     except pa.ArrowInvalid as error:
         raise InvalidRequest(
             f"{what} could not be run: {_first_line(str(error))}", code=ErrorCode.INVALID_DATA
@@ -101,6 +106,24 @@ def _of_transaction(what: str, error: duckdb.Error) -> PixelflightError:
         return Conflict("The transaction failed at an earlier statement; begin it anew.")
     log.error("a transaction failed", exc_info=error)
     return Internal(f"{what} could not be committed. Nothing was written.")
+
+
+def _of_stream(what: str, error: OSError) -> PixelflightError:
+    """What fails while rows come through Arrow's stream is all OSError, whatever DuckDB meant.
+
+    Only its text tells the kinds apart: a value that cannot be cast in the millionth row is no
+    failure of the disk.
+    """
+    prefix = _PREFIX.match(str(error))
+    kind = _THROUGH_ARROW.get(prefix.group()) if prefix else None
+    if kind is not None:
+        try:
+            with translated(what):
+                raise kind(str(error))
+        except PixelflightError as meant:
+            return meant
+    log.error("the lake failed", exc_info=error)
+    return _of_storage(error)
 
 
 def _of_storage(error: Exception) -> PixelflightError:

@@ -139,6 +139,14 @@ def test_fields_within_that_must_not_be_null(lake: LakeEngine) -> None:
     assert len(table.rows()) == 6
 
 
+def test_a_map_that_may_be_null(lake: LakeEngine) -> None:
+    """Its keys must not be null, which says nothing of the map itself."""
+    table = TableHandle(lake).create(pa.schema([("m", pa.map_(pa.string(), pa.int64()))]))
+    for value in ("NULL", "MAP {'a': NULL}", "MAP {}"):
+        assert insert(lake, table, f"SELECT {value}", "m").rows == 1
+    assert [row["m"] for row in table.rows()] == [None, [("a", None)], []]
+
+
 def test_update(writer: Any, table: TableHandle) -> None:
     """The rows whose ids the SELECT gives, as far as they meet the filter."""
     sql = SqlRequest(f"SELECT rowid, id * 10, 'x' FROM {table.ref.sql} WHERE id > $1", [1])
