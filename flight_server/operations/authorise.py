@@ -184,10 +184,12 @@ def visible_tables(services: Services, call: Call, catalog: str, namespace: str)
 def without_hidden(spec: Any, columns: tuple[str, ...]) -> Any:
     """A table's spec without the columns that are not in `columns`."""
     kept = pa.schema([field for field in spec.schema if field.name in columns])
+    seen = {name.lower() for name in columns}
     return replace(
         spec,
         schema=kept,
         key=spec.key if set(spec.key) <= set(columns) else (),
+        partition_by=tuple(one for one in spec.partition_by if columns_named(one) <= seen),
         defaults={name: text for name, text in spec.defaults.items() if name in columns},
     )
 

@@ -288,11 +288,16 @@ def _set_as_of(state: operations.Session, value: OptionValue | None) -> None:
 
 
 def _set_deadline(state: operations.Session, value: OptionValue | None) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise InvalidRequest(f"The option 'deadline_seconds' is {value!r}: give a number.")
-    if value is not None and not value > 0:
-        raise InvalidRequest(f"The option 'deadline_seconds' is {value}: give one above 0.")
-    state.deadline_seconds = None if value is None else float(value)
+    try:
+        # ADBC's drivers send every value as a text; an empty one takes the option away.
+        seconds = None if value in (None, "") else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        seconds = 0.0
+    if seconds is not None and (isinstance(value, bool) or not seconds > 0):
+        raise InvalidRequest(
+            f"The option 'deadline_seconds' is {value!r}: give a number of seconds above 0."
+        )
+    state.deadline_seconds = seconds
 
 
 def _text(name: str, value: OptionValue | None) -> str:

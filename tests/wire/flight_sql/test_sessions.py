@@ -64,6 +64,10 @@ def test_a_deadline(sql: SqlClient) -> None:
         "SELECT count(*) AS n FROM range(1000000) AS x, range(1000000) AS y WHERE x.range > y.range"
     )
     assert refusal(lambda: sql.query(endless)).code == "timed_out"
+    assert sql.set_options(deadline_seconds="") == {}
+    assert sql.rows("SELECT 1 AS one") == [{"one": 1}]
+    assert sql.set_options(deadline_seconds="0.3") == {}
+    assert refusal(lambda: sql.query(endless)).code == "timed_out"
     sql.set_options(deadline_seconds=None)
     assert sql.rows("SELECT 1 AS one") == [{"one": 1}]
 
@@ -76,6 +80,10 @@ def test_a_deadline(sql: SqlClient) -> None:
         {"as_of": 7},
         {"deadline_seconds": "long"},
         {"deadline_seconds": -1},
+        {"deadline_seconds": "0"},
+        {"deadline_seconds": "nan"},
+        {"deadline_seconds": True},
+        {"deadline_seconds": ["1"]},
         {"catalog": 1},
         {"schema": 0.5},
     ],
