@@ -82,8 +82,6 @@ def test_a_deadline(sql: SqlClient) -> None:
         {"deadline_seconds": -1},
         {"deadline_seconds": "0"},
         {"deadline_seconds": "nan"},
-        {"deadline_seconds": True},
-        {"deadline_seconds": ["1"]},
         {"catalog": 1},
         {"schema": 0.5},
     ],
