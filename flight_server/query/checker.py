@@ -138,7 +138,8 @@ class Checker:
             name = str(node["table_name"] or node["schema_name"]).strip('"')
             raise Forbidden(
                 f"SHOW {name} is refused: it shows the server's own catalog. Tables are listed by "
-                "ListFlights; DESCRIBE SELECT … describes a query."
+                "\\d in the shell, adbc_get_objects in ADBC and ListFlights in Flight; DESCRIBE "
+                "describes a table or a query."
             )
         return self.fields(node, shape, scope)
 

@@ -35,6 +35,11 @@ _WRITING = frozenset(
     | {"TRANSACTION"}
 )
 
+_ALLOWED = (
+    "Send a query, or INSERT, UPDATE, DELETE, MERGE, CREATE, ALTER, DROP, TRUNCATE, USE, BEGIN, "
+    "COMMIT or ROLLBACK."
+)
+
 # What DuckDB makes of one ALTER TABLE … ADD COLUMN whose default is a call, as now() is; what
 # stands around it is not always of the same kind.
 _ADDED_COLUMN = ["ALTER", "UPDATE", "ALTER"]
@@ -184,7 +189,7 @@ def _not_a_select(sql: str) -> PixelflightError:
     try:
         statements = _cursor().extract_statements(sql)
     except duckdb.Error:
-        return Forbidden("This kind of statement is not allowed; queries are SELECT statements.")
+        return Forbidden(f"This kind of statement is not allowed. {_ALLOWED}")
     # PIVOT becomes several statements, which have no text of their own.
     if not all(statement.query for statement in statements) and "pivot" in sql.lower():
         return Unsupported(
@@ -200,7 +205,7 @@ def _not_a_select(sql: str) -> PixelflightError:
             "Send a statement that writes by itself, without EXPLAIN."
         )
     word = "PRAGMA" if kind == "SELECT" else first_word(sql)
-    return Forbidden(f"{word} statements are not allowed; queries are SELECT statements.")
+    return Forbidden(f"{word} statements are not allowed. {_ALLOWED}")
 
 
 def _several(count: int) -> InvalidRequest:

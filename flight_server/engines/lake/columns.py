@@ -162,7 +162,7 @@ def _with_new_type(
     """Another type that loses nothing. A column that has to be rewritten for it comes last."""
     old = spec.schema.field(name)
     new = old.with_type(kind)
-    inbound = Inbound(pa.schema([old]), pa.schema([new]))
+    inbound = _conversion(old, new)
     before, after = storage_type(old), storage_type(new)
     if before == after:
         _check_kept_alike(transaction, table, old, inbound)
@@ -183,6 +183,19 @@ def _with_new_type(
     _rewrite_column(transaction, table, name, after)
     others = spec.schema.remove(spec.schema.get_field_index(name))
     return replace(spec, schema=others.append(new))
+
+
+def _conversion(old: pa.Field, new: pa.Field) -> Inbound:
+    """What rows of the old type become; nobody sends any, so the remedy is not to cast them."""
+    try:
+        return Inbound(pa.schema([old]), pa.schema([new]))
+    except InvalidRequest as error:
+        raise InvalidRequest(
+            f"The column '{old.name}' ({old.type}) cannot become {new.type} without risk. Add a "
+            "column of the new type and update it with a CAST of this one.",
+            code=error.code,
+            details=error.details,
+        ) from error
 
 
 def _is_wider(before: str, after: str) -> bool:

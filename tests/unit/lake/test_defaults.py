@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from flight_server.engines.lake.engine import LakeEngine
+from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.model import AddColumn, RetypeColumn
 from flight_server.query import check_literal
 from flight_server.testing.conformance.handles import THREE, TableHandle
@@ -52,3 +53,12 @@ def test_a_new_type_keeps_the_default(lake: LakeEngine) -> None:
     table.alter(RetypeColumn("when", pa.timestamp("us")))
     table.put(pa.table({"id": [1]}))
     assert table.scan()["when"].to_pylist() == [dt.datetime(2020, 1, 1)]
+
+
+def test_a_type_that_is_not_come_to_is_told_as_such(lake: LakeEngine) -> None:
+    """Nobody sent rows, so nobody is asked to cast them."""
+    table = TableHandle(lake).create(pa.schema([("id", pa.int64())]))
+    with pytest.raises(InvalidRequest, match="'id' \\(int64\\) cannot become string") as caught:
+        table.alter(RetypeColumn("id", pa.string()))
+    assert caught.value.code is ErrorCode.SCHEMA_MISMATCH
+    assert "Add a column of the new type" in caught.value.message

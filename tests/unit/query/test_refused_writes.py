@@ -83,6 +83,8 @@ WRONG = [
     ("INSERT INTO t VALUES ($2, ?)", ErrorCode.INVALID_SQL, "mixed"),
     ("UPDATE t SET a = 1, WHERE", ErrorCode.INVALID_SQL, "parse"),
     ("ALTER TABLE t ALTER a SET DEFAULT $1", ErrorCode.INVALID_SQL, "no constant"),
+    ("VACUUM", ErrorCode.FORBIDDEN, "VACUUM statements are not allowed. Send a query, or INSERT"),
+    ("SHOW TABLES", ErrorCode.FORBIDDEN, "adbc_get_objects"),
 ]
 
 
