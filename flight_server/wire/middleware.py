@@ -187,13 +187,20 @@ def _key(scheme: str, credential: str) -> str:
     """The API key within a credential."""
     if scheme.lower() == "bearer":
         return credential
-    if scheme.lower() != "basic":
+    if scheme and scheme.lower() != "basic":
+        raise Unauthenticated(
+            "The header 'authorization' begins with neither 'Bearer' nor 'Basic': send "
+            "'Bearer <API key>', or 'Basic' with an API key as the password."
+        )
+    if not scheme:
         raise Unauthenticated(
             "This call shows no credential. Send the header 'authorization: Bearer <API key>', or "
             "do a Basic handshake with an API key as the password."
         )
     try:
-        text = base64.b64decode(credential, validate=True).decode()
+        # Go's clients, ADBC's driver among them, leave the padding away.
+        padded = credential.rstrip("=") + "=" * (-len(credential.rstrip("=")) % 4)
+        text = base64.b64decode(padded, validate=True).decode()
     except (binascii.Error, ValueError):
         raise Unauthenticated("The Basic credential is not base64 of 'user:password'.") from None
     return text.partition(":")[2]

@@ -215,7 +215,7 @@ def test_a_transaction_that_was_idle_is_rolled_back_and_the_connection_goes_on(
     connection = connect_adbc(server)
     run(connection, f"CREATE TABLE {name} (a INT)")
     wait_for(lambda: server.door.state.sessions.open_transactions == 0)
-    with pytest.raises(dbapi.ProgrammingError, match="nobody used it for 0.2 seconds"):
+    with pytest.raises(dbapi.ProgrammingError, match=r"nobody used it for 0\.2 seconds"):
         run(connection, f"INSERT INTO {name} VALUES (1)")
     connection.rollback()
     run(connection, f"CREATE TABLE {name} (a INT)")
@@ -386,3 +386,14 @@ def test_connections_of_many_threads_do_not_meet(
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(work, range(1, 5))) == [5] * 4
+
+
+@pytest.mark.parametrize("user", ["a", "me", "any"])
+def test_a_user_and_a_password(
+    server: LocalServer, connect_adbc: Callable[..., Any], user: str
+) -> None:
+    """Any name with the key as the password; the session goes by the token that comes for it."""
+    who = {"username": user, "password": server.key}
+    connection = connect_adbc(server, None, db_kwargs=who, autocommit=True)
+    run(connection, "CREATE TEMP TABLE mine AS SELECT 1 AS a")
+    assert rows_of(connection, "FROM mine") == [(1,)]

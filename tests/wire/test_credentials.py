@@ -104,8 +104,25 @@ def test_a_token_is_not_an_api_key(server: LocalServer, connect: Callable[..., C
         client.flight.authenticate_basic_token("anyone", token)
 
 
-def test_basic_works_on_every_call(server: LocalServer, connect: Callable[..., Client]) -> None:
-    credential = base64.b64encode(f"any:{server.key}".encode())
+@pytest.mark.parametrize(
+    ("header", "says"), [(b"pf_key", "neither 'Bearer' nor 'Basic'"), (b"", "shows no credential")]
+)
+def test_a_key_without_its_scheme_is_told_what_is_missing(
+    server: LocalServer, connect: Callable[..., Client], header: bytes, says: str
+) -> None:
+    options = flight.FlightCallOptions(headers=[(b"authorization", header)])
+    with pytest.raises(flight.FlightUnauthenticatedError, match=says):
+        list(connect(server, None).flight.list_actions(options))
+
+
+@pytest.mark.parametrize("user", ["", "a", "me", "any"])
+@pytest.mark.parametrize("padding", [True, False])
+def test_basic_works_on_every_call(
+    server: LocalServer, connect: Callable[..., Client], user: str, padding: bool
+) -> None:
+    """Of whatever length the user's name is; some clients send base64 without its padding."""
+    credential = base64.b64encode(f"{user}:{server.key}".encode())
+    credential = credential if padding else credential.rstrip(b"=")
     options = flight.FlightCallOptions(headers=[(b"authorization", b"Basic " + credential)])
     assert list(connect(server, None).flight.list_actions(options))
 
