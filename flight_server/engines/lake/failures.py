@@ -45,6 +45,8 @@ _THROUGH_ARROW: dict[str, type[duckdb.Error]] = {
     "Out of Memory Error: ": duckdb.OutOfMemoryException,
     "Out of Range Error: ": duckdb.OutOfRangeException,
 }
+# What DuckDB says of columns that we named, behind a value that cannot be cast.
+_SOURCE = re.compile(r"!? when casting from source column \w*_pixelflight\w*$")
 # The lake's own schemas and tables, and paths, are nobody's business.
 _PRIVATE = re.compile(
     r"\w*ducklake_\w+|_pixelflight_temp\.\w+|_pixelflight\w*|(?:[a-z0-9+]+://|/)[^\s'\"]*/[^\s'\"]*"
@@ -93,6 +95,7 @@ def translated(what: str = "The statement") -> Iterator[None]:
 def said(error: BaseException) -> str:
     """What DuckDB said, without its quotation of the statement and without paths."""
     text = re.split(r"\n\s*\n?LINE \d+:", str(error))[0].strip()
+    text = _SOURCE.sub("", text)
     return _sentence(_PREFIX.sub("", text))
 
 

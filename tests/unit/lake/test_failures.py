@@ -121,6 +121,16 @@ def test_nothing_of_the_lake_inside_is_told(message: str) -> None:
         assert inside not in told
 
 
+def test_columns_of_our_own_are_left_out() -> None:
+    """A client that inserts 'x' into a number knows nothing of where the value stood for us."""
+    message = (
+        "Conversion Error: Could not convert string 'x' to INT32 when casting from source column"
+    )
+    ours = said(duckdb.ConversionException(f"{message} _pixelflight_0"))
+    assert ours == "Could not convert string 'x' to INT32."
+    assert said(duckdb.ConversionException(f"{message} city")).endswith("source column city.")
+
+
 def test_real_errors_of_duckdb() -> None:
     with duckdb.connect() as connection:
         for sql in (
