@@ -280,6 +280,8 @@ def _check_known(services: Services, call: Call, allowed: Permitted, schema: pa.
 
 def _checked_scan(allowed: Permitted, request: ScanRequest) -> ScanRequest:
     """The request with true column names, checked SQL, and the principal's row filter in it."""
+    if not allowed.columns:
+        raise Forbidden(f"You may see no column of '{allowed.table}'.")
     order_by = request.order_by
     return replace(
         request,

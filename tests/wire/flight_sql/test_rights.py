@@ -209,3 +209,15 @@ def test_partitions_by_hidden_columns_are_not_told(
     assert sql.client.action("describe_table", table=name)["partition_by"] == ["id", "pay"]
     narrow = connect_as(Grant("limited", READ, "lake", "main", name, frozenset({"ID"})))
     assert narrow.client.action("describe_table", table=name)["partition_by"] == ["id"]
+
+
+def test_a_version_without_the_columns_that_may_be_seen(
+    sql: SqlClient, connect_as: Connect, table: str
+) -> None:
+    version = sql.execute(f"ALTER TABLE {table} RENAME COLUMN id TO number")["commit"]
+    somebody = connect_as(Grant("limited", READ, "lake", "main", table, frozenset({"number"})))
+    assert somebody.query(f"SELECT * FROM {table}").column_names == ["number"]
+    for columns in ("*", "id", "count(*)"):
+        text = f"SELECT {columns} FROM {table} AT (VERSION => {version - 1})"
+        found = refusal(lambda text=text: somebody.query(text))  # type: ignore[misc]
+        assert (found.code, "no column" in found.message) == ("forbidden", True)
