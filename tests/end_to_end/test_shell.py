@@ -187,6 +187,14 @@ def test_tables_are_described(shell: Shell, server: LocalServer, name: str) -> N
     assert {"namespace": "main"} in rows(shell.script("\\dn", "-O", "json")[0])
 
 
+def test_a_temporary_table_is_described(shell: Shell) -> None:
+    made = "create temp table mine as select 1 as a;\n\\d mine"
+    columns = rows(shell.script(made, "-O", "json")[0])[1:]
+    assert [(one["column_name"], one["column_type"]) for one in columns] == [("a", "INTEGER")]
+    done = shell.run("shell", "-c", "\\d mine")
+    assert "There is no table 'mine'" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("command", "said"),
     [

@@ -15,7 +15,7 @@ from flight_server.cli.options import Output
 from flight_server.cli.shell.printing import ResultFile
 from flight_server.cli.shell.session import Session
 from flight_server.cli.shell.splitting import pieces
-from flight_server.errors import InvalidRequest, PixelflightError, did_you_mean
+from flight_server.errors import InvalidRequest, NotFound, PixelflightError, did_you_mean
 
 DEPTH_MAX = 20
 LEAVING = ("exit", "quit")
@@ -67,7 +67,20 @@ def _describe(session: Session, name: str) -> None:
     if not name:
         _list_tables(session, "")
         return
-    tables.show_description(session.client.describe(_table(name)), session.printing.output)
+    try:
+        info = session.client.describe(_table(name))
+    except NotFound as error:
+        _describe_temporary(session, name, error)
+        return
+    tables.show_description(info, session.printing.output)
+
+
+def _describe_temporary(session: Session, name: str, error: NotFound) -> None:
+    """Only SQL knows tables that are the session's own: they have no versions to tell of."""
+    try:
+        session.run(f"DESCRIBE {name}")
+    except PixelflightError:
+        raise error from None
 
 
 def _list_tables(session: Session, pattern: str) -> None:
