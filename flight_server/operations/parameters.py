@@ -41,8 +41,8 @@ def matched(schema: pa.Schema, names: Sequence[str]) -> dict[str, int]:
         return {name: given[name.lower()] for name in names}
     if len(schema) != len(names):
         raise InvalidRequest(
-            f"The statement has {len(names)} parameters, and {len(schema)} columns were bound "
-            f"to them ({', '.join(schema.names)[:200]})."
+            f"Parameters of the statement: {len(names)}; columns bound to them: {len(schema)} "
+            f"({', '.join(schema.names)[:200]}). Give a value for each parameter."
         )
     return {name: place for place, name in enumerate(names)}
 

@@ -142,7 +142,7 @@ def _control(services: Services, call: Call, statement: Control) -> Executed:
         raise InvalidRequest(
             "The transaction was rolled back: it was idle for too long."
             if was_there
-            else f"There is no transaction to {statement.verb}: BEGIN one first."
+            else f"There is no transaction for {statement.verb.upper()}: BEGIN one first."
         )
     if statement.verb == "rollback":
         current.rollback(call.cancellation)

@@ -85,7 +85,7 @@ def table(said: Said, name: str) -> str:
         (("sql", "drop table NOPE_TABLE"), 1, "There is no table"),
         (("sql", "insert into TABLE values (1)"), 1, "Columns to be written:"),
         (("sql", "create view v as from TABLE"), 1, "CREATE VIEW is not supported"),
-        (("sql", "commit"), 1, "There is no transaction to commit: BEGIN one first."),
+        (("sql", "commit"), 1, "There is no transaction for COMMIT: BEGIN one first."),
         (("sql", "  "), 2, "The statement is empty."),
         (("sql", "-f", "none.sql"), 2, "The file 'none.sql' cannot be read"),
         (("restore", "TABLE", "999999"), 1, "There is no version 999999"),
