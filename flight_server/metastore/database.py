@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EACCES, EISDIR
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,6 +27,8 @@ from flight_server.errors import InvalidRequest, PixelflightError, Unavailable
 from flight_server.metastore.migrations import upgrade
 
 BUSY_MS_MAX = 10_000
+# Servers that start together wait for the one that makes the tables, on however slow a disk.
+OPENING_MS_MAX = 60_000
 # The execution option that tells a reading transaction from a writing one.
 READING = "pixelflight_reading"
 LOGGING_NAME = "metastore"
@@ -47,8 +50,7 @@ class Metastore:
         """
         metastore = _postgresql(str(location)) if _is_server(location) else _sqlite(location)
         try:
-            with metastore._engine.begin() as connection:
-                upgrade(connection)
+            metastore._upgrade()
         except (CommandError, DatabaseError) as error:
             metastore.close()
             raise _not_opened(metastore._place, error) from None
@@ -56,6 +58,16 @@ class Metastore:
             metastore.close()
             raise
         return metastore
+
+    def _upgrade(self) -> None:
+        until = time.monotonic() + OPENING_MS_MAX / 1000
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    return upgrade(connection)
+            except OperationalError as error:
+                if not _is_busy(error.orig) or time.monotonic() > until:
+                    raise
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
@@ -170,7 +182,11 @@ def _make_private(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except FileExistsError:
-        os.close(os.open(path, os.O_RDWR))
+        # Not opened to try it: closing it again would drop all locks of this process on it.
+        if path.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR)) from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(EACCES, os.strerror(EACCES)) from None
 
 
 def _configure(connection: Any, record: Any) -> None:
@@ -193,9 +209,14 @@ def _enter_wal(cursor: sqlite3.Cursor) -> None:
             cursor.execute("PRAGMA journal_mode = WAL")
             return
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+            if not _is_busy(error) or time.monotonic() > until:
                 raise
             time.sleep(0.01)
+
+
+def _is_busy(error: BaseException | None) -> bool:
+    """Whether another held the lock; the code's low byte tells, whatever the reason above it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _begin(connection: Connection) -> None:

@@ -137,6 +137,37 @@ def test_servers_that_open_a_new_metastore_at_once_all_succeed(tmp_path: Path) -
         assert names(metastore) == [str(n) for n in range(6)]
 
 
+def test_opening_waits_longer_than_other_writers_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.sqlite"
+    Metastore.open(path).close()
+    holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    holder.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr(database, "BUSY_MS_MAX", 50)
+    release = threading.Timer(0.5, holder.close)
+    release.start()
+    with Metastore.open(path) as metastore:
+        assert names(metastore) == []
+    release.join()
+
+
+def test_opening_again_drops_no_lock_of_this_process(tmp_path: Path) -> None:
+    path = tmp_path / "m.sqlite"
+    # Refused to another process as long as this one holds its lock on the open database.
+    leave = (
+        "import sqlite3, sys\n"
+        "connection = sqlite3.connect(sys.argv[1], timeout=0)\n"
+        "print(connection.execute('PRAGMA journal_mode = DELETE').fetchone()[0])"
+    )
+    with Metastore.open(path) as metastore, metastore.read():
+        Metastore.open(path).close()
+        other = subprocess.run(
+            [sys.executable, "-c", leave, path], capture_output=True, text=True, check=False
+        )
+    assert other.stderr.splitlines()[-1:] == ["sqlite3.OperationalError: database is locked"]
+
+
 def test_opening_waits_for_the_lock_that_turns_the_write_ahead_log_on(tmp_path: Path) -> None:
     path = tmp_path / "m.sqlite"
     holder = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -247,6 +278,7 @@ def test_a_metastore_that_is_locked_for_good_is_unavailable_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "BUSY_MS_MAX", 30)
+    monkeypatch.setattr(database, "OPENING_MS_MAX", 60)
     path = tmp_path / "m.sqlite"
     with (
         Metastore.open(path) as metastore,
