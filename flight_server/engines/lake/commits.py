@@ -208,6 +208,7 @@ class CommitLog:
                 self.snapshot = snapshot
                 for action in transaction.after_commit:
                     action(snapshot)
+            self.instance.forget_stale(snapshot)
             # A transaction that in the end changed nothing makes none.
             assert snapshot in (before, before + 1), "somebody else wrote to the lake"
             return snapshot

@@ -151,6 +151,22 @@ def test_few_readers_are_kept(tmp_path: Path) -> None:
     instance.close()
 
 
+def test_a_commit_ends_idle_readers_of_what_was_before(open_lake: OpenLake) -> None:
+    engine = open_lake()
+    instance, table = engine._instance, TableHandle(engine).create()
+    readers = [instance.lend(engine.snapshot()) for _ in range(4)]
+    for reader in readers[1:]:
+        instance.give_back(reader)
+    assert instance._idle == readers[1:]
+    table.stream(reader_of(batches_of(range(3), 3)))
+    assert instance._idle == []
+    # One that was at work then is still lent again, and sees what is new.
+    instance.give_back(readers[0])
+    with instance.reading(engine.snapshot()) as reader:
+        assert reader is readers[0]
+        assert reader.connection.execute("SELECT count(*) FROM lake.main.t").fetchone() == (3,)
+
+
 def test_a_reader_whose_block_fails_is_not_lent_again(tmp_path: Path) -> None:
     instance = Instance(Settings(data=tmp_path, **QUIET))
     with pytest.raises(duckdb.Error), instance.reading(0) as reader:
