@@ -72,6 +72,20 @@ def column_ids(instance: Instance, table: int, snapshot: int) -> dict[str, int]:
     return dict(rows)
 
 
+def plain_columns(instance: Instance, table: int, snapshot: int) -> frozenset[str]:
+    """The columns of a table, in lower case, of which no file lacks values.
+
+    For the files that are older than a column DuckLake keeps what it was added with.
+    """
+    rows = instance.rows(
+        f"SELECT lower(column_name) FROM {METADATA}.ducklake_column "
+        "WHERE table_id = $1 AND parent_column IS NULL AND begin_snapshot <= $2 "
+        "AND (end_snapshot IS NULL OR end_snapshot > $2) AND initial_default IS NULL",
+        [table, snapshot],
+    )
+    return frozenset(name for (name,) in rows)
+
+
 def data_files(instance: Instance, table: int, snapshot: int) -> list[DataFile]:
     """The table's data files at a snapshot in the order they are scanned."""
     return [

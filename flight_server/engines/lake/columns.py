@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from flight_server.engines.lake import catalog
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.inbound import Inbound
 from flight_server.engines.lake.outbound import Outbound
@@ -56,9 +57,9 @@ def alter_table(
 ) -> None:
     """All changes in order. NotFound; AlreadyExists; InvalidRequest."""
     found = registry.resolve(table, transaction=transaction)
-    spec = found.spec
+    spec, widened = found.spec, _to_widen(transaction, found.table, changes)
     for change in changes:
-        spec = _changed(transaction, found.table, spec, change)
+        spec = _changed(transaction, found.table, spec, change, widened)
     transaction.note(found.table, "altered")
     registry.put(transaction, found.table, checked_spec(spec))
 
@@ -78,8 +79,29 @@ def check_required(
             )
 
 
+def _to_widen(
+    transaction: WriteTransaction, table: TableRef, changes: Sequence[SchemaChange]
+) -> frozenset[str]:
+    """The columns, in lower case, whose type DuckLake may change in its place.
+
+    Of a column that it has widened, DuckLake 1.5.5 forgets within the transaction what older files
+    were to have in it; an UPDATE or another ALTER then makes nulls of that.
+    """
+    if transaction.made(table) or not any(isinstance(one, RetypeColumn) for one in changes):
+        return frozenset()
+    log = transaction.log
+    number = catalog.table_id(log.instance, table, log.snapshot)
+    added = {one.field.name.lower() for one in changes if isinstance(one, AddColumn)}
+    renamed = {one.new_name.lower() for one in changes if isinstance(one, RenameColumn)}
+    return catalog.plain_columns(log.instance, number, log.snapshot) - added - renamed
+
+
 def _changed(
-    transaction: WriteTransaction, table: TableRef, spec: TableSpec, change: SchemaChange
+    transaction: WriteTransaction,
+    table: TableRef,
+    spec: TableSpec,
+    change: SchemaChange,
+    widened: frozenset[str],
 ) -> TableSpec:
     """The spec after one change, which is made to the table."""
     match change:
@@ -91,7 +113,9 @@ def _changed(
             old = true_name(spec.schema, name)
             return _with_new_name(transaction, table, spec, old, new_name)
         case RetypeColumn(name, kind):
-            return _with_new_type(transaction, table, spec, true_name(spec.schema, name), kind)
+            old = true_name(spec.schema, name)
+            may_widen = name.lower() in widened
+            return _with_new_type(transaction, table, spec, old, kind, may_widen)
         case SetDefault(name, default):
             return _with_default(transaction, table, spec, true_name(spec.schema, name), default)
         case SetNullable(name, nullable):
@@ -157,7 +181,12 @@ def _with_new_name(
 
 
 def _with_new_type(
-    transaction: WriteTransaction, table: TableRef, spec: TableSpec, name: str, kind: pa.DataType
+    transaction: WriteTransaction,
+    table: TableRef,
+    spec: TableSpec,
+    name: str,
+    kind: pa.DataType,
+    may_widen: bool,
 ) -> TableSpec:
     """Another type that loses nothing. A column that has to be rewritten for it comes last."""
     old = spec.schema.field(name)
@@ -168,7 +197,7 @@ def _with_new_type(
         _check_kept_alike(transaction, table, old, inbound)
         return replace(spec, schema=_with_field(spec.schema, name, new))
     column = quoted(name)
-    if _is_wider(before, after):
+    if may_widen and _is_wider(before, after):
         transaction.run(f"ALTER TABLE {table.sql} ALTER {column} SET DATA TYPE {after}")
         return replace(spec, schema=_with_field(spec.schema, name, new))
     there_and_back = f"TRY_CAST(TRY_CAST({column} AS {after}) AS {before})"

@@ -152,6 +152,28 @@ class AlterationTests(EngineCase):
         table.put(pa.table({"v": values.cast(new)}))
         assert table.scan().num_rows == 6
 
+    @pytest.mark.parametrize("at_once", [True, False], ids=["at once", "later"])
+    def test_retype_a_column_that_was_added(self, table: TableHandle, at_once: bool) -> None:
+        """Rows that are older than the column keep what it was added with."""
+        added = AddColumn(pa.field("n", pa.int32()), default="7")
+        wider = (RetypeColumn("n", pa.int64()), SetDefault("n", "8"))
+        for changes in ((added, *wider),) if at_once else ((added,), wider):
+            table.alter(*changes)
+        table.update({"amount": "0.0"}, "id = 1")
+        table.put({"id": [4]})
+        assert {row["id"]: row["n"] for row in table.rows()} == {1: 7, 2: 7, 3: 7, 4: 8}
+
+    def test_retype_a_column_in_the_place_of_another(self, table: TableHandle) -> None:
+        """A column that has the name of one that was dropped is another one."""
+        table.alter(AddColumn(pa.field("n", pa.int32())))
+        table.alter(
+            DropColumn("n"),
+            AddColumn(pa.field("n", pa.int32()), default="7"),
+            RetypeColumn("n", pa.int64()),
+            SetDefault("n", None),
+        )
+        assert [row["n"] for row in table.rows()] == [7, 7, 7]
+
     def test_retype_that_would_lose(self, engine: Any) -> None:
         """Is refused where a value does not fit."""
         table = TableHandle(engine).create(pa.schema([("v", pa.int64())]))
