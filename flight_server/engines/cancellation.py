@@ -57,20 +57,24 @@ class Cancellation:
             for interrupt in self._interrupts:
                 interrupt()
 
-    def check(self) -> None:
-        """Raises why the work must end, if it must."""
-        self.poll()
+    def check(self, surely: bool = False) -> None:
+        """Raises why the work must end, if it must.
+
+        `surely` asks for the client however lately it was asked for: where a client that has left
+        looks like one that has finished.
+        """
+        self.poll(surely)
         if self._reason is not None:
             raise self._reason
 
-    def poll(self) -> None:
+    def poll(self, surely: bool = False) -> None:
         """Looks at the clock and at the client. An interrupt that came too early is repeated."""
         now = time.monotonic()
         if self._reason is not None:
             self.cancel()
         elif self._deadline is not None and now >= self._deadline:
             self.cancel(TimedOut("The deadline passed before the work was done."))
-        elif self._is_gone is not None and now - self._asked_at >= ASK_SECONDS:
+        elif self._is_gone is not None and (surely or now - self._asked_at >= ASK_SECONDS):
             self._asked_at = now
             if self._is_gone():
                 self.cancel(Cancelled("The client went away."))

@@ -106,7 +106,7 @@ class Incoming:
             if self._differs:
                 batch = pa.RecordBatch.from_arrays(batch.columns, schema=self.schema)
         except StopIteration:
-            self._cancellation.check()
+            self._cancellation.check(surely=True)
             return None
         except flight.FlightError:
             raise self._broken() from None
@@ -120,7 +120,7 @@ class Incoming:
         except flight.FlightError:
             raise self._broken() from None
         except (pa.ArrowException, OSError, ValueError) as error:
-            self._cancellation.check()
+            self._cancellation.check(surely=True)
             if may_be_missing and _NOTHING_SENT in str(error):
                 self._is_missing = True
                 return pa.schema([])
@@ -130,11 +130,11 @@ class Incoming:
             ) from None
 
     def _broken(self) -> Exception:
-        self._cancellation.check()
+        self._cancellation.check(surely=True)
         return Cancelled("The stream broke off before its end.")
 
     def _refused(self, error: Exception, number: int) -> InvalidRequest:
-        self._cancellation.check()
+        self._cancellation.check(surely=True)
         message = arrow_message(error)
         if "schema" in message.lower() or "Header-type" in message:
             return InvalidRequest(

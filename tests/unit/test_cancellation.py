@@ -51,6 +51,16 @@ def test_a_deadline_that_has_passed_is_said_before_work_starts() -> None:
         pytest.fail("the work was started")
 
 
+def test_the_client_is_asked_for_now_and_then_and_wherever_it_matters() -> None:
+    answers = iter([False, True])
+    cancellation = Cancellation(is_gone=lambda: next(answers))
+    cancellation.check()  # just begun: not asked yet
+    cancellation.check(surely=True)
+    cancellation.check()
+    with pytest.raises(Cancelled, match="went away"):
+        cancellation.check(surely=True)
+
+
 def test_a_deadline_interrupts_running_work() -> None:
     with pytest.raises(TimedOut):
         interrupted(Cancellation(deadline=time.monotonic() + 0.05))
