@@ -69,13 +69,17 @@ def query(services: Services, call: Call, request: SqlRequest) -> Batches:
     """Runs one SELECT or EXPLAIN. InvalidRequest; NotFound; Forbidden; LimitExceeded; TimedOut."""
     statement = parsed_for(call, request.sql)
     request = _at_session_time(services, call, request)
-    if (scan := _scan_of(services, call, statement, request)) is not None:
-        return rows.scan(services, call, *scan)
-    checked, size = authorised(services, call, statement, request)
-    engine = _engine(services, call)
+    scan = _scan_of(services, call, statement, request)
+    if scan is not None:
+        size = _bytes_read(services, permitted(services, call, scan[0], Action.READ))
+    else:
+        checked, size = authorised(services, call, statement, request)
     with ExitStack() as stack:
         stack.enter_context(services.admission.admitted(size, call.cancellation))
-        answer = _answer(engine, statement, checked, call)
+        if scan is not None:
+            answer = rows.scan(services, call, *scan)
+        else:
+            answer = _answer(_engine(services, call), statement, checked, call)
         # The query holds its place until its last batch has been read or its stream is closed.
         return BatchStream(answer.schema, iter(answer), answer.close, stack.pop_all().close)
 
@@ -217,15 +221,21 @@ class Sources:
             raise Forbidden(
                 f"You may read a part of '{allowed.table}' only, and a plan tells of all of it."
             )
-        if services.settings.query_bytes_max is not None:
-            self.bytes += allowed.engine.describe(allowed.table, allowed.version.snapshot).bytes
+        self.bytes += _bytes_read(services, allowed)
         return Source(
             allowed.table,
-            None if len(allowed.columns) == len(allowed.version.schema) else allowed.columns,
+            None if allowed.whole else allowed.columns,
             allowed.row_filter,
             _version(services, call, use, self._version),
             _shown(services, call, allowed),
         )
+
+
+def _bytes_read(services: Services, allowed: Permitted) -> int:
+    """What a query reads of a table at most; 0 where nobody asks for it."""
+    if services.settings.query_bytes_max is None:
+        return 0
+    return allowed.engine.describe(allowed.table, allowed.version.snapshot).bytes
 
 
 def names_shown(

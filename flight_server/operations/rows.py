@@ -296,8 +296,15 @@ def _predicate(allowed: Permitted, text: str | None) -> str | None:
 
 
 def _joined_filter(allowed: Permitted, text: str | None) -> str | None:
-    filters = [f"({part})" for part in (allowed.row_filter, text) if part is not None]
-    return " AND ".join(filters) or None
+    """The filter within the rows of the principal's, in which alone it is evaluated.
+
+    Of two conditions DuckDB chooses which it tries first, and an error that the text makes in a
+    hidden row would tell what is in it.
+    """
+    mine = allowed.row_filter
+    if mine is None or text is None:
+        return mine or text
+    return f"({mine}) AND CASE WHEN ({mine}) THEN ({text}) ELSE false END"
 
 
 def _after_limit(rows: int, request: ScanRequest) -> int:

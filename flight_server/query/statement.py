@@ -207,7 +207,9 @@ def _from_table(source: Source, whole: bool, with_row_ids: bool) -> Tree:
     if whole:
         sql = f"FROM {source.sql}"
     else:
-        shown = _select_list(source) + (", rowid" if with_row_ids else "")
+        shown = _select_list(source)
+        if with_row_ids:
+            shown += f", {_in_sight(source, 'rowid')} AS rowid"
         where = f" WHERE ({source.row_filter})" if source.row_filter is not None else ""
         sql = f"FROM (SELECT {shown} FROM {source.sql}{where})"
     node: Tree = dialect.parsed(sql)["node"]["from_table"]
@@ -217,10 +219,28 @@ def _from_table(source: Source, whole: bool, with_row_ids: bool) -> Tree:
 def _select_list(source: Source) -> str:
     shown = {name: f"{sql} AS {quoted(name)}" for name, sql in source.shown}
     if source.columns is None:
+        assert source.row_filter is None, "where rows are hidden the columns are named"
         return f"* REPLACE ({', '.join(shown.values())})" if shown else "*"
     if not source.columns:
         raise Forbidden(f"You may see no column of '{source.table}'.")
-    return ", ".join(shown.get(column, quoted(column)) for column in source.columns)
+    if source.row_filter is None:
+        return ", ".join(shown.get(column, quoted(column)) for column in source.columns)
+    expressions = {name: _in_sight(source, sql) for name, sql in source.shown}
+    return ", ".join(
+        f"{expressions.get(column) or _in_sight(source, quoted(column))} AS {quoted(column)}"
+        for column in source.columns
+    )
+
+
+def _in_sight(source: Source, sql: str) -> str:
+    """The expression, null in rows that are hidden.
+
+    DuckDB chooses which of two conditions it tries first, and an error that a statement's own
+    condition makes in a hidden row would tell what is in it.
+    """
+    if source.row_filter is None:
+        return sql
+    return f"CASE WHEN ({source.row_filter}) THEN {sql} END"
 
 
 def _prefixes(source: Source) -> set[tuple[str, ...]]:

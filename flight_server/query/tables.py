@@ -39,10 +39,10 @@ class TableUse:
 class Source:
     """What may be seen of a table: its true name, and the columns and rows permitted.
 
-    `columns` None means all of them; they must exist at the version. `row_filter` is a predicate
-    that `check_predicate` has passed. `version` pins the table, None leaves it to the
-    transaction that runs the statement. `shown` pairs columns that SQL sees otherwise than they
-    are kept with the expressions for them.
+    `columns` None means all of them, where no rows are hidden; they must exist at the version.
+    `row_filter` is a predicate that `check_predicate` has passed. `version` pins the table, None
+    leaves it to the transaction that runs the statement. `shown` pairs columns that SQL sees
+    otherwise than they are kept with the expressions for them.
     """
 
     table: TableRef

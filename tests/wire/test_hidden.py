@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pyarrow as pa
@@ -23,21 +23,26 @@ GRANTS = (
 )
 
 
-@pytest.fixture
-def clerk(start_server: Callable[..., LocalServer]) -> Iterator[Client]:
-    """Somebody who may see one table, a part of another, and nothing of a third."""
-    server = start_server()
-    roles = {**BUILT_IN_ROLES, "clerk": GRANTS}
+@contextmanager
+def limited_to(server: LocalServer, grants: tuple[Grant, ...]) -> Iterator[tuple[Client, Client]]:
+    """An administrator, and somebody with the role `clerk`, which has these grants."""
+    roles = {**BUILT_IN_ROLES, "clerk": grants}
     services = server.services
     keys = KeyStore(services.metastore, roles)
     door = FlightDoor(replace(services, access=Access(roles), keys=keys)).start()
     key, _ = keys.create("clerk", ["clerk"], created_by="test")
-    with closing(Client(server.url, server.key)) as admin:
+    with closing(Client(server.url, server.key)) as admin, closing(Client(door.url, key)) as clerk:
+        yield admin, clerk
+    assert door.stop(5)
+
+
+@pytest.fixture
+def clerk(start_server: Callable[..., LocalServer]) -> Iterator[Client]:
+    """Somebody who may see one table, a part of another, and nothing of a third."""
+    with limited_to(start_server(), GRANTS) as (admin, client):
         for table in ("open", "partly", "secret"):
             admin.put(DATA, ingest={"table": table, "mode": "create"})
-    with closing(Client(door.url, key)) as client:
         yield client
-    assert door.stop(5)
 
 
 def test_a_hidden_table_looks_missing(clerk: Client) -> None:
@@ -94,3 +99,42 @@ def test_the_servers_own_tables_are_nobodys(client: Client) -> None:
         assert "There is no table" in shown
     listed = client.flight.list_flights(b"", client.options())
     assert not [info for info in listed if info.descriptor.path[0].startswith(b"_pixelflight")]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "id = 3 and pay::int = 1",
+        "pay::int = 1",
+        "case when pay like 'secret%' then error(pay) else false end",
+        "id = 3 and (pay || '0')::int = 1",
+    ],
+)
+def test_no_error_tells_of_hidden_rows(
+    start_server: Callable[..., LocalServer], condition: str
+) -> None:
+    """The grant's own condition is costly, so that DuckDB would try the other one first."""
+    rows = pa.table(
+        {
+            "id": range(2000),
+            "owner": ["alice" if n % 2 == 0 else "bob" for n in range(2000)],
+            "pay": ["7" if n % 2 == 0 else f"secret-{n}" for n in range(2000)],
+        }
+    )
+    writes = frozenset({Action.READ, Action.UPDATE, Action.DELETE})
+    mine = "owner like '%lice%' and length(owner) = 5"
+    grants = (Grant("clerk", writes, "lake", "main", "t", None, mine),)
+    with limited_to(start_server(), grants) as (admin, clerk):
+        admin.put(rows, ingest={"table": "t", "mode": "create"})
+        assert clerk.read(scan={"table": "t", "filter": condition}).num_rows == 0
+        for sql in (
+            f"SELECT * FROM t WHERE {condition}",
+            f"SELECT id FROM t JOIN range(9999) AS r(n) ON n = id WHERE {condition}",
+            f"SELECT count(*) FROM t WHERE {condition} HAVING count(*) > 0",
+        ):
+            assert clerk.read(sql=sql).num_rows == 0
+        assert clerk.action("update", table="t", set={"pay": "'x'"}, filter=condition)["rows"] == 0
+        assert clerk.action("delete", table="t", filter=condition)["rows"] == 0
+        for sql in (f"UPDATE t SET id = 1 WHERE {condition}", f"DELETE FROM t WHERE {condition}"):
+            assert clerk.action("execute", sql=sql)["rows"] == 0
+        assert admin.read(sql="SELECT count(*) AS n FROM t")["n"].to_pylist() == [2000]

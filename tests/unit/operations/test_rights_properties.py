@@ -34,7 +34,7 @@ COLUMNS = ("id", "a", "b")
 ROWS: list[Row] = [(0, 0, 8), (1, 1, 9), (2, 0, 12), (3, 1, 13), (4, 0, 70), (7, 1, 50)]
 FACTOR, INTEGER_MAX = 100_000_000, 2**31 - 1
 LIMITS: Mapping[str, tuple[str, Callable[[Row], bool]]] = {
-    "id < 3": ("id", lambda row: row[0] < 3),
+    "id < 3": ("id", lambda row: row[0] is not None and row[0] < 3),
     "A = 0": ("a", lambda row: bool(row[1] == 0)),
     "b > 11": ("b", lambda row: row[2] is not None and row[2] > 11),
 }

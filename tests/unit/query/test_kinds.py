@@ -302,10 +302,21 @@ def test_the_rows_of_an_update() -> None:
 
 def test_narrowed_targets_show_their_row_ids_and_other_tables_do_not() -> None:
     found = updated("UPDATE t SET a = t2.a FROM t AS t2")
-    sql = rewrite(found.rows, lambda use: Source(use.table, ("a",), "b > 0"))
+    sql = rewrite(found.rows, lambda use: Source(use.table, ("a",)))
     assert sql == (
-        "SELECT t.rowid, t2.a FROM (SELECT a, rowid FROM lake.main.t WHERE (b > 0)) AS t , "
-        "(SELECT a FROM lake.main.t WHERE (b > 0)) AS t2"
+        "SELECT t.rowid, t2.a FROM (SELECT a, rowid AS rowid FROM lake.main.t) AS t , "
+        "(SELECT a FROM lake.main.t) AS t2"
+    )
+
+
+def test_columns_are_null_in_rows_that_are_hidden() -> None:
+    found = updated("UPDATE t SET a = 1 FROM s")
+    limited = {"t": "b > 0", "s": None}
+    sql = rewrite(found.rows, lambda use: Source(use.table, ("a",), limited[use.table.name]))
+    assert " ".join(sql.split()) == (
+        "SELECT t.rowid, 1 FROM (SELECT CASE WHEN ((b > 0)) THEN (a) ELSE NULL END AS a, "
+        "CASE WHEN ((b > 0)) THEN (rowid) ELSE NULL END AS rowid "
+        "FROM lake.main.t WHERE (b > 0)) AS t , (SELECT a FROM lake.main.s) AS s"
     )
 
 
