@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pyarrow as pa
 from pyarrow import flight
 
 from flight_server.engines.cancellation import Cancellation
-from flight_server.errors import Cancelled, ErrorCode, InvalidRequest
+from flight_server.errors import Cancelled, ErrorCode, InvalidRequest, TimedOut
 from flight_server.wire.guard import arrow_message
 
 _ALIGNED = pa.default_cpu_memory_manager()
@@ -56,9 +57,13 @@ class Incoming:
         return pa.RecordBatchReader.from_batches(self.schema, self._remembering())
 
     def drain(self) -> None:
-        """Reads past what nobody needs, so that the client can finish sending."""
-        while self._next(0) is not None:
-            continue
+        """Reads past what nobody needs, so that the client can finish sending.
+
+        That time is up now is no error: what was asked for is done.
+        """
+        with suppress(Cancelled, TimedOut):
+            while self._next(0) is not None:
+                continue
 
     def close(self, before_waiting: Callable[[], None] = lambda: None) -> None:
         """Nobody reads from here on. Waits for a read that another thread is in the middle of.

@@ -18,7 +18,7 @@ from typing import Any
 
 import duckdb
 
-from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.cancellation import NEVER, POLL_SECONDS, Cancellation
 from flight_server.engines.lake.catalog import table_id
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
@@ -176,6 +176,7 @@ class CommitLog:
         author: Author,
         exclusive: bool = True,
         connection: duckdb.DuckDBPyConnection | None = None,
+        cancellation: Cancellation = NEVER,
     ) -> Iterator[WriteTransaction]:
         """Commits at the end of the block unless that was done; rolls back on an error.
 
@@ -183,7 +184,8 @@ class CommitLog:
         `connection` is one that holds staged rows; it is closed with the transaction. While it is
         open, nothing that it reads or has written so far is tidied away.
         """
-        with self.lock if exclusive else nullcontext(), self.pins.stream(self.snapshot):
+        turn = self.turn(cancellation) if exclusive else nullcontext()
+        with turn, self.pins.stream(self.snapshot):
             transaction = WriteTransaction(self, author, connection)
             try:
                 yield transaction
@@ -191,6 +193,16 @@ class CommitLog:
                     transaction.commit()
             finally:
                 transaction.rollback()
+
+    @contextmanager
+    def turn(self, cancellation: Cancellation = NEVER) -> Iterator[None]:
+        """The commit lock while the block runs. Raises why the request ends while it waits."""
+        while not self.lock.acquire(timeout=POLL_SECONDS):
+            cancellation.check()
+        try:
+            yield
+        finally:
+            self.lock.release()
 
     def commit(self, transaction: WriteTransaction) -> int:
         """Commits under the lock; see `WriteTransaction.commit`."""

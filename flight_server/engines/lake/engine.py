@@ -187,7 +187,7 @@ class LakeEngine(SqlValues):
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """See `SupportsUpdate.update`."""
-        with self._transaction(author, exclusive=True) as transaction:
+        with self._exclusive(author, cancellation) as transaction:
             done = transaction.update(table, assignments, filter, author, cancellation)
             return _made(done, transaction.commit())
 
@@ -199,7 +199,7 @@ class LakeEngine(SqlValues):
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """See `SupportsUpdate.delete`."""
-        with self._transaction(author, exclusive=True) as transaction:
+        with self._exclusive(author, cancellation) as transaction:
             done = transaction.delete(table, filter, author, cancellation)
             return _made(done, transaction.commit())
 
@@ -208,16 +208,23 @@ class LakeEngine(SqlValues):
 
         It keeps nobody else from committing; a commit that it collides with makes it a Conflict.
         """
-        return self._transaction(author, exclusive=False)
+        return self._shared(author)
 
     @contextmanager
-    def _transaction(self, author: Author, exclusive: bool) -> Iterator[LakeTransaction]:
-        with self._log.transaction(author, exclusive) as transaction:
-            if not exclusive:
-                self._registry.settle(transaction)
-            yield LakeTransaction(
-                transaction, self._registry, self._definitions, self._ingests, self._scans
-            )
+    def _shared(self, author: Author) -> Iterator[LakeTransaction]:
+        with self._log.transaction(author, exclusive=False) as transaction:
+            self._registry.settle(transaction)
+            yield self._stand_in(transaction)
+
+    @contextmanager
+    def _exclusive(self, author: Author, cancellation: Cancellation) -> Iterator[LakeTransaction]:
+        with self._log.transaction(author, cancellation=cancellation) as transaction:
+            yield self._stand_in(transaction)
+
+    def _stand_in(self, transaction: WriteTransaction) -> LakeTransaction:
+        return LakeTransaction(
+            transaction, self._registry, self._definitions, self._ingests, self._scans
+        )
 
     # SupportsVersions, SupportsChanges
 
@@ -321,7 +328,7 @@ class LakeEngine(SqlValues):
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """See `SupportsSqlWrites.insert_rows`."""
-        with self._transaction(author, exclusive=True) as transaction:
+        with self._exclusive(author, cancellation) as transaction:
             done = transaction.insert_rows(table, columns, request, author, cancellation)
             return _made(done, transaction.commit())
 
@@ -335,7 +342,7 @@ class LakeEngine(SqlValues):
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """See `SupportsSqlWrites.update_rows`."""
-        with self._transaction(author, exclusive=True) as transaction:
+        with self._exclusive(author, cancellation) as transaction:
             done = transaction.update_rows(table, columns, request, filter, author, cancellation)
             return _made(done, transaction.commit())
 
@@ -348,7 +355,7 @@ class LakeEngine(SqlValues):
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """See `SupportsSqlWrites.delete_rows`."""
-        with self._transaction(author, exclusive=True) as transaction:
+        with self._exclusive(author, cancellation) as transaction:
             done = transaction.delete_rows(table, request, filter, author, cancellation)
             return _made(done, transaction.commit())
 
@@ -360,7 +367,7 @@ class LakeEngine(SqlValues):
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """See `SupportsSqlWrites.merge_rows`."""
-        with self._transaction(author, exclusive=True) as transaction:
+        with self._exclusive(author, cancellation) as transaction:
             done = transaction.merge_rows(table, request, author, cancellation)
             return _made(done, transaction.commit())
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
+from flight_server.engines.cancellation import NEVER, POLL_SECONDS, Cancellation
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.inserts import insert_table
 from flight_server.engines.lake.registry import Registry
@@ -26,7 +27,7 @@ PATIENCE = 0.25
 PATIENCE_SECONDS_MAX = 0.005
 
 
-@dataclass
+@dataclass(eq=False)
 class SmallAppend:
     """The rows of one small put, in storage types, on their way into a commit."""
 
@@ -55,36 +56,56 @@ class GroupCommits:
         self._expected = 1
         self._patience_seconds = 0.0
 
-    def append(self, small: SmallAppend) -> Commit:
-        """The append's commit, once it is durable. Conflict; InvalidRequest.
+    def append(self, small: SmallAppend, cancellation: Cancellation = NEVER) -> Commit:
+        """The append's commit, once it is durable. Conflict; InvalidRequest; TimedOut; Cancelled.
 
         Whoever calls this must not hold the commit lock, for which a leader may be waiting.
         """
         with self._mutex:
             self._waiting.append(small)
             self._came.notify()
-            self._turn.wait_for(lambda: small.is_done or not self._is_led)
-            leads = not small.is_done
-            self._is_led = self._is_led or leads
-        if leads:
-            self._lead()
+        if self._await_turn(small, cancellation):
+            self._lead(small, cancellation)
         assert small.is_done, "whoever led the group saw to everybody in it"
         if small.error is not None:
             raise small.error
         return small.commit
 
-    def _lead(self) -> None:
+    def _await_turn(self, small: SmallAppend, cancellation: Cancellation) -> bool:
+        """Waits until the append is done, or until it is its sender's turn to lead."""
+        with self._mutex:
+            while self._is_led and not small.is_done:
+                self._turn.wait(POLL_SECONDS)
+                # One that a leader has taken is about to be committed: too late to end it.
+                if small in self._waiting:
+                    self._check(small, cancellation)
+            leads = not small.is_done
+            self._is_led = self._is_led or leads
+            return leads
+
+    def _check(self, small: SmallAppend, cancellation: Cancellation) -> None:
+        """Takes the append back where its request has ended; under the mutex."""
+        try:
+            cancellation.check()
+        except BaseException:
+            self._waiting.remove(small)
+            raise
+
+    def _lead(self, small: SmallAppend, cancellation: Cancellation) -> None:
         group: list[SmallAppend] = []
         began = time.monotonic()
         try:
             self._await_company()
-            with self._log.lock:
+            with self._log.turn(cancellation):
                 with self._mutex:
                     group, self._waiting = self._waiting, []
                 began = time.monotonic()
                 self._lead_group(group)
         finally:
             with self._mutex:
+                if small in self._waiting:
+                    # It gave up waiting for the lock; the next leader must not commit it.
+                    self._waiting.remove(small)
                 self._expected = len(group) + len(self._waiting)
                 took = time.monotonic() - began
                 self._patience_seconds = min(took * PATIENCE, PATIENCE_SECONDS_MAX)

@@ -212,7 +212,7 @@ class Ingests:
         taken, rows, is_whole = self._taken(rows)
         rows = itertools.chain(taken, rows)
         # While others would wait for this client, nobody does: then one of them conflicts.
-        with self._log.lock if is_whole else nullcontext():
+        with self._log.turn(run.cancellation) if is_whole else nullcontext():
             if self._existing(run) is None:
                 return self._write_whole(run, rows)
         # Without the lock: whoever leads a group needs it while others wait for the leader.
@@ -235,7 +235,8 @@ class Ingests:
             self._count(run, taken)
             commit = _counted(run, data.num_rows, inserted=data.num_rows)
             return self._groups.append(
-                SmallAppend(found, data, run.author, commit, run.claim, str(run.digest or ""))
+                SmallAppend(found, data, run.author, commit, run.claim, str(run.digest or "")),
+                run.cancellation,
             )
         rows = itertools.chain(taken, rows)
         with self._log.transaction(run.author, exclusive=False) as transaction:
@@ -251,7 +252,9 @@ class Ingests:
         try:
             rows = self._counting(run, rows)
             stage = stage_rows(connection, inbound, rows, run.cancellation)
-            with self._log.transaction(run.author, connection=connection) as transaction:
+            with self._log.transaction(
+                run.author, connection=connection, cancellation=run.cancellation
+            ) as transaction:
                 found = self._registry.resolve(run.table)
                 commit = merge_stage(transaction, found, run.request, stage, run.cancellation)
                 return self._commit(transaction, run, replace(commit, offset=run.offset))
@@ -323,7 +326,7 @@ class Ingests:
     def _make_missing(self, run: _Run) -> None:
         """The table of an upsert is made in a commit of its own, empty, where it is missing."""
         if self._existing(run) is None:
-            with self._log.transaction(run.author) as transaction:
+            with self._log.transaction(run.author, cancellation=run.cancellation) as transaction:
                 self._target(run, transaction)
 
     def _inbound(self, run: _Run, found: TableVersion) -> Inbound:
