@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -203,15 +204,12 @@ class LakeEngine(SqlValues):
             done = transaction.delete(table, filter, author, cancellation)
             return _made(done, transaction.commit())
 
-    def transaction(self, author: Author) -> AbstractContextManager[LakeTransaction]:
+    @contextmanager
+    def transaction(self, author: Author) -> Iterator[LakeTransaction]:
         """Commits at the end of the block unless that was done; rolls back on an error.
 
         It keeps nobody else from committing; a commit that it collides with makes it a Conflict.
         """
-        return self._shared(author)
-
-    @contextmanager
-    def _shared(self, author: Author) -> Iterator[LakeTransaction]:
         with self._log.transaction(author, exclusive=False) as transaction:
             self._registry.settle(transaction)
             yield self._stand_in(transaction)
@@ -395,10 +393,4 @@ class LakeEngine(SqlValues):
 
 
 def _made(done: Commit, commit: Commit) -> Commit:
-    return Commit(
-        commit.snapshot,
-        done.rows,
-        done.rows_inserted,
-        done.rows_updated,
-        done.rows_deleted,
-    )
+    return replace(done, snapshot=commit.snapshot)
