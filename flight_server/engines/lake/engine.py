@@ -24,6 +24,7 @@ from flight_server.engines.lake.instance import Instance
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import Scans
+from flight_server.engines.lake.statistics import put_back
 from flight_server.engines.lake.temporary import LakeTemporaryTables
 from flight_server.engines.lake.tokens import Tokens
 from flight_server.engines.lake.transactions import LakeTransaction
@@ -75,6 +76,7 @@ class LakeEngine(SqlValues):
         """The lake under `settings.data`, made where missing. Unavailable where it is in use."""
         instance = Instance(settings)
         try:
+            put_back(instance)
             engine = cls(instance)
         except BaseException:
             instance.close()

@@ -24,6 +24,7 @@ from flight_server.engines.lake.flushes import CLOCK_SLACK_SECONDS
 from flight_server.engines.lake.history import Tags
 from flight_server.engines.lake.instance import CATALOG, METADATA, literal
 from flight_server.engines.lake.pins import Pins
+from flight_server.engines.lake.statistics import kept_wide
 from flight_server.errors import PixelflightError
 from flight_server.model import Housekeeping, TableRef
 
@@ -34,12 +35,11 @@ SMALL_FILES_MIN = 8
 # Files of which a larger part was deleted are written anew.
 DELETED_PART_MAX = 0.25
 _FLUSH = "ducklake_flush_inlined_data({lake}, schema_name => {namespace}, table_name => {name})"
-# In this order: files with deletes are merged only once they are without.
-_MERGES = (
+_REWRITE = (
     "ducklake_rewrite_data_files({lake}, {name}, schema => {namespace}, "
-    f"delete_threshold => {DELETED_PART_MAX})",
-    "ducklake_merge_adjacent_files({lake}, {name}, schema => {namespace})",
+    f"delete_threshold => {DELETED_PART_MAX})"
 )
+_MERGE = "ducklake_merge_adjacent_files({lake}, {name}, schema => {namespace})"
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,8 @@ class Housekeeper:
                 # and older versions would show rows twice.
                 if self._flush_table(due) is None:
                     continue
-                answer = [row for call in _MERGES for row in self._maintain(due, call)]
+                # In this order: files with deletes are merged only once they are without.
+                answer = self._maintain(due, _REWRITE) + self._maintain(due, _MERGE)
             if not answer:
                 self._stuck[due.number] = due.files
             merged += sum(int(row[-2]) for row in answer)
@@ -159,7 +160,9 @@ class Housekeeper:
                 connection.execute(
                     f"CALL {CATALOG}.set_commit_message('pixelflight', 'housekeeping')"
                 )
-                connection.execute("COMMIT")
+                is_rewrite = call is _REWRITE
+                with kept_wide(self._instance, due.number) if is_rewrite else nullcontext():
+                    connection.execute("COMMIT")
                 self._commits.refresh()
             return answer
         finally:

@@ -60,6 +60,8 @@ class Instance:
             _make_folder(Path(self.files))
         self._root = _open(settings, self.folder, self.files)
         self._lock = threading.Lock()
+        self._may_begin = threading.Condition(self._lock)
+        self._nobody_begins = False
         self._idle: list[Reader] = []
         # Housekeeping rewrites files without the snapshot changing for the reader: a new epoch
         # lets no transaction from before it be lent again.
@@ -115,18 +117,41 @@ class Instance:
             return reader
         else:
             reader.connection.execute("ROLLBACK")
-        return self._begun(reader, epoch)
-
-    def _begun(self, reader: Reader, epoch: int) -> Reader:
         try:
-            reader.connection.execute("BEGIN TRANSACTION")
-            row = reader.connection.execute(f"FROM {CATALOG}.current_snapshot()").fetchone()
+            while not self._begins(reader):
+                reader.connection.execute("ROLLBACK")
         except BaseException:
             reader.connection.close()
             raise
+        return reader
+
+    def _begins(self, reader: Reader) -> bool:
+        """Whether the transaction that is begun sees a state of no round of housekeeping."""
+        with self._may_begin:
+            self._may_begin.wait_for(lambda: not self._nobody_begins)
+            epoch = self.epoch
+        reader.connection.execute("BEGIN TRANSACTION")
+        row = reader.connection.execute(f"FROM {CATALOG}.current_snapshot()").fetchone()
         assert row is not None
         reader.snapshot, reader.epoch = int(row[0]), epoch
-        return reader
+        with self._lock:
+            return epoch == self.epoch and not self._nobody_begins
+
+    @contextmanager
+    def nobody_begins(self) -> Iterator[None]:
+        """While the block runs readers wait; none that began in it, or saw a part of it, goes on.
+
+        For moments in which what DuckLake tells of the lake is not right.
+        """
+        with self._lock:
+            self._nobody_begins = True
+        try:
+            yield
+        finally:
+            with self._may_begin:
+                self.epoch += 1
+                self._nobody_begins = False
+                self._may_begin.notify_all()
 
     def give_back(self, reader: Reader) -> None:
         """Keeps the reader for the next request, or closes it where there are enough."""
