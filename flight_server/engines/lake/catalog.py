@@ -62,11 +62,14 @@ def name_of(instance: Instance, table: int, snapshot: int) -> TableRef | None:
 
 
 def column_ids(instance: Instance, table: int, snapshot: int) -> dict[str, int]:
-    """The numbers of a table's columns at a snapshot, which stay when columns are renamed."""
+    """The numbers of a table's columns at a snapshot, which stay when columns are renamed.
+
+    In the order that the columns have in DuckLake.
+    """
     rows = instance.rows(
         f"SELECT column_name, column_id FROM {METADATA}.ducklake_column "
         "WHERE table_id = $1 AND parent_column IS NULL AND begin_snapshot <= $2 "
-        "AND (end_snapshot IS NULL OR end_snapshot > $2)",
+        "AND (end_snapshot IS NULL OR end_snapshot > $2) ORDER BY column_order",
         [table, snapshot],
     )
     return dict(rows)

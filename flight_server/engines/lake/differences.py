@@ -50,14 +50,14 @@ def _parts(
     known = f"rowid IN (SELECT rowid FROM {old})" if same else "false"
     still = f"rowid IN (SELECT rowid FROM {new})" if same else "false"
     parts = [
-        f"SELECT 'insert', rowid AS _row, {now} FROM {new} WHERE NOT ({known})",
-        f"SELECT 'delete', rowid AS _row, {then} FROM {old} WHERE NOT ({still})",
+        f"SELECT 'insert', rowid, {now} FROM {new} WHERE NOT ({known})",
+        f"SELECT 'delete', rowid, {then} FROM {old} WHERE NOT ({still})",
     ]
     if same and shared:
         changed = _changed(old, new, shared)
         for image, columns, version in (("pre", then, old), ("post", now, new)):
             parts.append(
-                f"SELECT 'update_{image}image', rowid AS _row, {columns} FROM {version} "
+                f"SELECT 'update_{image}image', rowid, {columns} FROM {version} "
                 f"WHERE rowid IN ({changed})"
             )
     return parts

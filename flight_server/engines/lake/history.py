@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -41,6 +42,8 @@ from flight_server.model import (
 
 Key = tuple[str, str]
 PAST = f"{HIDDEN_PREFIX}_past"
+# No column of a table can be called so.
+_ROW, _AT = f"{HIDDEN_PREFIX}_row", f"{HIDDEN_PREFIX}_at"
 
 
 class Tags:
@@ -191,7 +194,8 @@ class History:
             schema = pa.schema([*CHANGE_COLUMNS, *map(_nullable, found.schema)])
             number = catalog.table_id(self._log.instance, found.table, until)
             deletes = catalog.deletes(self._log.instance, number, start, until)
-            sql = _changes_sql(found, start, until, request.images, deletes)
+            columns = catalog.column_ids(self._log.instance, number, until)
+            sql = _changes_sql(found, tuple(columns), start, until, request.images, deletes)
             return self._scans.rows(schema, sql, oldest, cancellation)
 
     def restore(self, transaction: WriteTransaction, table: TableRef, version: int) -> TableVersion:
@@ -319,8 +323,8 @@ def _restore_rows(
     kept, was = (", ".join(f"{side}.{c}" for c in columns) for side in ("kept", "was"))
     transaction.run(f"DELETE FROM {table.sql} WHERE rowid NOT IN (SELECT rowid FROM {past})")
     transaction.run(
-        f"MERGE INTO {table.sql} AS kept USING (SELECT rowid AS _row, * FROM {past}) AS was "
-        f"ON kept.rowid = was._row "
+        f"MERGE INTO {table.sql} AS kept USING (SELECT rowid AS {_ROW}, * FROM {past}) AS was "
+        f"ON kept.rowid = was.{_ROW} "
         f"WHEN MATCHED AND row({kept}) IS DISTINCT FROM row({was}) "
         f"THEN UPDATE SET {', '.join(f'{c} = was.{c}' for c in columns)} "
         f"WHEN NOT MATCHED THEN INSERT ({', '.join(columns)}) VALUES ({was})"
@@ -328,7 +332,12 @@ def _restore_rows(
 
 
 def _changes_sql(
-    found: TableVersion, start: int, until: int, images: Images, deletes: list[int]
+    found: TableVersion,
+    names: Sequence[str],
+    start: int,
+    until: int,
+    images: Images,
+    deletes: list[int],
 ) -> str:
     """Rows that came and rows that went; one that did both in a commit was updated.
 
@@ -338,15 +347,19 @@ def _changes_sql(
     """
     table = f"'{CATALOG}', {literal(found.table.namespace)}, {literal(found.table.name)}"
     upkeep = " OR ".join(f"starts_with(changes_made, '{verb}:')" for verb in catalog.MAINTENANCE)
+    # Under names of ours, for a table may have a column that is called as DuckLake calls its own.
+    ours = [quoted(f"{HIDDEN_PREFIX}_{place}") for place in range(len(names))]
+    fed = f"AS fed({', '.join(ours)})"
+    shown = ", ".join(f"{our} AS {quoted(name)}" for our, name in zip(ours, names, strict=True))
     came = (
-        f"SELECT rowid AS _row, snapshot_id AS _at, * "
-        f"FROM ducklake_table_insertions({table}, {min(start, until)}, {until}) "
+        f"SELECT rowid AS {_ROW}, snapshot_id AS {_AT}, {shown} "
+        f"FROM ducklake_table_insertions({table}, {min(start, until)}, {until}) {fed} "
         f"WHERE {start} <= {until} AND snapshot_id NOT IN (SELECT snapshot_id "
         f"FROM {METADATA}.ducklake_snapshot_changes WHERE {upkeep})"
     )
     went = " UNION ALL ".join(
-        f"SELECT rowid AS _row, {snapshot}::BIGINT AS _at, * "
-        f"FROM ducklake_table_deletions({table}, {snapshot}, {snapshot})"
+        f"SELECT rowid AS {_ROW}, {snapshot}::BIGINT AS {_AT}, {shown} "
+        f"FROM ducklake_table_deletions({table}, {snapshot}, {snapshot}) {fed}"
         for snapshot in deletes
     )
     columns = ", ".join(_expression(field) for field in found.schema)
@@ -362,12 +375,12 @@ def _changes_sql(
     )
 
 
-_BOTH = "(_row, _at) IN (SELECT (_row, _at) FROM %s)"
+_BOTH = f"({_ROW}, {_AT}) IN (SELECT ({_ROW}, {_AT}) FROM %s)"
 
 
 def _told(rows: str, others: str, alone: str, both: str, columns: str) -> str:
     kind = f"CASE WHEN {_BOTH % others} THEN '{both}' ELSE '{alone}' END"
-    return f"SELECT _at, _row, {kind}, {columns} FROM {rows} WHERE true"
+    return f"SELECT {_AT}, {_ROW}, {kind}, {columns} FROM {rows} WHERE true"
 
 
 def _expression(field: pa.Field) -> str:

@@ -21,6 +21,8 @@ from flight_server.testing.conformance.handles import (
 )
 
 Rows = list[dict[str, Any]]
+# What the lake's own SQL calls things, or DuckLake its virtual columns.
+INNER_NAMES = ("_row", "_at", "snapshot_id", "kept", "was", "came", "went", "fed", "file_index")
 
 
 class ChangesTests(EngineCase):
@@ -90,6 +92,28 @@ class ChangesTests(EngineCase):
             ("delete", 3),
             ("insert", 1),
         ]
+
+    @pytest.mark.parametrize("name", INNER_NAMES)
+    def test_columns_of_inner_names(self, engine: Any, name: str) -> None:
+        """A column may be called as something inside an engine is."""
+        schema = pa.schema([("id", pa.int64()), (name, pa.int64())])
+        table = TableHandle(engine).create(schema, key=("id",))
+        first = table.put({"id": [1, 2, 3], name: [11, 12, 13]}).snapshot
+        table.put({"id": [2, 4], name: [22, 14]}, "upsert")
+        table.delete("id = 3")
+        found = _changes(table, after=first, images=Images.BOTH)
+        told = sorted((row["_change"], row["id"], row[name]) for row in found)
+        assert told == [
+            ("delete", 3, 13),
+            ("insert", 4, 14),
+            ("update_postimage", 2, 22),
+            ("update_preimage", 2, 12),
+        ]
+        with closing(engine.diff(table.ref, first, engine.snapshot())) as stream:
+            rows = stream.read_all().to_pylist()
+        assert sorted((row["_change"], row["id"], row[name]) for row in rows) == told
+        engine.restore(table.ref, first, AUTHOR)
+        assert table.rows() == unordered([{"id": n, name: n + 10} for n in (1, 2, 3)])
 
     def test_a_window(self, engine: Any, table: TableHandle) -> None:
         """After one snapshot, up to and with another; nothing after the newest."""
