@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from uuid import uuid4
 
 import pyarrow as pa
 
 from flight_server.auth import Action
-from flight_server.engines.base import (
-    require,
-)
+from flight_server.engines.base import SupportsIngest, SupportsTables, SupportsVersions, require
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.errors import (
     AlreadyExists,
@@ -23,8 +23,10 @@ from flight_server.errors import (
 from flight_server.model import (
     DEFAULT_CATALOG,
     DEFAULT_NAMESPACE,
+    HIDDEN_PREFIX,
     TEMPORARY_CATALOG,
     Commit,
+    IngestRequest,
     NamespaceRef,
     SqlRequest,
     TableRef,
@@ -42,6 +44,7 @@ from flight_server.query import (
     DropNamespace,
     DropTable,
     RenameTable,
+    Statement,
     Write,
 )
 
@@ -78,12 +81,12 @@ def create_table(
     if statement.query is None:
         spec, source = _spec(statement), None
     else:
-        source, _ = authorised(
-            services,
-            call,
-            statement.query,
-            replace(request, parameters=used_parameters(statement.query, request.parameters)),
+        request = replace(
+            request,
+            parameters=used_parameters(statement.query, request.parameters),
+            version=_snapshot_outside(services, call, statement.query, table),
         )
+        source, _ = authorised(services, call, statement.query, request)
         spec = TableSpec(_query_schema(services, call, source))
     try:
         if source is None and not statement.or_replace:
@@ -182,15 +185,67 @@ def _make(
     spec: TableSpec,
     source: SqlRequest | None,
 ) -> Commit:
-    if statement.or_replace and _is_there(services, call, table):
-        tables.drop_table(services, call, table)
-    made = tables.create_table(services, call, table, spec)
+    replaces = statement.or_replace and _is_there(services, call, table)
     if source is None or not statement.with_data:
-        return made
-    engine = require(engine_of(services, call, table.catalog), SupportsSqlWrites)
-    author = call.author("create table")
+        if replaces:
+            tables.drop_table(services, call, table)
+        return tables.create_table(services, call, table, spec)
+    if not replaces:
+        return _filled(services, call, table, spec, source)
+    old = permitted(services, call, table, Action.DROP)
+    engine = require(old.engine, SupportsTables)
+    # The query may read the old table: until it has, the new one goes by a name of its own.
+    aside = replace(table, name=f"{HIDDEN_PREFIX}_{uuid4().hex}")
+    made = _filled(services, call, aside, spec, source)
+    engine.drop_table(old.table, call.author("drop table"))
+    engine.rename_table(aside, table, call.author("create table"))
+    return made
+
+
+def _filled(
+    services: Services, call: Call, table: TableRef, spec: TableSpec, source: SqlRequest
+) -> Commit:
+    """A new table with the rows of a query, or none: a transaction may outlive the error."""
     source = rows_for(services, call, table, source)
-    return engine.insert_rows(table, spec.schema.names, source, author, call.cancellation)
+    tables.create_table(services, call, table, spec)
+    try:
+        return _inserted(services, call, table, spec, source)
+    except BaseException:
+        engine = require(engine_of(services, call, table.catalog), SupportsTables)
+        with suppress(PixelflightError):
+            engine.drop_table(table, call.author("create table"))
+        raise
+
+
+def _inserted(
+    services: Services, call: Call, table: TableRef, spec: TableSpec, source: SqlRequest
+) -> Commit:
+    engine, author = engine_of(services, call, table.catalog), call.author("create table")
+    if source.version is None:
+        return require(engine, SupportsSqlWrites).insert_rows(
+            table, spec.schema.names, source, author, call.cancellation
+        )
+    reading = require(services.engine(DEFAULT_CATALOG), SupportsSql)
+    rows = reading.run_sql(source, call.cancellation)
+    try:
+        return require(engine, SupportsIngest).ingest(
+            table, IngestRequest(), rows, author, cancellation=call.cancellation
+        )
+    finally:
+        rows.close()
+
+
+def _snapshot_outside(
+    services: Services, call: Call, query: Statement, table: TableRef
+) -> int | None:
+    """The snapshot at which a query of older versions is read, None where it names none.
+
+    The transaction that makes the table has written, and reads no older versions itself.
+    """
+    is_past = any(use.version is not None or use.as_of is not None for use in query.tables)
+    if not is_past or call.transaction is not None or table.catalog == TEMPORARY_CATALOG:
+        return None
+    return require(services.engine(DEFAULT_CATALOG), SupportsVersions).snapshot()
 
 
 def _spec(statement: CreateTable) -> TableSpec:
