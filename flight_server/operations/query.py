@@ -323,10 +323,23 @@ def _temporary_source(services: Services, call: Call, use: TableUse) -> Source:
 def _at_session_time(services: Services, call: Call, request: SqlRequest) -> SqlRequest:
     """The request at the moment that the session has set, where it names no version itself."""
     at = call.session.as_of if call.session is not None else None
-    if at is None or request.version is not None or call.transaction is not None:
+    if at is None or request.version is not None:
         return request
+    if call.transaction is not None:
+        check_at_present(call)
     engine = require(services.engine(DEFAULT_CATALOG), SupportsVersions)
     return replace(request, version=engine.snapshot_at(at))
+
+
+def check_at_present(call: Call) -> None:
+    """Unsupported where the session has set a moment: only reads alone see the past by it."""
+    at = call.session.as_of if call.session is not None else None
+    if at is not None:
+        raise Unsupported(
+            f"The session's option 'as_of' is {at.isoformat()}, and a statement that writes, or is "
+            "in a transaction, cannot be of the past. Clear the option, and name the version in "
+            "the SELECT: FROM t AT (VERSION => 7)."
+        )
 
 
 def _scan_of(

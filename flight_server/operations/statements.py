@@ -16,7 +16,7 @@ from flight_server.model import DEFAULT_CATALOG, Commit, SqlRequest
 from flight_server.operations import row_statements, table_statements, tables
 from flight_server.operations.kinds import kind_of
 from flight_server.operations.parameters import rows_of
-from flight_server.operations.query import statement_of
+from flight_server.operations.query import check_at_present, statement_of
 from flight_server.operations.services import Call, Services
 from flight_server.operations.sessions import OpenTransaction, Session
 from flight_server.operations.together import in_one_commit
@@ -91,6 +91,7 @@ def execute_each(services: Services, call: Call, sql: str, parameters: pa.Table)
     statement = statement_of(call, sql)
     if isinstance(statement, Control | Use | Statement):
         return execute(services, call, SqlRequest(sql))
+    check_at_present(call)
     names = parameters_of(statement)
     if isinstance(statement, Insert) and parameters.num_rows > 1:
         commit = row_statements.insert_each(services, call, statement, parameters)
@@ -115,6 +116,7 @@ def execute_each(services: Services, call: Call, sql: str, parameters: pa.Table)
 
 def write(services: Services, call: Call, statement: Write, request: SqlRequest) -> Executed:
     """Runs a statement that writes rows or changes tables."""
+    check_at_present(call)
     kind = kind_of(statement)
     if (commit := row_statements.run(services, call, statement, request)) is not None:
         return Executed(kind, commit.rows, commit)

@@ -1,4 +1,4 @@
-"""CREATE OR REPLACE TABLE AS: the query may read the table that it replaces, which stays till then."""
+"""CREATE OR REPLACE TABLE AS: its query may read the table that it replaces."""
 
 from __future__ import annotations
 

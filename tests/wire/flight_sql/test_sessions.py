@@ -58,6 +58,45 @@ def test_the_past_by_a_moment(sql: SqlClient, table: str) -> None:
     assert sql.count(table) == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT INTO {t} SELECT * FROM {t}",
+        "UPDATE {t} SET b = 'q'",
+        "DELETE FROM {t}",
+        "MERGE INTO {t} USING {t} AS s USING (a) WHEN MATCHED THEN DELETE",
+        "CREATE OR REPLACE TABLE {t} AS SELECT * FROM {t}",
+        "CREATE TEMP TABLE {t} AS SELECT * FROM {t}",
+        "ALTER TABLE {t} DROP b",
+    ],
+)
+def test_nothing_is_written_at_a_moment_of_the_past(sql: SqlClient, table: str, text: str) -> None:
+    sql.set_options(as_of=dt.datetime.now(dt.UTC).isoformat())
+    refused = refusal(lambda: sql.update(text.format(t=table)))
+    assert refused.code == "unsupported"
+    assert "Clear the option" in refused.message
+    many = sql.prepare(f"INSERT INTO {table} (a) VALUES (?)")
+    assert refusal(lambda: many.update(pa.table({"a": [7, 8]}))).code == "unsupported"
+    sql.set_options(as_of=None)
+    assert sql.query(f"SELECT * FROM {table}").equals(DATA)
+
+
+def test_a_transaction_is_not_at_a_moment_of_the_past(sql: SqlClient, table: str) -> None:
+    moment = dt.datetime.now(dt.UTC).isoformat()
+    sql.update("BEGIN")
+    sql.update(f"DELETE FROM {table} WHERE a > 1")
+    sql.set_options(as_of=moment)
+    assert refusal(lambda: sql.count(table)).code == "unsupported"
+    assert refusal(lambda: sql.update(f"DELETE FROM {table}")).code == "unsupported"
+    sql.update("USE lake.main")
+    sql.update("COMMIT")
+    assert sql.count(table) == 3
+    sql.update("BEGIN")
+    sql.update("ROLLBACK")
+    sql.set_options(as_of=None)
+    assert sql.count(table) == 1
+
+
 def test_a_deadline(sql: SqlClient) -> None:
     assert sql.set_options(deadline_seconds=0.3) == {}
     endless = (
