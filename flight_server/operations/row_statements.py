@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -44,6 +44,8 @@ from flight_server.query import (
     check_predicate,
     over_rows,
     width_of,
+    with_defaults,
+    with_set_defaults,
 )
 
 
@@ -81,6 +83,7 @@ def insert(services: Services, call: Call, statement: Insert, request: SqlReques
 
 def _insert(services: Services, call: Call, statement: Insert, request: SqlRequest) -> Commit:
     allowed = _insertable(services, call, statement)
+    statement = _with_defaults(allowed, statement)
     if statement.query is None:
         source, columns = SqlRequest("SELECT 1"), tuple[str, ...]()
         # A row of defaults fills every column.
@@ -100,13 +103,15 @@ def insert_each(
     """Inserts what a row of VALUES says of each row of parameters; None where it is no such row."""
     if statement.query is None or statement.by_name:
         return None
+    allowed = _insertable(services, call, statement)
+    statement = _with_defaults(allowed, statement)
+    assert statement.query is not None, "it has kept its query"
     places = matched(parameters.schema, statement.query.parameters)
     # Names of our own: those that were sent may be empty, or twice the same.
     numbered = parameters.rename_columns([f"p{place}" for place in range(len(parameters.schema))])
     sql = over_rows(statement.query, {name: f"p{place}" for name, place in places.items()})
     if sql is None:
         return None
-    allowed = _insertable(services, call, statement)
     source = SqlRequest(sql, rows=numbered)
     columns = _insert_columns(services, call, allowed, statement, source)
     engine = require(allowed.engine, SupportsSqlWrites)
@@ -117,6 +122,7 @@ def insert_each(
 def update(services: Services, call: Call, statement: Update, request: SqlRequest) -> Commit:
     """Sets columns. One that needs no other table goes the way of Flight's own update."""
     table = located(call, statement.target)
+    statement = _with_set_defaults(permitted(services, call, table, Action.UPDATE), statement)
     if statement.plain is not None and not statement.rows.parameters:
         texts, where = statement.plain
         if _stand_alone(services, call, table, texts, where, statement.columns):
@@ -260,6 +266,34 @@ def _stand_alone(
         # As a SELECT they may well pass; if not, that says what is wrong with them.
         return False
     return True
+
+
+def _with_defaults(allowed: Permitted, statement: Insert) -> Insert:
+    """The INSERT with the default of its column for each DEFAULT, a null where it has none."""
+    if statement.query is None or not statement.defaults:
+        return statement
+    names = statement.columns or allowed.version.schema.names
+    query = with_defaults(statement.query, statement.defaults, _defaults_of(allowed, names))
+    return replace(statement, query=query, defaults=())
+
+
+def _with_set_defaults(allowed: Permitted, statement: Update) -> Update:
+    """The same for an UPDATE."""
+    if not statement.defaults:
+        return statement
+    known = _defaults_of(allowed, statement.columns)
+    texts = {place: known[place] for place in statement.defaults if place in known}
+    plain = statement.plain
+    if plain is not None:
+        values, where = plain
+        plain = tuple(texts.get(place, text) for place, text in enumerate(values)), where
+    return replace(statement, rows=with_set_defaults(statement.rows, texts), plain=plain)
+
+
+def _defaults_of(allowed: Permitted, names: Sequence[str]) -> dict[int, str]:
+    """The defaults of these columns, by their places among them."""
+    known = {name.lower(): text for name, text in allowed.version.spec.defaults.items()}
+    return {at: known[name.lower()] for at, name in enumerate(names) if name.lower() in known}
 
 
 def _check_rows(allowed: Permitted, action: Action) -> None:

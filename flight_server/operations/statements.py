@@ -121,8 +121,8 @@ def write(services: Services, call: Call, statement: Write, request: SqlRequest)
     if (commit := row_statements.run(services, call, statement, request)) is not None:
         return Executed(kind, commit.rows, commit)
     commit = table_statements.run(services, call, statement, request)
-    counted = commit is not None and kind == "create_table" and commit.rows > 0
-    return Executed(kind, commit.rows if counted and commit else None, commit)
+    is_query = isinstance(statement, CreateTable) and statement.query is not None
+    return Executed(kind, commit.rows if commit is not None and is_query else None, commit)
 
 
 def begin(services: Services, call: Call) -> OpenTransaction:

@@ -19,6 +19,7 @@ from flight_server.query.parameter_rows import over_rows
 from flight_server.query.scans import ScanShape, simple_scan
 from flight_server.query.statement import Statement, parse, rewrite
 from flight_server.query.tables import Source, TableUse
+from flight_server.query.value_lists import with_defaults, with_set_defaults
 from flight_server.query.widths import width_of
 from flight_server.query.writes import (
     AlterTable,
@@ -77,4 +78,6 @@ __all__ = [
     "simple_scan",
     "uses_of",
     "width_of",
+    "with_defaults",
+    "with_set_defaults",
 ]

@@ -165,6 +165,8 @@ def _update(words: Words, found: _Expressions, when: str, condition: int | None)
         return MergeClause(when, "update", condition, by_name=by_name)
     words.expect("SET")
     columns, texts = assignments(words, "WHEN", "RETURNING")
+    if any(is_default(text) for text in texts):
+        raise refused_default()
     places = tuple(found.place(text) for text in texts)
     return MergeClause(when, "update", condition, columns, places)
 

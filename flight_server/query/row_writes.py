@@ -13,8 +13,11 @@ from flight_server.query.dialect import Tree
 from flight_server.query.statement import Statement, parse_composed
 from flight_server.query.tables import TableUse, folded, table_named
 from flight_server.query.value_lists import (
+    is_default,
+    nulls_for_default,
     one_by_one,
     refused_default,
+    value_texts,
     values_without_defaults,
 )
 from flight_server.query.words import Words
@@ -97,22 +100,24 @@ def insert(words: Words, context: Context) -> Insert:
     if words.take("DEFAULT", "VALUES"):
         check_end(words)
         return Insert(use, columns, by_name, None)
-    columns, text = _query_text(words, columns)
-    return Insert(use, columns, by_name, _query(text, context))
+    text, defaults = _query_text(words)
+    return Insert(use, columns, by_name, _query(text, context), defaults)
 
 
 def update(words: Words, context: Context) -> Update:
-    """`UPDATE t [AS a] SET c = e, … [FROM …] [WHERE …]`."""
+    """`UPDATE t [AS a] SET c = e, (a, b) = (e, e), … [FROM …] [WHERE …]`."""
     words.expect("UPDATE")
     named = target(words, context, "SET")
     words.expect("SET")
     columns, texts = assignments(words, "FROM", "WHERE", "RETURNING")
+    defaults = tuple(place for place, text in enumerate(texts) if is_default(text))
+    texts = tuple(nulls_for_default(text) for text in texts)
     others = words.until("WHERE", "RETURNING") if words.take("FROM") else ""
     where = words.until("RETURNING") if words.take("WHERE") else None
     check_end(words)
     rows = _rows(context, named, texts, others, where)
     alone = _stands_alone(rows, named, context, others)
-    return Update(named.use, columns, rows, (texts, where) if alone else None)
+    return Update(named.use, columns, rows, (texts, where) if alone else None, defaults)
 
 
 def delete(words: Words, context: Context) -> Delete:
@@ -134,12 +139,15 @@ def delete(words: Words, context: Context) -> Delete:
 
 
 def assignments(words: Words, *stops: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """`a = 1, b = c + 1`: the columns, and the texts of what they are set to."""
+    """`a = 1, (b, c) = (2, DEFAULT)`: the columns, and the texts of what they are set to."""
     columns: list[str] = []
     texts: list[str] = []
     while not columns or words.more(*stops):
         if words.peek() == "(":
-            raise Unsupported("SET (a, b) = … is not supported: write SET a = …, b = ….")
+            names, values = _several(words)
+            columns += names
+            texts += values
+            continue
         name = words.dotted("column name")
         if len(name) > 1:
             raise Unsupported(
@@ -149,10 +157,26 @@ def assignments(words: Words, *stops: str) -> tuple[tuple[str, ...], tuple[str, 
         words.expect("=")
         columns.append(name[0])
         texts.append(words.until(",", *stops))
-        if texts[-1].strip().upper() == "DEFAULT":
-            raise Unsupported(f"SET {name[0]} = DEFAULT is not supported: write the value.")
     check_columns(columns)
     return tuple(columns), tuple(texts)
+
+
+def _several(words: Words) -> tuple[tuple[str, ...], list[str]]:
+    """`(a, b) = (1, 2)`, each column set to a value of its own."""
+    names = words.names("column name")
+    words.expect("=")
+    if words.peek() != "(" or words.peek(1) in ("SELECT", "WITH", "FROM", "VALUES"):
+        raise Unsupported(
+            f"SET ({', '.join(names)}) is supported with a list of values only: write "
+            "SET (a, b) = (1, 2), or SET a = …, b = …."
+        )
+    texts = value_texts(words)
+    if len(texts) != len(names):
+        raise InvalidRequest(
+            f"SET names {len(names)} columns and gives {len(texts)} values.",
+            code=ErrorCode.INVALID_SQL,
+        )
+    return names, texts
 
 
 def check_columns(columns: list[str] | tuple[str, ...]) -> None:
@@ -232,15 +256,13 @@ def _stands_alone(rows: Statement, named: Named, context: Context, others: str) 
     )
 
 
-def _query_text(
-    words: Words, columns: tuple[str, ...] | None
-) -> tuple[tuple[str, ...] | None, str]:
-    """The query of an INSERT, which goes to the end, and the columns that it has values for."""
+def _query_text(words: Words) -> tuple[str, tuple[tuple[int, int], ...]]:
+    """The query of an INSERT, which goes to the end, and where in its VALUES a DEFAULT stood."""
     is_values = words.peek() == "VALUES"
     text = words.rest()
-    if columns is not None and is_values and "DEFAULT" in text.upper():
-        return values_without_defaults(columns, text) or (columns, text)
-    return columns, text
+    if is_values and "DEFAULT" in text.upper():
+        return values_without_defaults(text) or (text, ())
+    return text, ()
 
 
 def _query(text: str, context: Context) -> Statement:

@@ -1,4 +1,4 @@
-"""VALUES of an INSERT: each value is for its column, whatever stands in the rows beside it.
+"""VALUES of an INSERT and SET of an UPDATE: each value is for its column, and may be DEFAULT.
 
 Without an INSERT around it, VALUES is a query whose columns have one type each, so that a number
 beside a text is one too many. Here it is made to give what the INSERT would have been given.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -52,18 +53,15 @@ def without_defaults(
 
 
 def refused_default() -> Unsupported:
-    """What is said of a DEFAULT that cannot be left out."""
+    """What is said of a DEFAULT where no column is known that it could be of."""
     return Unsupported(
-        "DEFAULT among VALUES is supported only where the columns are named and all rows have it "
-        "in the same place. Name the other columns, as in INSERT INTO t (a, b) VALUES (1, 2): "
-        "those left out get their defaults."
+        "DEFAULT is not supported here: it may be a value of INSERT … VALUES and of UPDATE … SET. "
+        "Elsewhere name the other columns: those left out get their defaults."
     )
 
 
-def values_without_defaults(
-    columns: tuple[str, ...], text: str
-) -> tuple[tuple[str, ...], str] | None:
-    """The columns and the VALUES without those that are DEFAULT; None where it is more."""
+def values_without_defaults(text: str) -> tuple[str, tuple[tuple[int, int], ...]] | None:
+    """The VALUES with nulls for DEFAULT, and the row and place of each; None where it is more."""
     words = Words(text)
     words.expect("VALUES")
     rows = [value_texts(words)]
@@ -71,9 +69,45 @@ def values_without_defaults(
         rows.append(value_texts(words))
     if not words.ended:
         return None
-    columns, rows = without_defaults(columns, rows)
-    written = (", ".join(f"{value}\n" for value in row) for row in rows)
-    return columns, "VALUES " + ", ".join(f"({row})" for row in written)
+    defaults = tuple(
+        (number, place)
+        for number, row in enumerate(rows)
+        for place, value in enumerate(row)
+        if is_default(value)
+    )
+    written = (", ".join(f"{nulls_for_default(value)}\n" for value in row) for row in rows)
+    return "VALUES " + ", ".join(f"({row})" for row in written), defaults
+
+
+def nulls_for_default(text: str) -> str:
+    """The value, and a null where it is DEFAULT, until the table's columns are known."""
+    return "NULL" if is_default(text) else text
+
+
+def with_defaults(
+    statement: Statement, defaults: Iterable[tuple[int, int]], texts: Mapping[int, str]
+) -> Statement:
+    """The query of VALUES with what `texts` says of a place at each row and place of `defaults`."""
+    tree = json.loads(statement.tree)
+    rows = tree["node"]["from_table"]["values"]
+    for number, place in defaults:
+        if place in texts:
+            rows[number][place] = _expression(texts[place])
+    return one_by_one(replace(statement, tree=json.dumps(tree)))
+
+
+def with_set_defaults(statement: Statement, texts: Mapping[int, str]) -> Statement:
+    """The SELECT of row ids and new values with other values at these places."""
+    tree = json.loads(statement.tree)
+    for place, text in texts.items():
+        # The row's id comes first.
+        tree["node"]["select_list"][place + 1] = _expression(text)
+    return replace(statement, tree=json.dumps(tree))
+
+
+def _expression(text: str) -> Tree:
+    node: Tree = dialect.parsed(f"SELECT {text}")["node"]["select_list"][0]
+    return node
 
 
 def one_by_one(statement: Statement) -> Statement:

@@ -22,12 +22,14 @@ class Insert:
     """`INSERT INTO target [(columns)] [BY NAME] query`, `VALUES` being a query as well.
 
     `columns` None means all of the target's, in order. `query` None means DEFAULT VALUES.
+    `defaults` are the row and the place of each DEFAULT among VALUES; a null stands there.
     """
 
     target: TableUse
     columns: tuple[str, ...] | None
     by_name: bool
     query: Statement | None
+    defaults: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,15 @@ class Update:
     """`UPDATE target SET …`. `rows` gives the row id first, then one value for each column.
 
     `plain` are the same values and the condition as text, where they need no other table and no
-    alias: the expression of each column, and the WHERE, None where there is none.
+    alias: the expression of each column, and the WHERE, None where there is none. `defaults` are
+    the places of the columns that are set to DEFAULT; a null stands there.
     """
 
     target: TableUse
     columns: tuple[str, ...]
     rows: Statement
     plain: tuple[tuple[str, ...], str | None] | None = None
+    defaults: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
