@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
-from flight_server.errors import Conflict, InvalidRequest, NotFound
+from flight_server.errors import Conflict, InvalidRequest
 from flight_server.model import DEFAULT_CATALOG, Commit, SqlRequest
 from flight_server.operations import row_statements, table_statements, tables
 from flight_server.operations.kinds import kind_of
@@ -160,19 +160,15 @@ def _control(services: Services, call: Call, statement: Control) -> Executed:
 def _use(services: Services, call: Call, statement: Use) -> Executed:
     """USE of what may not be known of is told like USE of what is missing."""
     session = _session(call)
-    catalog, namespace = statement.catalog, statement.namespace
-    if catalog is not None and namespace is None and catalog not in services.engines:
-        # A single name is that of a catalog or of a namespace.
-        catalog, namespace = None, catalog
-    found = catalog or (DEFAULT_CATALOG if namespace else session.catalog)
+    found, namespace = statement.catalog, statement.namespace
+    if namespace is None and found not in services.engines:
+        found, namespace = DEFAULT_CATALOG, found
     if namespace is not None:
         known = tables.list_namespaces(services, replace(call, transaction=None), found)
         names = {one.name.lower(): one.name for one in known}
         if namespace.lower() not in names:
             raise tables.namespace_not_found(namespace, list(names.values()))
         namespace = names[namespace.lower()]
-    elif found not in services.engines:
-        raise NotFound(f"There is no catalog '{found}'.")
     session.catalog, session.namespace = found, namespace or "main"
     return Executed("use")
 

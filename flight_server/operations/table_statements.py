@@ -19,6 +19,7 @@ from flight_server.errors import (
     InvalidRequest,
     NotFound,
     PixelflightError,
+    Unsupported,
 )
 from flight_server.model import (
     DEFAULT_CATALOG,
@@ -115,6 +116,12 @@ def alter_table(services: Services, call: Call, statement: AlterTable) -> Commit
     table = located(call, statement.target)
 
     def work() -> Commit | None:
+        if table.catalog == TEMPORARY_CATALOG:
+            allowed = permitted(services, call, table, Action.ALTER)
+            raise Unsupported(
+                f"The temporary table '{allowed.table.name}' can be renamed and not altered: make "
+                "it anew, as in CREATE OR REPLACE TEMP TABLE t AS SELECT a, 0 AS b FROM t."
+            )
         try:
             return tables.alter_table(services, call, table, statement.changes)
         except PixelflightError as error:

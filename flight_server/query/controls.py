@@ -33,7 +33,7 @@ def control(words: Words) -> Control:
 
 
 def use(words: Words) -> Use:
-    """`USE [catalog.]namespace`, `SET SCHEMA 'namespace'`."""
+    """`USE [catalog.]namespace`, `SET SCHEMA 'namespace'`: one name may be a catalog's as well."""
     if words.take("SET"):
         if not words.take("SCHEMA"):
             raise Forbidden(
@@ -63,7 +63,7 @@ def _used(parts: list[str]) -> Use:
             f"USE takes one or two names, not {len(parts)}: USE [catalog.]namespace.",
             code=ErrorCode.INVALID_SQL,
         )
-    return Use(None, parts[0]) if len(parts) == 1 else Use(parts[0], parts[1])
+    return Use(*parts)
 
 
 def _text(piece: str) -> str:

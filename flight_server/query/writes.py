@@ -177,9 +177,12 @@ class Control:
 
 @dataclass(frozen=True)
 class Use:
-    """`USE [catalog.]namespace`, `SET SCHEMA`: what bare names mean from now on."""
+    """`USE [catalog.]namespace`, `SET SCHEMA`: what bare names mean from now on.
 
-    catalog: str | None
+    Without a `namespace`, `catalog` is a single name, that of a catalog or of a namespace.
+    """
+
+    catalog: str
     namespace: str | None = None
 
 

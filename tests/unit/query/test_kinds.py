@@ -193,9 +193,9 @@ WHOLE: list[tuple[str, Any]] = [
         }.items()
         for sql in texts
     ),
-    ("USE sales", Use(None, "sales")),
+    ("USE sales", Use("sales")),
     ('USE lake."a/b"', Use("lake", "a/b")),
-    ("SET SCHEMA 'sales'", Use(None, "sales")),
+    ("SET SCHEMA 'sales'", Use("sales")),
     ("SET SCHEMA = 'lake.sales'", Use("lake", "sales")),
 ]
 

@@ -48,6 +48,26 @@ def test_use(sql: SqlClient, table: str, name: str) -> None:
     assert refusal(lambda: sql.update("USE nowhere")).code == "namespace_not_found"
 
 
+@pytest.mark.parametrize("text", ["USE lake", "SET SCHEMA 'lake'", "USE main", "USE lake.main"])
+def test_one_name_is_a_catalog_or_a_namespace(
+    sql: SqlClient, table: str, name: str, text: str
+) -> None:
+    sql.update(f"CREATE SCHEMA s_{name}")
+    sql.update(f"USE s_{name}")
+    sql.update(text)
+    assert sql.count(table) == 3
+
+
+def test_a_temporary_table_is_made_anew_and_not_altered(sql: SqlClient, table: str) -> None:
+    sql.update(f"CREATE TEMP TABLE {table} AS SELECT * FROM {table}")
+    refused = refusal(lambda: sql.update(f"ALTER TABLE {table} ADD COLUMN c INTEGER"))
+    assert refused.code == "unsupported"
+    assert "CREATE OR REPLACE TEMP TABLE" in refused.message
+    sql.update(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT *, 0 AS c FROM {table}")
+    assert sql.query(f"SELECT * FROM {table}").column_names == ["a", "b", "c"]
+    sql.update("ALTER TABLE IF EXISTS temp.missing ADD COLUMN c INTEGER")
+
+
 def test_the_past_by_a_moment(sql: SqlClient, table: str) -> None:
     moment = dt.datetime.now(dt.UTC).isoformat()
     sql.update(f"DELETE FROM {table} WHERE a > 1")
