@@ -122,14 +122,15 @@ def insert_each(
 def update(services: Services, call: Call, statement: Update, request: SqlRequest) -> Commit:
     """Sets columns. One that needs no other table goes the way of Flight's own update."""
     table = located(call, statement.target)
-    statement = _with_set_defaults(permitted(services, call, table, Action.UPDATE), statement)
+    allowed = permitted(services, call, table, Action.UPDATE)
+    check_columns(services, call, allowed, Action.UPDATE, statement.columns)
+    statement = _with_set_defaults(allowed, statement)
     if statement.plain is not None and not statement.rows.parameters:
         texts, where = statement.plain
         if _stand_alone(services, call, table, texts, where, statement.columns):
             assignments = dict(zip(statement.columns, texts, strict=True))
             _check_once(statement.columns)
             return rows.update(services, call, table, assignments, where, all_rows=True)
-    allowed = permitted(services, call, table, Action.UPDATE)
     columns = narrow(allowed, statement.columns)
     _check_once(columns)
     check_in_sight(columns, allowed, permitted(services, call, table, Action.READ))

@@ -66,6 +66,27 @@ def test_a_reader_writes_nothing(sql: SqlClient, reader: SqlClient, table: str, 
     assert sql.query(f"SELECT * FROM {table}").equals(DATA)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "UPDATE {t} SET pay = 1",
+        "UPDATE {t} SET pay = (SELECT 1)",
+        "UPDATE {t} SET id = 7, pay = DEFAULT WHERE id = 1",
+    ],
+)
+def test_a_column_that_may_be_read_only_is_told_as_such(
+    connect_as: Connect, table: str, text: str
+) -> None:
+    update = frozenset({Action.UPDATE})
+    client = connect_as(
+        Grant("limited", READ, "lake", "main", table),
+        Grant("limited", update, "lake", "main", table, columns=frozenset({"id"})),
+    )
+    refused = refusal(lambda: client.update(text.format(t=table)))
+    assert refused.code == "forbidden"
+    assert refused.message == "You may not update the column 'pay'."
+
+
 @pytest.mark.parametrize("how", ["create_append", "append", "replace"])
 def test_a_reader_ingests_nothing(sql: SqlClient, reader: SqlClient, table: str, how: str) -> None:
     assert refusal(lambda: reader.ingest(DATA, table, how)).code == "forbidden"
