@@ -10,7 +10,7 @@ import pyarrow as pa
 from flight_server.auth import Action
 from flight_server.engines.base import require
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
-from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError
+from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError, Unsupported
 from flight_server.model import DEFAULT_CATALOG, TEMPORARY_CATALOG, Commit, SqlRequest, TableRef
 from flight_server.operations import rows
 from flight_server.operations.authorise import (
@@ -176,6 +176,7 @@ def merge(services: Services, call: Call, statement: Merge, request: SqlRequest)
     allowed = permitted(services, call, table, Action.READ)
     if not allowed.whole:
         raise Forbidden(f"You may read a part of '{allowed.table}' only; MERGE needs all of it.")
+    _check_one_change(statement, table)
     for clause in statement.clauses:
         action = _MERGE_ACTIONS.get(clause.action)
         if action is None:
@@ -192,6 +193,17 @@ def merge(services: Services, call: Call, statement: Merge, request: SqlRequest)
     )
     engine = require(allowed.engine, SupportsSqlWrites)
     return engine.merge_rows(allowed.table, checked, call.author("merge"), call.cancellation)
+
+
+def _check_one_change(statement: Merge, table: TableRef) -> None:
+    """Unsupported where several clauses change rows: the lake itself takes one, others all."""
+    changing = [one.action for one in statement.clauses if one.action in ("update", "delete")]
+    if len(changing) > 1 and table.catalog == DEFAULT_CATALOG:
+        raise Unsupported(
+            f"This MERGE has {len(changing)} clauses that update or delete, and one into the table "
+            f"'{table}' may have one of them. Send a statement for each between BEGIN and COMMIT: "
+            "UPDATE t SET … FROM s WHERE …, then DELETE FROM t USING s WHERE …."
+        )
 
 
 def _insertable(services: Services, call: Call, statement: Insert) -> Permitted:

@@ -26,7 +26,9 @@ def control(words: Words) -> Control:
     if not words.take("TRANSACTION"):
         words.take("WORK")
     if words.take("READ", "ONLY"):
-        raise Unsupported("READ ONLY transactions are not supported: write BEGIN TRANSACTION.")
+        raise Unsupported(
+            "READ ONLY transactions are not supported, and none has begun: write BEGIN TRANSACTION."
+        )
     words.take("READ", "WRITE")
     words.end()
     return Control(_VERBS[verb])

@@ -128,13 +128,16 @@ def merge_rows(
     [(rows_after, new_after)] = transaction.run(counts)
     inserted = new_after - new_before
     deleted = rows_before + inserted - rows_after
-    done = Commit(-1, count, inserted, count - inserted - deleted, deleted)
+    # DuckLake takes a MERGE that updates or one that deletes, and counts a row as often as it
+    # is matched.
+    updated = 0 if deleted else count - inserted
+    done = Commit(-1, inserted + updated + deleted, inserted, updated, deleted)
     check_required(transaction, found.table, found.schema, found.schema.names)
-    kinds = {"inserted": inserted, "updated": done.rows_updated, "deleted": deleted}
+    kinds = {"inserted": inserted, "updated": updated, "deleted": deleted}
     transaction.note(found.table, *(kind for kind, rows in kinds.items() if rows))
     transaction.local_rows.updated(found.table, count)
     transaction.local_rows.inserted(found.table, inserted)
-    transaction.count_rows(count)
+    transaction.count_rows(done.rows)
     return done
 
 

@@ -63,6 +63,32 @@ def test_merges(sql: SqlClient, table: str) -> None:
     assert [row["b"] for row in found] == ["new", "z", "seven"]
 
 
+def test_a_merge_that_deletes_a_row_matched_twice_tells_of_one(sql: SqlClient, table: str) -> None:
+    rows = "(VALUES (3), (3), (7)) AS s(a)"
+    text = f"MERGE INTO {table} AS t USING {rows} ON t.a = s.a WHEN MATCHED THEN DELETE"
+    assert sql.update(f"{text} WHEN NOT MATCHED THEN INSERT VALUES (s.a, 'new')") == 2
+    newest = sql.client.action("list_versions", table=table)["versions"][0]
+    assert sorted(newest["changes"]) == ["deleted", "inserted"]
+
+
+@pytest.mark.parametrize(
+    "clauses",
+    [
+        "WHEN MATCHED AND s.a = 1 THEN DELETE WHEN MATCHED THEN UPDATE SET b = 'k'",
+        "WHEN MATCHED THEN UPDATE SET b = 'k' WHEN NOT MATCHED BY SOURCE THEN DELETE",
+    ],
+)
+def test_a_merge_that_changes_rows_in_two_ways_is_refused_for_the_lake(
+    sql: SqlClient, table: str, clauses: str
+) -> None:
+    text = f"USING (VALUES (1), (2)) AS s(a) ON t.a = s.a {clauses}"
+    refused = refusal(lambda: sql.update(f"MERGE INTO {table} AS t {text}"))
+    assert refused.code == "unsupported"
+    assert "between BEGIN and COMMIT" in refused.message
+    sql.update(f"CREATE TEMP TABLE x_{table} AS FROM {table}")
+    assert sql.update(f"MERGE INTO x_{table} AS t {text}") >= 2
+
+
 def test_tables_and_schemas(sql: SqlClient, name: str) -> None:
     assert sql.update(f"CREATE SCHEMA s_{name}") == -1
     assert sql.update(f"CREATE TABLE s_{name}.t (a INTEGER NOT NULL, b DECIMAL(9, 2))") == -1
