@@ -55,8 +55,8 @@ class Definitions:
         self._tags.rename(transaction, found.table, to)
 
     def drop_table(self, transaction: WriteTransaction, table: TableRef) -> None:
-        """NotFound."""
-        self._guarded(transaction, table)
+        """NotFound. Rows that another commit adds meanwhile are not dropped unseen: Conflict."""
+        _check_no_new_rows(transaction, self._guarded(transaction, table))
         tables.drop_table(transaction, self._registry, table)
         transaction.local_rows.dropped(table)
         self._tokens.forget(transaction, table)
@@ -87,8 +87,8 @@ def _check_no_new_rows(transaction: WriteTransaction, found: TableVersion) -> No
     def check(_: int) -> None:
         if changed_since(transaction.log.instance, found.table, base.snapshot):
             raise Conflict(
-                f"Another commit changed '{found.table}' while it was being altered. Nothing was "
-                f"written; try again."
+                f"Another commit changed '{found.table}' while it was being altered or "
+                f"dropped. Nothing was written; try again."
             )
 
     transaction.before_commit.append(check)

@@ -92,6 +92,16 @@ def test_a_failure_leaves_the_old_table(sql: SqlClient, table: str, kind: str) -
     assert not [name for name in names if name.startswith("_pixelflight")]
 
 
+def test_rows_that_come_meanwhile_are_not_lost(
+    sql: SqlClient, other: SqlClient, table: str
+) -> None:
+    sql.update("BEGIN")
+    sql.update(f"CREATE OR REPLACE TABLE {table} AS SELECT a FROM {table}")
+    other.update(f"INSERT INTO {table} VALUES (5, 'v')")
+    assert refusal(lambda: sql.update("COMMIT")).code == "conflict"
+    assert values(other, table) == [1, 2, 3, 4, 5]
+
+
 def test_the_replaced_table_can_be_read_as_it_was(sql: SqlClient, table: str) -> None:
     sql.update(f"CREATE OR REPLACE TABLE {table} AS SELECT a FROM {table} WHERE a > 2")
     newest, oldest = sql.client.action("list_versions", table=table)["versions"]
