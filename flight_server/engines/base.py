@@ -197,6 +197,10 @@ class Transaction(
         """As `Engine.scan`. Read it to its end or close it before the next statement."""
 
     @property
+    def snapshot(self) -> int:
+        """The snapshot that it reads."""
+
+    @property
     def has_written(self) -> bool:
         """Whether there is anything to commit."""
 
@@ -214,8 +218,14 @@ class Transaction(
 class SupportsTransactions(Protocol):
     """Several writes can become one commit."""
 
-    def transaction(self, author: Author) -> AbstractContextManager[Transaction]:
-        """Commits at the end of the block unless that was done; rolls back on an error."""
+    def transaction(
+        self, author: Author, since: int | None = None
+    ) -> AbstractContextManager[Transaction]:
+        """Commits at the end of the block unless that was done; rolls back on an error.
+
+        `since` is an older snapshot that its client has read as well: the commit is a Conflict
+        where it changes rows of a table that others have changed since then.
+        """
 
 
 @runtime_checkable

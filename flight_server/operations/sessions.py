@@ -39,7 +39,8 @@ class OpenTransaction:
 
     It begins with its first statement: drivers open the next transaction as soon as one has
     ended, and what nobody uses should hold on to no old state. For the same reason one that has
-    only read is let go when it is idle, and sees the newest state when it goes on.
+    only read is let go when it is idle, and sees the newest state when it goes on. Rows that
+    others have changed since its first read it can then no longer change.
 
     One that the server had to undo stays until its client rolls it back: drivers go on with the
     next one only after that.
@@ -59,6 +60,8 @@ class OpenTransaction:
         self._undone = ""
         self._held = ExitStack()
         self._transaction: Transaction | None = None
+        # What it read first, once it was let go.
+        self._since: int | None = None
 
     @contextmanager
     def used(self, cancellation: Cancellation) -> Iterator[Transaction]:
@@ -165,7 +168,7 @@ class OpenTransaction:
                 code=ErrorCode.TRANSACTION_NOT_FOUND,
             )
         if self._transaction is None:
-            begun = self._engine.transaction(self._author)
+            begun = self._engine.transaction(self._author, self._since)
             self._transaction = self._held.enter_context(begun)
         return self._transaction
 
@@ -184,6 +187,7 @@ class OpenTransaction:
     def _let_go(self) -> None:
         transaction, self._transaction = self._transaction, None
         if transaction is not None:
+            self._since = transaction.snapshot if self._since is None else self._since
             transaction.rollback()
             self._held.close()
 

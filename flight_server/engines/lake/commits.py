@@ -19,12 +19,12 @@ from typing import Any
 import duckdb
 
 from flight_server.engines.cancellation import NEVER, POLL_SECONDS, Cancellation
-from flight_server.engines.lake.catalog import table_id
+from flight_server.engines.lake.catalog import changed_since, table_id
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
 from flight_server.engines.lake.local_rows import LocalRows
 from flight_server.engines.lake.pins import Pins
-from flight_server.errors import NotFound
+from flight_server.errors import Conflict, NotFound
 from flight_server.model import Author, TableRef, TableSpec
 
 _READS = ("SELECT ", "FROM ")
@@ -61,6 +61,8 @@ class WriteTransaction:
         # The same of namespaces.
         self.pending_namespaces: dict[str, str | None] = {}
         self.base: Base | None = None
+        # The snapshot at which its client read in it before it was let go, where it was.
+        self.since: int | None = None
         # How many statements have written something so far.
         self.writes = 0
         # What is held until the transaction ends, such as the claim of an ingest token.
@@ -123,6 +125,35 @@ class WriteTransaction:
         noted = self.notes.setdefault("tables", {}).setdefault(str(number), [])
         noted.extend(kind for kind in kinds if kind not in noted)
         self._touched.append(table)
+
+    def refuse_changes(self, table: TableRef, done: str) -> None:
+        """Makes the commit a Conflict where another one changes the table's rows meanwhile.
+
+        For what was found to hold of all its rows, such as that none has a key. Whoever holds the
+        commit lock needs no such promise.
+        """
+        base = self.base
+        if base is None or self.made(table):
+            return
+
+        def check(_: int) -> None:
+            if changed_since(self.log.instance, table, base.snapshot):
+                raise Conflict(
+                    f"Another commit changed '{table}' while it was being {done}. "
+                    "Nothing was written; try again."
+                )
+
+        self.before_commit.append(check)
+
+    def check_since(self) -> None:
+        """Conflict where rows it changes were changed after its client had read them."""
+        for table in self._touched if self.since is not None else ():
+            assert self.since is not None, "there was a moment before"
+            if changed_since(self.log.instance, table, self.since):
+                raise Conflict(
+                    f"Another commit changed '{table}' after this transaction had read, while "
+                    "nobody used it. Nothing was written; roll it back and try again."
+                )
 
     @property
     def named(self) -> str:
@@ -209,6 +240,7 @@ class CommitLog:
         connection = transaction.connection
         with self.lock:
             before = self.snapshot
+            transaction.check_since()
             for action in transaction.before_commit:
                 action(before + 1)
             with translated(f"The commit{transaction.named}"):

@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flight_server.engines.lake import columns, tables
-from flight_server.engines.lake.catalog import changed_since
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.history import Tags
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.tokens import Tokens
-from flight_server.errors import Conflict
 from flight_server.model import (
     NamespaceRef,
     RetypeColumn,
@@ -56,7 +54,7 @@ class Definitions:
 
     def drop_table(self, transaction: WriteTransaction, table: TableRef) -> None:
         """NotFound. Rows that another commit adds meanwhile are not dropped unseen: Conflict."""
-        _check_no_new_rows(transaction, self._guarded(transaction, table))
+        transaction.refuse_changes(self._guarded(transaction, table).table, "dropped")
         tables.drop_table(transaction, self._registry, table)
         transaction.local_rows.dropped(table)
         self._tokens.forget(transaction, table)
@@ -68,7 +66,7 @@ class Definitions:
         """All changes in order. NotFound; AlreadyExists; InvalidRequest."""
         found = self._guarded(transaction, table)
         if any(isinstance(change, SetNullable | RetypeColumn) for change in changes):
-            _check_no_new_rows(transaction, found)
+            transaction.refuse_changes(found.table, "altered")
         transaction.local_rows.unite(transaction, found.table)
         columns.alter_table(transaction, self._registry, table, changes)
 
@@ -76,19 +74,3 @@ class Definitions:
         found = self._registry.resolve(table, transaction=transaction)
         self._registry.guard(transaction, found)
         return found
-
-
-def _check_no_new_rows(transaction: WriteTransaction, found: TableVersion) -> None:
-    """What was found to hold of all rows must hold of those that came meanwhile."""
-    base = transaction.base
-    if base is None or transaction.made(found.table):
-        return
-
-    def check(_: int) -> None:
-        if changed_since(transaction.log.instance, found.table, base.snapshot):
-            raise Conflict(
-                f"Another commit changed '{found.table}' while it was being altered or "
-                f"dropped. Nothing was written; try again."
-            )
-
-    transaction.before_commit.append(check)

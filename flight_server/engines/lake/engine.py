@@ -207,13 +207,14 @@ class LakeEngine(SqlValues):
             return _made(done, transaction.commit())
 
     @contextmanager
-    def transaction(self, author: Author) -> Iterator[LakeTransaction]:
+    def transaction(self, author: Author, since: int | None = None) -> Iterator[LakeTransaction]:
         """Commits at the end of the block unless that was done; rolls back on an error.
 
         It keeps nobody else from committing; a commit that it collides with makes it a Conflict.
         """
         with self._log.transaction(author, exclusive=False) as transaction:
             self._registry.settle(transaction)
+            transaction.since = since
             yield self._stand_in(transaction)
 
     @contextmanager

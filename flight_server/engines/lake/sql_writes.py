@@ -120,6 +120,8 @@ def merge_rows(
     """See `SupportsSqlWrites.merge_rows`. DuckDB answers with one total, so rows are counted."""
     found = _target(transaction, registry, table)
     transaction.local_rows.unite(transaction, found.table)
+    # A row that was not matched may be there once others have committed.
+    transaction.refuse_changes(found.table, "merged into")
     # Without a DELETE all that the table has grown by was inserted.
     which = f"rowid >= {LOCAL_ROW_ID_MIN}" if "DELETE" in request.sql.upper() else "true"
     counts = f"SELECT count(*), count(*) FILTER ({which}) FROM {found.table.sql}"

@@ -320,6 +320,12 @@ class LakeTransaction(SqlValues):
         return Commit(self._transaction.commit())
 
     @property
+    def snapshot(self) -> int:
+        """The snapshot that it reads."""
+        assert self._transaction.base is not None, "it was settled when it began"
+        return self._transaction.base.snapshot
+
+    @property
     def has_written(self) -> bool:
         """Whether there is anything to commit."""
         return self._transaction.writes > 0

@@ -50,6 +50,8 @@ def merge_stage(
     """Merges the staged rows into the table; inserted and updated ones are counted apart."""
     key = _key(found, request, columns)
     _check_key(transaction, key, cancellation)
+    # Others that insert the same keys meanwhile are invisible here, and not of the same rows.
+    transaction.refuse_changes(found.table, "written to by key")
     count = f"SELECT count(*) FROM {found.table.sql}"
     before = transaction.count(count)
     transaction.local_rows.unite(transaction, found.table)

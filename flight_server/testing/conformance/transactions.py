@@ -24,6 +24,7 @@ from flight_server.model import (
     IngestRequest,
     ScanRequest,
     SetComment,
+    SetKey,
 )
 from flight_server.testing.conformance.handles import (
     AUTHOR,
@@ -248,6 +249,45 @@ class TransactionTests(EngineCase):
                 pool.submit(table.put, [{"id": 4}]).result(30)
             transaction.rollback()
         assert table.ids() == [1, 2, 3, 4]
+
+    def test_one_that_goes_on_from_what_it_read(self, engine: Any, table: TableHandle) -> None:
+        """Changes no rows of a table that others have changed since; it may add some."""
+        other = TableHandle(engine, "other").create()
+        read = engine.snapshot()
+        table.update({"amount": "1"}, "id = 1")
+        with engine.transaction(AUTHOR, read) as transaction:
+            _put(transaction, table, [{"id": 4}])
+            _put(transaction, other, THREE)
+            transaction.delete(other.ref, "id = 1", AUTHOR)
+            transaction.commit()
+        with engine.transaction(AUTHOR, read) as transaction:
+            transaction.update(table.ref, {"amount": "amount + 1"}, "id = 1", AUTHOR)
+            with pytest.raises(Conflict):
+                transaction.commit()
+        with engine.transaction(AUTHOR, engine.snapshot()) as transaction:
+            transaction.update(table.ref, {"amount": "amount + 1"}, "id = 1", AUTHOR)
+            transaction.commit()
+        assert table.rows(columns=("id", "amount"), filter="id = 1") == [{"id": 1, "amount": 2.0}]
+        assert (table.ids(), other.ids()) == ([1, 2, 3, 4], [2, 3])
+
+    @pytest.mark.parametrize("within", [True, False], ids=["in a transaction", "alone"])
+    @pytest.mark.parametrize("mode", [IngestMode.UPSERT, IngestMode.MERGE])
+    def test_two_that_insert_a_key(
+        self, engine: Any, table: TableHandle, mode: IngestMode, within: bool
+    ) -> None:
+        """The later commit is a conflict; both rows would be there."""
+        table.alter(SetKey(("id",)))
+        with engine.transaction(AUTHOR) as transaction:
+            _put(transaction, table, [{"id": 42, "amount": 1.0}], mode)
+            if within:
+                with engine.transaction(AUTHOR) as another:
+                    _put(another, table, [{"id": 42, "amount": 2.0}], mode)
+                    another.commit()
+            else:
+                table.put([{"id": 42, "amount": 2.0}], mode)
+            with pytest.raises(Conflict):
+                transaction.commit()
+        assert table.rows(columns=("id", "amount"), filter="id = 42") == [{"id": 42, "amount": 2.0}]
 
     def test_rows_of_many_statements(self, engine: Any, table: TableHandle) -> None:
         """Few and many at a time, changed in between: every row is there once."""

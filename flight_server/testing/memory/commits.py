@@ -33,6 +33,8 @@ class Draft:
         self.new_ids = new_ids
         self.kinds: dict[int, tuple[str, ...]] = {}
         self.claims: dict[ClaimKey, Claim] = {}
+        # An older state that what is changed must not have changed since.
+        self.since = base
 
     def put(self, table: TableState, *kinds: str) -> None:
         """The table as it is from now on; `kinds` say what happened to it."""
@@ -127,6 +129,7 @@ class CommitLog:
             return commit
         with self._lock:
             if draft.changed():
+                _check_since(draft)
                 self._append(draft, author)
             return replace(commit, snapshot=self.newest.id)
 
@@ -165,6 +168,14 @@ class CommitLog:
             if space not in namespaces:
                 raise Conflict(f"The namespace '{space}' was changed by another commit: try again.")
         return replace(newest, tables=tables, namespaces=namespaces)
+
+
+def _check_since(draft: Draft) -> None:
+    """Conflict where rows are changed that others had changed before the draft was begun."""
+    for table_id, kinds in draft.kinds.items():
+        then, known = draft.since.state.find_id(table_id), draft.base.state.find_id(table_id)
+        if then is not known and then is not None and set(kinds) - {"inserted"}:
+            raise Conflict(f"The table '{then.ref}' was changed by another commit: try again.")
 
 
 def _carried_namespaces(base: State, drafted: State, newest: State) -> dict[str, str]:

@@ -154,9 +154,9 @@ class MemoryEngine:
         return self._log.write(author, lambda draft: delete_in(draft, table, filter))
 
     @contextmanager
-    def transaction(self, author: Author) -> Iterator[MemoryTransaction]:
+    def transaction(self, author: Author, since: int | None = None) -> Iterator[MemoryTransaction]:
         """Commits at the end of the block unless that was done; rolls back on an error."""
-        transaction = MemoryTransaction(self.name, self._log, author)
+        transaction = MemoryTransaction(self.name, self._log, author, since)
         try:
             yield transaction
             if transaction.is_open:

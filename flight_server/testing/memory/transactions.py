@@ -34,11 +34,13 @@ from flight_server.testing.memory.state import TableState
 class MemoryTransaction:
     """A draft that nobody else sees until it is committed."""
 
-    def __init__(self, name: str, log: CommitLog, author: Author) -> None:
+    def __init__(self, name: str, log: CommitLog, author: Author, since: int | None = None) -> None:
         self.name = name
         self._log = log
         self._author = author
         self._draft: Draft | None = log.draft()
+        if since is not None:
+            self._draft.since = log.at(since)
 
     @property
     def is_open(self) -> bool:
@@ -139,6 +141,16 @@ class MemoryTransaction:
         cancellation.check()
         with self._statement() as draft:
             return replace(delete_in(draft, table, filter), snapshot=-1)
+
+    @property
+    def snapshot(self) -> int:
+        """The snapshot that it reads."""
+        return self._open.base.id
+
+    @property
+    def has_written(self) -> bool:
+        """Whether there is anything to commit."""
+        return self._open.changed()
 
     def commit(self) -> Commit:
         """Makes it so. CONFLICT, after which nothing of it has happened."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -31,6 +32,12 @@ def until(done: Callable[[], bool]) -> None:
     while not done():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.02)
+
+
+def total(sql: SqlClient, table: str, transaction: bytes | None = None) -> int:
+    """The sum of the first column."""
+    (row,) = sql.rows(f"SELECT sum(a) AS s FROM {table}", transaction)
+    return int(row["s"])
 
 
 def test_reads_see_their_own_writes_and_others_do_not(
@@ -189,14 +196,68 @@ def test_an_idle_one_is_rolled_back(
     assert other.count("t") == 3
 
 
+def test_an_idle_one_that_has_read_loses_no_update(
+    start_server: Callable[..., LocalServer], connect_sql: Callable[..., SqlClient]
+) -> None:
+    server = start_server(transaction_idle_seconds=0.2)
+    sql, other = connect_sql(server), connect_sql(server)
+    sql.ingest(DATA, "t")
+    sql.ingest(DATA, "untouched")
+    begun = sql.begin()
+    assert sql.count("t", begun) == 3
+    other.update("UPDATE t SET a = a + 1")
+    assert total(sql, "t", begun) == 6
+    until(lambda: server.door.state.sessions.open_transactions == 0)
+    # It goes on from the newest state, as a notebook does that reads now and then.
+    assert total(sql, "t", begun) == 9
+    sql.update("UPDATE untouched SET a = 0", begun)
+    sql.update("UPDATE t SET a = a + 1", begun)
+    found = refusal(lambda: sql.commit(begun))
+    assert (found.code, found.shape["retryable"]) == ("conflict", True)
+    assert "after this transaction had read" in found.message
+    assert (total(other, "t"), total(other, "untouched")) == (9, 6)
+    again = sql.begin()
+    sql.update("UPDATE t SET a = a + 1", again)
+    sql.commit(again)
+    assert total(other, "t") == 12
+
+
+@pytest.mark.parametrize("how", ["ingests", "merges", "ingest alone", "merge alone"])
+def test_no_key_is_inserted_twice(sql: SqlClient, other: SqlClient, table: str, how: str) -> None:
+    def write(client: SqlClient, transaction: bytes | None) -> None:
+        if how.startswith("ingest"):
+            fields: dict[str, Any] = {"transaction_id": transaction} if transaction else {}
+            client.ingest(
+                pa.table({"a": [42]}), table, options={"mode": "upsert", "key": "a"}, **fields
+            )
+        else:
+            client.update(
+                f"MERGE INTO {table} AS t USING (SELECT 42 AS a) AS s ON t.a = s.a "
+                "WHEN NOT MATCHED THEN INSERT (a) VALUES (s.a)",
+                transaction,
+            )
+
+    begun = sql.begin()
+    write(sql, begun)
+    theirs = None if how.endswith("alone") else other.begin()
+    write(other, theirs)
+    if theirs is not None:
+        other.commit(theirs)
+    found = refusal(lambda: sql.commit(begun))
+    assert (found.code, found.shape["retryable"]) == ("conflict", True)
+    assert other.count(table) == 4
+
+
 def test_a_lost_clients_is_rolled_back(
     start_server: Callable[..., LocalServer], connect_sql: Callable[..., SqlClient]
 ) -> None:
-    server = start_server(transaction_idle_seconds=0.3)
+    # Left to itself it would stay open for minutes.
+    server = start_server()
     sql = connect_sql(server)
     sql.ingest(DATA, "t")
     lost = connect_sql(server)
     lost.update("DELETE FROM t", lost.begin())
+    assert server.door.state.sessions.open_transactions == 1
     lost.close()
     until(lambda: server.door.state.sessions.open_transactions == 0)
     assert sql.count("t") == 3
