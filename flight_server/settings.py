@@ -28,7 +28,8 @@ from flight_server.errors import InvalidRequest, did_you_mean
 
 PREFIX = "PIXELFLIGHT_"
 # Variables of the same prefix that are not settings of the server but of its clients and tests.
-OTHER_VARIABLES = frozenset({"URL", "KEY", "CONFIG", "TEST_CRASH"})
+OTHER_VARIABLES = frozenset({"URL", "KEY", "CONFIG"})
+TEST_VARIABLES = "TEST_"
 
 
 class Durability(StrEnum):
@@ -217,7 +218,11 @@ def _from_file(path: Path) -> dict[str, Any]:
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     names = {name.removeprefix(PREFIX) for name in environment if name.startswith(PREFIX)}
-    return {name.lower(): environment[PREFIX + name] for name in names - OTHER_VARIABLES}
+    return {
+        name.lower(): environment[PREFIX + name]
+        for name in names - OTHER_VARIABLES
+        if not name.startswith(TEST_VARIABLES)
+    }
 
 
 def _refuse_unknown(layer: Mapping[str, Any], source: str) -> None:

@@ -72,8 +72,10 @@ def test_a_file_that_is_named_outright_comes_before_the_environments(
     assert load(written("threads = 4"), {f"{PREFIX}CONFIG": "/nowhere.toml"})[0].threads == 4
 
 
-@pytest.mark.parametrize("name", sorted(OTHER_VARIABLES - {"CONFIG"}))
-def test_variables_of_clients_are_not_settings(name: str) -> None:
+@pytest.mark.parametrize(
+    "name", [*sorted(OTHER_VARIABLES - {"CONFIG"}), "TEST_CRASH", "TEST_LOAD", "TEST_PROFILE"]
+)
+def test_variables_of_clients_and_tests_are_not_settings(name: str) -> None:
     assert load(environment={PREFIX + name: "anything"})[1] == {}
 
 
