@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake import catalog
+from flight_server.engines.lake.answers import arrow_reader, checked
 from flight_server.engines.lake.bindings import bound
 from flight_server.engines.lake.catalog import DataFile
 from flight_server.engines.lake.failures import translated
@@ -114,7 +115,7 @@ class Scans:
             request.version,
             fresh=request.temporary,
         )
-        return BatchStream(schema, batches, batches.close)
+        return BatchStream(schema, checked(schema, batches), batches.close)
 
     def query_schema(self, request: SqlRequest) -> pa.Schema:
         """The schema of the answer; the statement is bound and planned, and reads no row."""
@@ -249,7 +250,7 @@ class Scans:
         try:
             with cancellation.interrupting(reader.connection.interrupt):
                 answer = reader.connection.execute(sql(reader.snapshot), bound(parameters))
-                batches = answer.to_arrow_reader(rows_each)
+                batches = arrow_reader(answer, rows_each)
                 yield batches.schema
                 yield from batches
             finished = True
@@ -291,7 +292,7 @@ def query_schema(connection: duckdb.DuckDBPyConnection, request: SqlRequest) -> 
     sql = f"SELECT * FROM ({request.sql}\n) LIMIT 0"
     with translated("The query"):
         answer = connection.execute(sql, bound(request.parameters))
-        schema = answer.to_arrow_reader(BATCH_ROWS_MIN).schema
+        schema = arrow_reader(answer, BATCH_ROWS_MIN).schema
         if any(_NUMBERED.search(name) for name in schema.names):
             schema = _with_own_names(connection, request, schema)
     return schema

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.lake.answers import arrow_reader
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.errors import Conflict, InvalidRequest, PixelflightError
@@ -70,7 +71,7 @@ class Statements:
         self._is_read = True
         try:
             with translated("The query"), cancellation.interrupting(connection.interrupt):
-                batches = connection.execute(sql, parameters).to_arrow_reader(rows_each)
+                batches = arrow_reader(connection.execute(sql, parameters), rows_each)
                 try:
                     yield batches.schema
                     yield from batches

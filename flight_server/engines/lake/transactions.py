@@ -13,6 +13,7 @@ import pyarrow as pa
 from flight_server.engines.base import Acknowledge, TemporaryTables
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import rows, sql_writes, tables
+from flight_server.engines.lake.answers import checked
 from flight_server.engines.lake.assignments import SqlValues
 from flight_server.engines.lake.bindings import bound
 from flight_server.engines.lake.commits import WriteTransaction
@@ -279,7 +280,7 @@ class LakeTransaction(SqlValues):
         schema, batches = self._statements.stream(
             request.sql, bound(request.parameters), self._scans.query_rows, cancellation
         )
-        return BatchStream(schema, batches, batches.close)
+        return BatchStream(schema, checked(schema, batches), batches.close)
 
     def sql_schema(self, request: SqlRequest) -> pa.Schema:
         """The schema of the answer, without running the statement."""
