@@ -17,6 +17,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 
@@ -47,7 +48,7 @@ def metered(what: str, total: int | None, quiet: bool) -> Iterator[Meter]:
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
-        _Rates(),
+        _Rates(Column(no_wrap=True)),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -26,6 +27,7 @@ from flight_server.client import Client, connect
 from flight_server.errors import Forbidden, Unauthenticated
 from tests.end_to_end.serving import STOP_SECONDS_MAX
 from tests.fix_lake import wait_until
+from tests.fix_terminal import terminal
 
 PROGRAM = (sys.executable, "-m", "flight_server")
 
@@ -120,6 +122,21 @@ def test_pipes_carry_rows_in_and_out(shell: Shell) -> None:
     shell.done("put", "pipes", "-", "--format", "arrow", stdin=stream)
     answer, _ = shell.done("sql", "-O", "csv", stdin=b"select count(*) as n from pipes")
     assert answer == '"n"\n4\n'
+
+
+def test_progress_is_shown_on_a_terminal_and_nowhere_else(shell: Shell) -> None:
+    lines = "\n".join(str(number) for number in range(300_000))
+    (shell.folder / "many.csv").write_text(f"n\n{lines}\n")
+    bar = re.compile(r"[36]00,000 rows · [1-9][\d,]* rows/s · [\d.,]+ [kMG]B/s \d:\d\d:\d\d")
+    for command in (("put", "many", "many.csv"), ("get", "many", "-o", "many.parquet")):
+        with terminal((*PROGRAM, *command), shell.folder, shell.variables()) as screen:
+            assert screen.ended() == 0
+        assert bar.search(screen.seen), screen.seen
+        said = shell.done(*command)[1]
+        assert len(said.splitlines()) == 1
+        assert "rows/s" in said
+        assert not bar.search(said)
+        assert "\x1b" not in said
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(shell: Shell) -> None:
