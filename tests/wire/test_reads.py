@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import random
 from collections.abc import Callable
 
 import pandas as pd
@@ -35,6 +36,29 @@ def test_a_path_is_the_whole_table(client: Client, table: str) -> None:
     lifetime = endpoint.expiration_time.as_py() - dt.datetime.now(dt.UTC)
     assert dt.timedelta(minutes=14) < lifetime < dt.timedelta(minutes=16)
     assert client.stream(endpoint.ticket).read_all().equals(DATA)
+
+
+def test_estimated_bytes_are_those_of_the_files(
+    start_server: Callable[..., LocalServer], connect: Callable[..., Client]
+) -> None:
+    server = start_server()
+    client = connect(server)
+    # Numbers that encodings make little of.
+    chance = random.Random(7)
+    numbers = [chance.getrandbits(40) for _ in range(200_000)]
+    client.put(pa.table({"n": numbers}), ingest={"table": "t", "mode": "create"})
+    on_disk = sum(path.stat().st_size for path in server.data.rglob("*.parquet"))
+    assert on_disk > 100_000
+    assert client.info("t").total_bytes == on_disk
+    assert client.action("describe_table", table="t")["bytes"] == on_disk
+    assert client.info(scan={"table": "t", "limit": 50_000}).total_bytes == on_disk // 4
+    assert client.info(scan={"table": "t", "filter": "n > 5"}).total_bytes == -1
+
+
+def test_rows_in_the_catalog_are_in_no_file(client: Client, table: str) -> None:
+    told = client.action("describe_table", table=table)
+    assert (told["rows"], told["files"], told["bytes"]) == (4, 0, 0)
+    assert client.info(table).total_bytes == 0
 
 
 def test_a_path_may_name_the_catalog(client: Client, table: str) -> None:

@@ -118,11 +118,31 @@ def test_a_large_scan_has_several_endpoints(large: SqlClient) -> None:
     assert large.fetch(info)["n"].to_pylist() == list(range(3 * ROWS))
 
 
-def test_what_a_query_orders_is_ordered(large: SqlClient) -> None:
+def test_the_order_of_endpoints_counts(large: SqlClient) -> None:
+    info = large.info("CommandStatementQuery", query="SELECT n FROM large WHERE n % 2 = 0")
+    assert len(info.endpoints) > 1
+    assert info.ordered
+    assert large.fetch(info)["n"].to_pylist() == list(range(0, 3 * ROWS, 2))
+
+
+def test_what_a_query_orders_is_one_endpoint(large: SqlClient) -> None:
     text = "SELECT n FROM large ORDER BY n DESC"
     info = large.info("CommandStatementQuery", query=text)
-    assert len(info.endpoints) == 1 or info.ordered
+    assert (len(info.endpoints), info.ordered) == (1, False)
     assert large.fetch(info)["n"].to_pylist() == list(range(3 * ROWS))[::-1]
+
+
+def test_estimates_are_those_of_the_files(large: SqlClient) -> None:
+    """Bytes as the table's files have them; -1 where nothing is known without running it."""
+    files = large.client.action("describe_table", table="large")["bytes"]
+    assert files > 3 * 2**20
+    every = large.info("CommandStatementQuery", query="SELECT * FROM large")
+    assert (every.total_records, every.total_bytes) == (3 * ROWS, files)
+    fewer = large.info("CommandStatementQuery", query=f"SELECT * FROM large LIMIT {ROWS}")
+    assert (fewer.total_records, fewer.total_bytes) == (ROWS, files // 3)
+    for unknown in ("SELECT * FROM large WHERE n > 5", "SELECT sum(n) FROM large"):
+        info = large.info("CommandStatementQuery", query=unknown)
+        assert (info.total_records, info.total_bytes) == (-1, -1)
 
 
 @pytest.mark.parametrize(
