@@ -51,7 +51,6 @@ COMMANDS: tuple[Row, ...] = (
             "test_queries.py::test_the_order_of_endpoints_counts",
             "test_queries.py::test_what_a_query_orders_is_one_endpoint",
             "test_transactions.py::test_reads_see_their_own_writes_and_others_do_not",
-            "test_errors.py::test_what_is_no_ticket",
         ),
         (INFO, SCHEMA),
     ),
