@@ -2,7 +2,8 @@
 
 A session is the bearer token of a handshake, else a cookie, else the peer's address; it belongs
 to one principal. It ends when it is closed, when the handshake's token expires, or when idle.
-With it end its transactions and its temporary tables, which `operations` keeps.
+With it end its transactions and its temporary tables, which `operations` keeps, and whatever else
+asks to be told.
 """
 
 from __future__ import annotations
@@ -73,6 +74,8 @@ class Sessions:
     ) -> None:
         self._now = now
         self._connections = connections
+        # Called with each session that has ended, and with each whose client has left.
+        self.on_end: list[Callable[[Session], object]] = []
         self._sessions: dict[SessionName, Session] = {}
         self._lock = threading.Lock()
 
@@ -123,7 +126,7 @@ class Sessions:
         session = self.find(names)
         with self._lock:
             self._forget(session)
-        session.state.close()
+        self._end([session])
 
     def transaction(self, principal: str, name: str) -> tuple[operations.Session, OpenTransaction]:
         """A principal's open transaction, whichever session began it. NotFound.
@@ -221,6 +224,7 @@ class Sessions:
             session.names.append(kept)
             self._sessions[kept] = session
         session.state.leave()
+        self._tell(session)
 
     def _is_old(self, session: Session) -> bool:
         return self._now() > min(session.expires_at, session.used_at + IDLE_SECONDS_MAX)
@@ -242,6 +246,11 @@ class Sessions:
     def _end(self, sessions: Iterable[Session]) -> None:
         for session in sessions:
             session.state.close()
+            self._tell(session)
+
+    def _tell(self, session: Session) -> None:
+        for action in self.on_end:
+            action(session)
 
 
 def set_option(session: Session, name: str, value: OptionValue | None) -> None:

@@ -18,3 +18,6 @@ class ServerState:
     calls: RunningCalls = field(default_factory=RunningCalls)
     sessions: Sessions = field(default_factory=Sessions)
     statements: PreparedStatements = field(default_factory=PreparedStatements)
+
+    def __post_init__(self) -> None:
+        self.sessions.on_end.append(self.statements.end)

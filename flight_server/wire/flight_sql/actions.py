@@ -10,7 +10,7 @@ import pyarrow as pa
 from flight_server import operations
 from flight_server.errors import InvalidRequest, Unsupported
 from flight_server.wire import flight_actions
-from flight_server.wire.contexts import call_of, call_with_session
+from flight_server.wire.contexts import call_of, call_with_session, open_session
 from flight_server.wire.flight_sql.messages import COMMIT, MESSAGES, ROLLBACK, packed, unpacked
 from flight_server.wire.flight_sql.queries import dataset_schema, transaction_of
 from flight_server.wire.middleware import Visit
@@ -26,7 +26,7 @@ def create_prepared_statement(state: ServerState, visit: Visit, request: Any) ->
     call = call_of(state, visit)
     statement = operations.statement_of(call, request.query)
     prepared = state.statements.add(
-        visit.principal.id,
+        open_session(state, visit),
         request.query,
         operations.is_read(statement),
         operations.parameters_of(statement),

@@ -22,6 +22,7 @@ from flight_server.query.dialect import SQL_BYTES_MAX
 from flight_server.query.vocabulary import functions_by_family, keywords
 from flight_server.settings import Settings
 from flight_server.wire.flight_sql.patterns import ESCAPE
+from flight_server.wire.prepared import SESSION_STATEMENTS_MAX
 
 INT32_MAX = 2**31 - 1
 
@@ -230,7 +231,7 @@ SQL_INFO: tuple[SqlInfo, ...] = (
     _bigint(555, "SQL_MAX_ROW_SIZE", 0, _NO_LIMIT),
     _bool(556, "SQL_MAX_ROW_SIZE_INCLUDES_BLOBS", True),
     _bigint(557, "SQL_MAX_STATEMENT_LENGTH", SQL_BYTES_MAX, "bytes of UTF-8"),
-    _bigint(558, "SQL_MAX_STATEMENTS", 0, "of those that run at once, more wait for their turn"),
+    _bigint(558, "SQL_MAX_STATEMENTS", SESSION_STATEMENTS_MAX, "prepared ones of a session"),
     _bigint(559, "SQL_MAX_TABLE_NAME_LENGTH", NAME_LENGTH_MAX),
     _bigint(560, "SQL_MAX_TABLES_IN_SELECT", 0, _NO_LIMIT),
     _bigint(561, "SQL_MAX_USERNAME_LENGTH", 0, "not known here"),

@@ -15,11 +15,9 @@ from flight_server.wire.contexts import call_in, call_of, call_with_session, tra
 from flight_server.wire.flight_sql.messages import serialized
 from flight_server.wire.incoming import Incoming
 from flight_server.wire.middleware import Visit
-from flight_server.wire.prepared import PreparedStatement
+from flight_server.wire.prepared import SESSION_BOUND_BYTES_MAX, PreparedStatement
 from flight_server.wire.puts import tell
 from flight_server.wire.state import ServerState
-
-BOUND_BYTES_MAX = 256 * 2**20
 
 
 def update_statement(
@@ -60,8 +58,7 @@ def bind_prepared(
 ) -> None:
     """CommandPreparedStatementQuery by DoPut: keeps the parameters for GetFlightInfo."""
     prepared = state.statements.find(visit.principal.id, message.prepared_statement_handle)
-    prepared.bound = _bound(incoming)
-    prepared.plan = None
+    state.statements.bind(prepared, _bound(incoming))
     answer = serialized("DoPutPreparedStatementResult", prepared_statement_handle=prepared.handle)
     tell(writer, answer)
 
@@ -101,9 +98,10 @@ def _bound(incoming: Incoming) -> pa.Table | None:
     size = 0
     for batch in incoming.batches():
         size += batch.nbytes
-        if size > BOUND_BYTES_MAX:
+        if size > SESSION_BOUND_BYTES_MAX:
             raise LimitExceeded(
-                f"More than {BOUND_BYTES_MAX} bytes of parameters: ingest them as a table instead.",
+                f"More than {SESSION_BOUND_BYTES_MAX} bytes of parameters: ingest them as a table "
+                "instead.",
                 code=ErrorCode.TOO_LARGE,
             )
         kept.append(batch)

@@ -275,7 +275,7 @@ ACTIONS: tuple[Row, ...] = (
         "CloseSession",
         (),
         DONE,
-        "rolls back its transactions and drops its temporary tables",
+        "rolls back its transactions, and drops its prepared statements and temporary tables",
         (
             "test_transactions.py::test_closing_the_session_ends_it",
             "test_sessions.py::test_a_temporary_table_goes_with_its_session",

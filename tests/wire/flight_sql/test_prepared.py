@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from flight_server.testing.server import LocalServer
+from flight_server.wire import prepared
 from tests.fix_client import refusal
 from tests.fix_flight_sql import Prepared, SqlClient
 from tests.fix_raw_flight import corrupt_offsets
@@ -176,6 +177,71 @@ def test_a_closed_one_is_gone(sql: SqlClient) -> None:
     with pytest.raises(KeyError, match="no such prepared statement"):
         made.schema()
     made.close()
+
+
+@pytest.fixture
+def alone(start_server: Callable[..., LocalServer]) -> LocalServer:
+    """A server that nobody else uses, on which idle things stay for long."""
+    return start_server()
+
+
+@pytest.mark.parametrize("leave", [SqlClient.close_session, SqlClient.close])
+def test_they_end_with_their_session(
+    alone: LocalServer, connect_sql: Callable[..., SqlClient], leave: Callable[[SqlClient], None]
+) -> None:
+    leaving, staying = connect_sql(alone), connect_sql(alone)
+    kept = staying.prepare("SELECT 1 AS one")
+    made = leaving.prepare("SELECT length(?) AS n")
+    made.bind(pa.table({"v": ["x" * 2**20]}))
+    statements = alone.door.state.statements
+    assert len(statements) == 2
+    assert statements.bound_bytes >= 2**20
+    leave(leaving)
+    until = time.monotonic() + SECONDS_MAX
+    while len(statements) > 1 and time.monotonic() < until:
+        time.sleep(0.02)
+    assert (len(statements), statements.bound_bytes) == (1, 0)
+    assert kept.query().to_pylist() == [{"one": 1}]
+
+
+def test_a_session_has_so_many(
+    monkeypatch: pytest.MonkeyPatch, alone: LocalServer, connect_sql: Callable[..., SqlClient]
+) -> None:
+    monkeypatch.setattr(prepared, "SESSION_STATEMENTS_MAX", 2)
+    sql, other = connect_sql(alone), connect_sql(alone)
+    first, _ = sql.prepare("SELECT 1 AS one"), sql.prepare("SELECT 2 AS two")
+    found = refusal(lambda: sql.prepare("SELECT 3 AS three"))
+    assert found.code == "limit_exceeded"
+    assert "holds 2 prepared statements" in found.message
+    assert other.prepare("SELECT 3 AS three").query().num_rows == 1
+    first.close()
+    assert sql.prepare("SELECT 3 AS three").query().num_rows == 1
+
+
+@pytest.mark.parametrize("limit", ["SESSION_BOUND_BYTES_MAX", "BOUND_BYTES_MAX"])
+def test_what_is_bound_has_a_bound(
+    monkeypatch: pytest.MonkeyPatch,
+    alone: LocalServer,
+    connect_sql: Callable[..., SqlClient],
+    limit: str,
+) -> None:
+    monkeypatch.setattr(prepared, limit, 5000)
+    sql, other = connect_sql(alone), connect_sql(alone)
+    rows, more = pa.table({"v": ["x" * 3000]}), pa.table({"v": ["x" * 4000]})
+    first, second = sql.prepare("SELECT length(?) AS n"), sql.prepare("SELECT length(?) AS n")
+    first.bind(rows)
+    found = refusal(lambda: second.bind(rows))
+    assert found.code == "too_large"
+    assert "may hold 5000" in found.message
+    # In the place of what was bound before there is room.
+    first.bind(more)
+    assert first.query().to_pylist() == [{"n": 4000}]
+    theirs = other.prepare("SELECT length(?) AS n")
+    if limit == "BOUND_BYTES_MAX":
+        assert refusal(lambda: theirs.bind(rows)).code == "too_large"
+        first.close()
+    theirs.bind(rows)
+    assert theirs.query().to_pylist() == [{"n": 3000}]
 
 
 def test_an_idle_one_expires(
