@@ -41,12 +41,10 @@ def update_prepared(
     incoming: Incoming,
     writer: flight.FlightMetadataWriter,
 ) -> None:
-    """CommandPreparedStatementUpdate: runs it once for each row of parameters, all or nothing."""
+    """CommandPreparedStatementUpdate: runs it once for each row that came, all or nothing."""
     prepared = state.statements.find(visit.principal.id, message.prepared_statement_handle)
-    rows = _bound(incoming)
-    if rows is not None:
-        prepared.bound = rows
-    _tell(writer, execute_prepared(state, visit, prepared))
+    # What an earlier call sent or bound is not meant: drivers send their parameters each time.
+    _tell(writer, _execute_with(state, visit, prepared, _bound(incoming)))
 
 
 def bind_prepared(
@@ -65,8 +63,7 @@ def bind_prepared(
 
 def execute_prepared(state: ServerState, visit: Visit, prepared: PreparedStatement) -> Executed:
     """Runs a prepared statement with what was bound to it."""
-    transaction = transaction_now(state, visit, prepared.transaction)
-    return execute(state, visit, prepared.sql, transaction, prepared.bound)
+    return _execute_with(state, visit, prepared, prepared.bound)
 
 
 def execute(
@@ -87,6 +84,13 @@ def execute(
         if parameters is None:
             return operations.execute(services, call, SqlRequest(sql))
         return operations.execute_each(services, call, sql, parameters)
+
+
+def _execute_with(
+    state: ServerState, visit: Visit, prepared: PreparedStatement, rows: pa.Table | None
+) -> Executed:
+    transaction = transaction_now(state, visit, prepared.transaction)
+    return execute(state, visit, prepared.sql, transaction, rows)
 
 
 def _bound(incoming: Incoming) -> pa.Table | None:

@@ -85,9 +85,10 @@ COMMANDS: tuple[Row, ...] = (
         "CommandPreparedStatementUpdate",
         ("CommandPreparedStatementUpdate",),
         DONE,
-        "runs it for each row of parameters: one commit, all or nothing",
+        "runs it for each row of parameters that comes with it: one commit, all or nothing",
         (
             "test_prepared.py::test_updates_row_by_row",
+            "test_prepared.py::test_an_update_takes_the_parameters_that_come_with_it",
             "test_prepared.py::test_a_batch_of_updates_is_one_commit",
             "test_prepared.py::test_a_batch_of_updates_is_all_or_nothing",
         ),
