@@ -183,12 +183,16 @@ def test_what_is_rolled_back_never_was(adbc: Any, transactional: Any, cities: st
 
 
 def test_a_transaction_that_is_not_committed_ends_with_its_connection(
-    server: LocalServer, adbc: Any, connect_adbc: Callable[..., Any], cities: str
+    start_server: Callable[..., LocalServer], connect_adbc: Callable[..., Any], name: str
 ) -> None:
-    leaving = connect_adbc(server)
-    run(leaving, f"DELETE FROM {cities}")
+    server = start_server()
+    leaving, staying = connect_adbc(server), connect_adbc(server, autocommit=True)
+    ingest(staying, name)
+    run(leaving, f"DELETE FROM {name}")
+    assert server.door.state.sessions.open_transactions == 1
     leaving.close()
-    assert rows_of(adbc, f"SELECT count(*) FROM {cities}") == [(3,)]
+    assert server.door.state.sessions.open_transactions == 0
+    assert rows_of(staying, f"SELECT count(*) FROM {name}") == [(3,)]
 
 
 def test_the_second_of_two_that_change_one_row_is_told_so(

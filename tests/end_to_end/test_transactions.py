@@ -5,15 +5,21 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from flight_server.client import Client, connect
 from flight_server.errors import AlreadyExists, Conflict, InvalidRequest, NotFound
 from flight_server.testing.server import LocalServer
 
+LEAVE_SECONDS_MAX = 15
 PAGE = Path(__file__).parents[2] / "docs" / "flight.md"
 
 
@@ -109,12 +115,69 @@ def update_both(ours: Client, other: Client, table: str) -> None:
     other.execute(f"update {table} set x = x + 10")
 
 
-def test_leaving_rolls_back(server: LocalServer, other: Client, table: str) -> None:
-    with connect(server.url, server.key) as client:
-        client.execute("begin")
-        client.execute(f"delete from {table}")
-    assert values(other, table) == [1]
-    assert other.execute(f"update {table} set x = 5").commit is not None
+def test_leaving_rolls_back(start_server: Callable[..., LocalServer]) -> None:
+    server = start_server()
+    with connect(server.url, server.key) as staying:
+        staying.execute("create table t as select 1 as x")
+        with connect(server.url, server.key) as client:
+            client.execute("begin")
+            client.execute("delete from t")
+            assert held(server) == (1, 0)
+        assert comes_true(lambda: held(server) == (0, 0))
+        assert values(staying, "t") == [1]
+
+
+# What the driver of a notebook holds in the middle of its work.
+HOLD = """
+import sys, time
+from adbc_driver_flightsql import DatabaseOptions, dbapi
+
+options = {DatabaseOptions.AUTHORIZATION_HEADER.value: f"Bearer {sys.argv[2]}"}
+connection = dbapi.connect(sys.argv[1], db_kwargs=options)
+cursor = connection.cursor()
+cursor.execute("DELETE FROM t")
+cursor.execute("SELECT length(?) AS n", ("x" * 1_000_000,))
+cursor.fetchall()
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
+def test_what_a_killed_process_held_ends_within_seconds(
+    start_server: Callable[..., LocalServer], connect_adbc: Callable[..., Any]
+) -> None:
+    # Idle things stay for minutes here, far longer than anything is waited for.
+    server = start_server()
+    assert server.services.settings.transaction_idle_seconds > 5 * LEAVE_SECONDS_MAX
+    with connect_adbc(server, autocommit=True).cursor() as cursor:
+        cursor.adbc_ingest("t", pa.table({"a": [1]}))
+    command = [sys.executable, "-c", HOLD, server.url, server.key]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "ready\n"
+            assert held(server) == (1, 1)
+            assert server.door.state.statements.bound_bytes >= 1_000_000
+        finally:
+            process.kill()
+    assert comes_true(lambda: held(server) == (0, 0))
+    assert server.door.state.statements.bound_bytes == 0
+
+
+def held(server: LocalServer) -> tuple[int, int]:
+    """How many transactions and prepared statements the server holds for its clients."""
+    state = server.door.state
+    return state.sessions.open_transactions, len(state.statements)
+
+
+def comes_true(condition: Callable[[], bool]) -> bool:
+    """Whether it is so within the time that a client's leaving may take to be noticed."""
+    until = time.monotonic() + LEAVE_SECONDS_MAX
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_the_example_of_the_documents_runs(ours: Client) -> None:
