@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from flight_server.client.parameters import parameters
 from flight_server.errors import InvalidRequest
 from flight_server.model import Commit, TableInfo, TableRef, TableSpec, Tag, Version
 
@@ -31,8 +33,12 @@ def query(
     as_of: dt.datetime | str | None,
 ) -> bytes:
     """The JSON command of one SELECT."""
-    fields = {"parameters": parameters(values), "version": version, "as_of": moment(as_of)}
-    return encoded({"sql": text, **fields})
+    return encoded(statement(text, values) | {"version": version, "as_of": moment(as_of)})
+
+
+def statement(text: str, values: Sequence[Any] | Mapping[str, Any] | None) -> dict[str, Any]:
+    """The fields of one statement and its parameters. InvalidRequest."""
+    return {"sql": text, **parameters(values)}
 
 
 def given(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,15 +62,6 @@ def moment(as_of: dt.datetime | str | None) -> str | None:
             )
         return as_of.isoformat()
     return as_of
-
-
-def parameters(values: Sequence[Any] | Mapping[str, Any] | None) -> Any:
-    """The parameters of a statement, as a list or an object."""
-    if values is None:
-        return None
-    if isinstance(values, str):
-        raise InvalidRequest(f"'parameters' is the text '{values}'; give a list: ['{values}'].")
-    return dict(values) if isinstance(values, Mapping) else list(values)
 
 
 def commit_from(answer: Mapping[str, Any]) -> Commit:
@@ -122,6 +119,12 @@ def tag_from(answer: Mapping[str, Any]) -> Tag:
     )
 
 
-def _plain(value: Any) -> Any:
-    """A parameter that JSON has no form for, as text that DuckDB casts back."""
-    return value.isoformat() if isinstance(value, dt.date | dt.time) else str(value)
+def _plain(value: Any) -> int:
+    """A number of numpy's as Python's own. InvalidRequest for what JSON has no form for."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InvalidRequest(
+            f"'{value!r:.60}' of type '{type(value).__name__}' cannot be sent. Give a number, a "
+            "text, or a list or dict of them."
+        ) from None

@@ -138,7 +138,10 @@ class Client:
         version: int | None = None,
         as_of: AsOf | None = None,
     ) -> Result:
-        """One SELECT. `parameters` is a list for `?` and `$1`, a mapping for `$name`."""
+        """One SELECT. `parameters` is a list for `?` and `$1`, a mapping for `$name`.
+
+        Each has in SQL the type that it has here. InvalidRequest names one that cannot be sent.
+        """
         ticket = bodies.query(text, parameters, version, as_of)
         return self._kept(Result.of_ticket(self._connection, ticket))
 
@@ -162,8 +165,7 @@ class Client:
         It runs once, and is a commit of its own unless a transaction is open. InvalidRequest for
         a SELECT, which `sql` is for.
         """
-        values = bodies.parameters(parameters)
-        return Executed.of(self._act("execute", sql=text, parameters=values))
+        return Executed.of(self._act("execute", **bodies.statement(text, parameters)))
 
     def transaction(self) -> AbstractContextManager[None]:
         """A block whose writes become one commit at its end, or nothing where it raises.
@@ -343,8 +345,7 @@ class Client:
         self, text: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None
     ) -> str:
         """DuckDB's plan of a statement."""
-        answer = self._act("explain", sql=text, parameters=bodies.parameters(parameters))
-        return str(answer["plan"])
+        return str(self._act("explain", **bodies.statement(text, parameters))["plan"])
 
     def health(self) -> dict[str, Any]:
         """What is mounted, and the newest snapshot of each catalog."""

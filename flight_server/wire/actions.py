@@ -18,6 +18,7 @@ from flight_server.wire.answers import (
     tag_listed,
     version_listed,
 )
+from flight_server.wire.parameters import from_ipc
 from flight_server.wire.requests import Body, OfTable, Sql, loaded, parsed
 
 Answer: TypeAlias = dict[str, Any]
@@ -144,7 +145,11 @@ def sql_request(services: Services, body: Sql) -> SqlRequest:
         if version is not None:
             raise InvalidRequest("Give 'version' or 'as_of', not both.")
         version = operations.snapshot_at(services, DEFAULT_CATALOG, body.as_of)
-    return SqlRequest(body.sql, body.parameters, version)
+    if body.parameters_ipc is None:
+        return SqlRequest(body.sql, body.parameters, version)
+    if body.parameters:
+        raise InvalidRequest("Give 'parameters' or 'parameters_ipc', not both.")
+    return SqlRequest(body.sql, from_ipc(body.parameters_ipc), version)
 
 
 ACTIONS: dict[str, JsonAction] = {

@@ -60,10 +60,11 @@ class Scan(OfTable):
 
 
 class Sql(Body):
-    """`{"sql": "…"}`: one statement."""
+    """`{"sql": "…"}`: one statement. `parameters_ipc` holds parameters that keep their types."""
 
     sql: str
     parameters: list[Any] | dict[str, Any] = Field(default_factory=list)
+    parameters_ipc: str | None = None
     version: Int64 | None = None
     as_of: AsOf | None = None
 

@@ -72,7 +72,13 @@ def actions() -> str:
     return _table(
         ("action", "fields", "what it does"),
         [(f"`{name}`", _fields(it.body), it.description) for name, it in ACTIONS.items()]
-        + [(f"`{EXECUTE}`", "`sql`, `parameters`?", "Run one statement of SQL that writes.")]
+        + [
+            (
+                f"`{EXECUTE}`",
+                "`sql`, `parameters`?, `parameters_ipc`?",
+                "Run one statement of SQL that writes.",
+            )
+        ]
         + [(f"`{name}`", "Flight's own", does) for name, (does, _) in FLIGHT_ACTIONS.items()]
         + [(f"`{name}`", "Flight SQL's", does) for name, (does, *_) in SQL_ACTIONS.items()],
     )

@@ -11,6 +11,7 @@ import pytest
 
 from flight_server.client import bodies, connect
 from flight_server.client.connection import checked_url
+from flight_server.client.parameters import parameters
 from flight_server.errors import InvalidRequest
 
 
@@ -57,17 +58,17 @@ def test_commands_leave_out_what_is_not_given() -> None:
     assert json.loads(command) == {"scan": {"table": "t", "limit": 0}}
 
 
-def test_parameters_are_written_as_json_or_as_text() -> None:
-    values = {"d": dt.date(2024, 1, 2), "n": 1, "x": None}
-    sent = json.loads(bodies.encoded({"parameters": bodies.parameters(values)}))
-    assert sent == {"parameters": {"d": "2024-01-02", "n": 1, "x": None}}
+def test_parameters_that_json_has_a_form_for_are_written_in_it() -> None:
+    values = {"n": 1, "x": None, "l": [1.5, "a"]}
+    assert parameters(values) == {"parameters": values}
+    assert set(parameters({"d": dt.date(2024, 1, 2), "n": 1})) == {"parameters_ipc"}
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
         (lambda: bodies.names("id", "key"), "give a list: \\['id'\\]"),
-        (lambda: bodies.parameters("x"), "give a list: \\['x'\\]"),
+        (lambda: parameters("x"), "give a list: \\['x'\\]"),
         (lambda: bodies.moment(dt.datetime(2024, 1, 1)), "has no time zone"),
     ],
 )
