@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import importlib
 import itertools
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
-from flight_server.errors import InvalidRequest, Unsupported
+from flight_server.client.columns import (
+    from_columns,
+    from_pandas,
+    from_polars,
+    from_rows,
+    is_a,
+)
+from flight_server.errors import ErrorCode, InvalidRequest, Unsupported
 
 
 def as_reader(data: Any) -> pa.RecordBatchReader:
@@ -21,19 +27,24 @@ def as_reader(data: Any) -> pa.RecordBatchReader:
 
     Takes Arrow tables, batches, readers and datasets, polars and pandas frames, anything with
     `__arrow_c_stream__`, a mapping of columns, a sequence of row mappings, or an iterable of
-    batches. InvalidRequest names the type where it is none of these.
+    batches. InvalidRequest names the type where it is none of these, and the column where one
+    cannot be taken as it is.
     """
     if isinstance(data, pa.RecordBatchReader):
         return data
+    if is_a(data, "polars", "Series") or is_a(data, "pandas", "Series"):
+        raise InvalidRequest(
+            "A Series is one column, not a table. Make it a frame: series.to_frame('NAME')."
+        )
     table = _as_table(data)
     if table is not None:
         return table.to_reader()
     if hasattr(data, "__arrow_c_stream__"):
-        return pa.RecordBatchReader.from_stream(data)
+        return _from_stream(data)
     if hasattr(data, "scanner"):
         return data.scanner().to_reader()
     if isinstance(data, Iterable) and not isinstance(data, str | bytes):
-        return _from_batches(iter(data))
+        return _from_items(iter(data))
     raise InvalidRequest(
         f"A {type(data).__name__} cannot be put into a table. Give an Arrow table or reader, a "
         "polars or pandas frame, an iterable of record batches, or a list of dicts."
@@ -57,41 +68,59 @@ def _as_table(data: Any) -> pa.Table | None:
         return data
     if isinstance(data, pa.RecordBatch):
         return pa.Table.from_batches([data])
-    if _is_frame(data, "pandas"):
-        named = any(name is not None for name in data.index.names)
-        table = pa.Table.from_pandas(data, preserve_index=named)
-        # What pandas notes in the metadata is of use to pandas alone, and changes with the index.
-        return table.replace_schema_metadata(None)
-    if _is_frame(data, "polars"):
-        return (data.collect() if hasattr(data, "collect") else data).to_arrow()
+    if is_a(data, "pandas", "DataFrame"):
+        return from_pandas(data)
+    if is_a(data, "polars", "DataFrame", "LazyFrame"):
+        return from_polars(data)
     if isinstance(data, Mapping):
-        return pa.table(dict(data))
+        return from_columns(data)
     if isinstance(data, Sequence) and data and isinstance(data[0], Mapping):
-        return pa.Table.from_pylist(list(data))
+        return from_rows(data)
     return None
 
 
-def _is_frame(data: Any, library: str) -> bool:
-    """Whether the data is a frame of a library, which then has been imported by somebody."""
-    module = sys.modules.get(library)
-    names = ("DataFrame", "LazyFrame")
-    kinds = tuple(getattr(module, name) for name in names if hasattr(module, name))
-    return isinstance(data, kinds)
+def _from_stream(data: Any) -> pa.RecordBatchReader:
+    try:
+        return pa.RecordBatchReader.from_stream(data)
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise InvalidRequest(
+            f"A {type(data).__name__} gives no rows: {str(error).splitlines()[0]}. Give an Arrow "
+            "table or reader."
+        ) from None
 
 
-def _from_batches(batches: Iterator[Any]) -> pa.RecordBatchReader:
-    first = next(batches, None)
-    if isinstance(first, pa.Table):
-        tables = itertools.chain([first], batches)
-        parts = itertools.chain.from_iterable(table.to_batches() for table in tables)
-        return pa.RecordBatchReader.from_batches(first.schema, parts)
-    if not isinstance(first, pa.RecordBatch):
+def _from_items(items: Iterator[Any]) -> pa.RecordBatchReader:
+    """Batches, or tables of them, that somebody makes one by one."""
+    first = next(items, None)
+    if not isinstance(first, pa.RecordBatch | pa.Table):
         what = "is empty" if first is None else f"begins with a {type(first).__name__}"
         raise InvalidRequest(
             f"The iterable {what}; it must give record batches. To send a schema without rows, "
             "give schema.empty_table()."
         )
-    return pa.RecordBatchReader.from_batches(first.schema, itertools.chain([first], batches))
+    batches = _batches(first.schema, itertools.chain([first], items))
+    return pa.RecordBatchReader.from_batches(first.schema, batches)
+
+
+def _batches(schema: pa.Schema, items: Iterable[Any]) -> Iterator[pa.RecordBatch]:
+    """The batches, as long as they have the schema. InvalidRequest (schema_mismatch)."""
+    for number, item in enumerate(items, start=1):
+        if not isinstance(item, pa.RecordBatch | pa.Table):
+            raise InvalidRequest(
+                f"Item {number} of the iterable is a '{type(item).__name__}'; it must give record "
+                "batches."
+            )
+        if not item.schema.equals(schema):
+            raise InvalidRequest(
+                f"Item {number} of the iterable has the columns {_told(item.schema)}, the first "
+                f"has {_told(schema)}. All must have the same: cast it, or put it by itself.",
+                code=ErrorCode.SCHEMA_MISMATCH,
+            )
+        yield from item.to_batches() if isinstance(item, pa.Table) else (item,)
+
+
+def _told(schema: pa.Schema) -> str:
+    return ", ".join(f"'{field.name}' {field.type}" for field in schema)[:300]
 
 
 def _library(name: str, method: str) -> Any:
