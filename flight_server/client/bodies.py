@@ -7,13 +7,23 @@ import datetime as dt
 import json
 import operator
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 
 from flight_server.client.parameters import parameters
-from flight_server.errors import InvalidRequest
-from flight_server.model import Commit, TableInfo, TableRef, TableSpec, Tag, Version
+from flight_server.errors import InvalidRequest, did_you_mean
+from flight_server.model import (
+    Commit,
+    CommitEvery,
+    IngestMode,
+    TableInfo,
+    TableRef,
+    TableSpec,
+    Tag,
+    Version,
+)
 
 
 def encoded(fields: Mapping[str, Any]) -> bytes:
@@ -51,6 +61,29 @@ def names(values: Sequence[str], what: str) -> list[str]:
     if isinstance(values, str):
         raise InvalidRequest(f"'{what}' is the text '{values}'; give a list: ['{values}'].")
     return list(values)
+
+
+def mode(name: IngestMode | str) -> str:
+    """An ingest mode as the wire has it. InvalidRequest for one that there is not."""
+    modes = [str(one) for one in IngestMode]
+    if name not in modes:
+        known = ", ".join(f"'{one}'" for one in modes)
+        near = did_you_mean(str(name), modes)
+        raise InvalidRequest(f"There is no mode '{name}'; the modes are {known}.{near}")
+    return str(name)
+
+
+def policy(every: CommitEvery | Mapping[str, int] | None) -> dict[str, int] | None:
+    """When a stream commits, as the wire has it. InvalidRequest."""
+    if every is None:
+        return None
+    try:
+        return given(asdict(CommitEvery(**every) if isinstance(every, Mapping) else every))
+    except TypeError:
+        raise InvalidRequest(
+            f"'commit_every' is {every!r:.80}. Give a number of 'rows', 'bytes' or 'ms': "
+            "{'rows': 1000}."
+        ) from None
 
 
 def moment(as_of: dt.datetime | str | None) -> str | None:

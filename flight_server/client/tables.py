@@ -7,7 +7,7 @@ import datetime as dt
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -182,7 +182,7 @@ class Client:
         mode: IngestMode | str = IngestMode.APPEND,
         key: Sequence[str] = (),
         token: str | None = None,
-        commit_every: CommitEvery | None = None,
+        commit_every: CommitEvery | Mapping[str, int] | None = None,
         create_if_missing: bool = True,
         on_commit: OnCommit | None = None,
         on_sent: OnSent | None = None,
@@ -194,15 +194,15 @@ class Client:
         `merge` match by. A put with a `token` may be sent again: it counts once. An error of the
         data's iterator abandons the put.
         """
-        every = None if commit_every is None else given(asdict(commit_every))
+        chosen = bodies.mode(mode)
         ingest = command(
             "ingest",
             table=table,
-            mode=str(IngestMode(mode)),
+            mode=chosen,
             key=names(key, "key") or None,
             token=token,
-            commit_every=every,
-            create_if_missing=create_if_missing and mode != IngestMode.CREATE,
+            commit_every=bodies.policy(commit_every),
+            create_if_missing=create_if_missing and chosen != IngestMode.CREATE,
         )
         reader = frames.as_reader(data)
         return puts.put(self._connection, ingest, reader, on_commit, on_sent)

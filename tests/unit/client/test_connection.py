@@ -13,6 +13,7 @@ from flight_server.client import bodies, connect
 from flight_server.client.connection import checked_url
 from flight_server.client.parameters import parameters
 from flight_server.errors import InvalidRequest
+from flight_server.model import CommitEvery
 
 
 @pytest.mark.parametrize(
@@ -64,11 +65,24 @@ def test_parameters_that_json_has_a_form_for_are_written_in_it() -> None:
     assert set(parameters({"d": dt.date(2024, 1, 2), "n": 1})) == {"parameters_ipc"}
 
 
+def test_when_to_commit_may_be_said_by_a_mapping() -> None:
+    assert bodies.policy({"rows": 1}) == bodies.policy(CommitEvery(rows=1)) == {"rows": 1}
+
+
+@pytest.mark.parametrize("every", [5, "rows", {"rows": "1"}], ids=str)
+def test_what_does_not_say_when_to_commit_is_told(every: Any) -> None:
+    with pytest.raises(InvalidRequest, match="Give a number of 'rows', 'bytes' or 'ms'"):
+        bodies.policy(every)
+
+
 @pytest.mark.parametrize(
     ("call", "said"),
     [
         (lambda: bodies.names("id", "key"), "give a list: \\['id'\\]"),
         (lambda: parameters("x"), "give a list: \\['x'\\]"),
+        (lambda: bodies.mode("upsrt"), "'append', .*Did you mean 'upsert'\\?"),
+        (lambda: bodies.policy({"row": 1}), "is {'row': 1}. Give a number of 'rows'"),
+        (lambda: bodies.policy({}), "needs 'rows', 'bytes' or 'ms'"),
         (lambda: bodies.moment(dt.datetime(2024, 1, 1)), "has no time zone"),
     ],
 )
