@@ -52,6 +52,17 @@ def check_name(name: str, what: str = "name") -> str:
     return name
 
 
+def check_tag_name(name: str) -> str:
+    """The name itself, or InvalidRequest saying why it cannot be a tag's."""
+    if name.isdigit():
+        raise InvalidRequest(
+            f"The tag '{name}' would be taken for a version's number. Call it otherwise, as "
+            f"'v{name}'.",
+            code=ErrorCode.INVALID_NAME,
+        )
+    return check_name(name, "tag")
+
+
 def quoted(name: str) -> str:
     """The name as a SQL identifier in double quotes."""
     return '"' + name.replace('"', '""') + '"'

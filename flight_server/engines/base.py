@@ -256,7 +256,7 @@ class SupportsVersions(Protocol):
         """The table's tags by name."""
 
     def create_tag(self, table: TableRef, name: str, version: int | None, author: Author) -> Tag:
-        """AlreadyExists; NotFound (version_not_found)."""
+        """InvalidRequest (invalid_name); AlreadyExists; NotFound (version_not_found)."""
 
     def drop_tag(self, table: TableRef, name: str, author: Author) -> None:
         """NotFound (tag_not_found)."""

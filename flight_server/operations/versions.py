@@ -8,7 +8,7 @@ from flight_server.auth import Action
 from flight_server.engines.base import SupportsChanges, SupportsVersions, require
 from flight_server.engines.stream import Batches
 from flight_server.errors import Forbidden, InvalidRequest
-from flight_server.model import ChangesRequest, Commit, TableRef, Tag, Version, check_name
+from flight_server.model import ChangesRequest, Commit, TableRef, Tag, Version, check_tag_name
 from flight_server.operations.authorise import Permitted, permitted
 from flight_server.operations.services import Call, Services
 
@@ -85,8 +85,8 @@ def list_tags(services: Services, call: Call, table: TableRef) -> list[Tag]:
 def create_tag(
     services: Services, call: Call, table: TableRef, name: str, version: int | None = None
 ) -> Tag:
-    """Names a version. AlreadyExists; NotFound (version_not_found); Forbidden."""
-    check_name(name, "tag")
+    """Names a version. InvalidRequest (invalid_name); AlreadyExists; NotFound; Forbidden."""
+    check_tag_name(name)
     allowed = permitted(services, call, table, Action.ALTER)
     engine = require(allowed.engine, SupportsVersions)
     return engine.create_tag(allowed.table, name, version, call.author(f"create tag {name}"))

@@ -48,6 +48,7 @@ from flight_server.model import (
     TableVersion,
     Tag,
     Version,
+    check_tag_name,
 )
 from flight_server.settings import Settings
 
@@ -258,11 +259,11 @@ class LakeEngine(SqlValues):
         return self._tags.of(table)
 
     def create_tag(self, table: TableRef, name: str, version: int | None, author: Author) -> Tag:
-        """AlreadyExists; NotFound (version_not_found)."""
+        """InvalidRequest (invalid_name); AlreadyExists; NotFound (version_not_found)."""
         with self._committed(author) as (transaction, _):
             found = self._registry.resolve(table, version)
             now = dt.datetime.now(dt.UTC)
-            tag = Tag(name, found.table, found.snapshot, now, author.principal)
+            tag = Tag(check_tag_name(name), found.table, found.snapshot, now, author.principal)
             self._tags.create(transaction, tag)
         return tag
 

@@ -270,12 +270,14 @@ class VersionTests(EngineCase):
         assert [tag.name for tag in engine.tags(table.ref)] == ["before 'it'"]
 
     def test_tag_refusals(self, engine: Any, table: TableHandle) -> None:
-        """A name given twice, a version or a tag that is not there."""
+        """A name given twice or that is a number, a version or a tag that is not there."""
         engine.create_tag(table.ref, "a", None, AUTHOR)
         with refused(ErrorCode.ALREADY_EXISTS, "'a'", error=AlreadyExists):
             engine.create_tag(table.ref, "a", None, AUTHOR)
         with refused(ErrorCode.VERSION_NOT_FOUND, "987654", error=NotFound):
             engine.create_tag(table.ref, "b", 987654, AUTHOR)
+        with refused(ErrorCode.INVALID_NAME, "'123'", "a version's number"):
+            engine.create_tag(table.ref, "123", None, AUTHOR)
         for act in (engine.tagged, lambda ref, name: engine.drop_tag(ref, name, AUTHOR)):
             with refused(ErrorCode.TAG_NOT_FOUND, "'b'", error=NotFound):
                 act(table.ref, "b")

@@ -30,7 +30,7 @@ from flight_server.model import (
     TableVersion,
     Tag,
     Version,
-    check_name,
+    check_tag_name,
 )
 from flight_server.testing.memory import alterations, history, tables
 from flight_server.testing.memory.commits import CommitLog, Draft
@@ -223,7 +223,7 @@ class MemoryEngine:
         found = self._log.newest.state.table(table)
         self._log.table_at(table, version)
         tag = Tag(
-            check_name(name, "tag"),
+            check_tag_name(name),
             found.ref,
             self._log.at(version).id,
             dt.datetime.now(dt.UTC),
