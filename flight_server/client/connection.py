@@ -30,8 +30,9 @@ SCHEMES = {"grpc": "grpc", "grpc+tcp": "grpc", "grpc+tls": "grpc+tls"}
 OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
-    # A server that is back is found within a second, not after gRPC's growing patience.
-    ("grpc.max_reconnect_backoff_ms", 1000),
+    # A server that is back is found at once, not after gRPC's growing patience.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 100),
 ]
 # How long a server may take to hear that its client leaves.
 LEAVING_SECONDS_MAX = 2.0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,6 +61,10 @@ _FLIGHT_CLASSES: tuple[tuple[type[Exception], type[PixelflightError]], ...] = (
     (pa.lib.ArrowInvalid, InvalidRequest),
 )
 
+# What Flight says before and behind the words of a server.
+_SAID = re.compile(r"Flight returned [\w ]+ error, with message: ")
+_DETAIL = ". Detail: "
+
 
 @contextlib.contextmanager
 def translated(url: str) -> Iterator[None]:
@@ -78,10 +83,20 @@ def rebuilt(error: Exception, url: str) -> PixelflightError:
     text = _first_sentence(str(error))
     if isinstance(error, flight.FlightUnavailableError):
         return Unavailable(_unreachable(url, str(error)))
+    if text == "FlightClient is closed":
+        return InvalidRequest(f"This client of {url} is closed. Connect again.")
     for kind, ours in _FLIGHT_CLASSES:
-        if isinstance(error, kind):
+        if isinstance(error, kind) and _was_sent(error):
             return ours(f"The server at {url} answered: {text}")
+        if isinstance(error, kind):
+            return ours(f"What was to go to {url} cannot be sent: {text}")
     return Internal(f"The exchange with {url} broke: {text}")
+
+
+def _was_sent(error: Exception) -> bool:
+    """Whether an error came over the wire; Arrow raises the same classes on this side."""
+    text = str(error)
+    return isinstance(error, flight.FlightError) or bool(_SAID.match(text)) or _DETAIL in text
 
 
 def from_json(shape: dict[str, Any]) -> PixelflightError:
@@ -127,13 +142,19 @@ def _unreachable(url: str, text: str) -> str:
         return f"No server answers at {url}. Start one with 'pixelflight serve', or set the URL."
     if any(word in text for word in ("DNS", "resolution", "resolving")):
         return f"The host of {url} is not known. Check the URL."
-    if url.startswith("grpc://") and ("closed" in text.lower() or "reset" in text.lower()):
-        return f"The server at {url} closed the connection. If it speaks TLS, use grpc+tls://."
+    if "closed" in text.lower() or "reset" in text.lower():
+        if "failed to connect" not in text:
+            return (
+                f"The connection to {url} broke in the middle of a call: the server stopped, or "
+                "the network failed. Ask again; a put with a token counts once."
+            )
+        if url.startswith("grpc://"):
+            return f"The server at {url} closed the connection. If it speaks TLS, use grpc+tls://."
     return f"The server at {url} is not available: {_first_sentence(text)}"
 
 
 def _first_sentence(text: str) -> str:
     """What was said, without the debugging context that gRPC and Arrow append."""
-    text = text.split(". Detail: ")[0].split(". gRPC client debug context")[0]
-    text = text.removeprefix("Flight returned unavailable error, with message: ")
+    text = text.split(_DETAIL)[0].split(". gRPC client debug context")[0]
+    text = _SAID.sub("", text, count=1)
     return text.splitlines()[0][:300] if text else "no reason was given"

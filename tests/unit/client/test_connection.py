@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import flight
 
 from flight_server.client import bodies, connect
 from flight_server.client.connection import checked_url
 from flight_server.client.parameters import parameters
-from flight_server.errors import InvalidRequest
+from flight_server.errors import InvalidRequest, Unavailable
 from flight_server.model import CommitEvery
 
 
@@ -89,3 +92,27 @@ def test_what_does_not_say_when_to_commit_is_told(every: Any) -> None:
 def test_likely_slips_are_told(call: Any, said: str) -> None:
     with pytest.raises(InvalidRequest, match=said):
         call()
+
+
+class Empty(flight.FlightServerBase):  # type: ignore[misc]  # pyarrow has no types
+    """A server without tables."""
+
+    def list_flights(self, context: object, criteria: bytes) -> Iterator[flight.FlightInfo]:
+        return iter(())
+
+
+def test_a_server_that_is_back_is_found_at_once() -> None:
+    server = Empty("grpc://127.0.0.1:0")
+    url = f"grpc://127.0.0.1:{server.port}"
+    with connect(url, "") as client:
+        assert client.tables() == []
+        server.shutdown()
+        gone_until = time.monotonic() + 2.5
+        # Patience grows with each call that finds nobody.
+        while time.monotonic() < gone_until:
+            time.sleep(0.02)
+            with pytest.raises(Unavailable):
+                client.tables()
+        with Empty(url):
+            time.sleep(0.25)
+            assert client.tables() == []

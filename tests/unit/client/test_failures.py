@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import flight
 
+from flight_server.client import connect
 from flight_server.client.failures import from_json, rebuilt, translated
 from flight_server.errors import (
     ErrorCode,
@@ -42,7 +43,17 @@ def test_a_code_of_a_newer_server_is_kept_as_text() -> None:
     [
         ("failed to connect: Connection refused", Unavailable, "No server answers at grpc://h:1"),
         ("DNS resolution failed for h", Unavailable, "The host of grpc://h:1 is not known."),
-        ("Socket closed", Unavailable, "If it speaks TLS, use grpc+tls://."),
+        (
+            "failed to connect to all addresses; last error: Socket closed",
+            Unavailable,
+            "If it speaks TLS, use grpc+tls://.",
+        ),
+        ("Stream removed (Socket closed)", Unavailable, "broke in the middle of a call"),
+        (
+            "Stream removed (recvmsg:Connection reset by peer)",
+            Unavailable,
+            "broke in the middle of a call",
+        ),
         ("SSL_ERROR_SSL: wrong version", Unavailable, "certificates do not agree"),
         ("too busy. Detail: x", Unavailable, "is not available: too busy"),
     ],
@@ -70,3 +81,22 @@ def test_other_servers_errors_become_the_nearest_of_ours(
 ) -> None:
     with pytest.raises(kind, match="no"), translated(URL):
         raise raised
+
+
+def test_what_no_server_said_is_put_into_no_servers_mouth() -> None:
+    for sent in ("Flight returned invalid argument error, with message: no", "no. Detail: x"):
+        assert rebuilt(pa.lib.ArrowInvalid(sent), URL).message == (
+            "The server at grpc://h:1 answered: no"
+        )
+    here = rebuilt(pa.lib.ArrowInvalid("Tried to write record batch"), URL)
+    assert here.message == (
+        "What was to go to grpc://h:1 cannot be sent: Tried to write record batch"
+    )
+    assert isinstance(here, InvalidRequest)
+
+
+def test_a_client_that_was_closed_says_so() -> None:
+    client = connect(URL, "")
+    client.close()
+    with pytest.raises(InvalidRequest, match=r"^This client of grpc://h:1 is closed\. Connect"):
+        client.tables()
