@@ -13,7 +13,7 @@ import typer
 from flight_server.cli.answers import answer
 from flight_server.cli.display import show
 from flight_server.cli.exits import say
-from flight_server.cli.formats import format_of, open_sink, replaced
+from flight_server.cli.formats import format_of, is_tab_separated, open_sink, replaced
 from flight_server.cli.options import (
     AsOf,
     Output,
@@ -144,6 +144,8 @@ def _write(result: Result, path: Path, format: str | None, quiet: bool, what: st
     kind, compression = format_of(str(path), format)
     if kind == "arrow" and ".arrows" not in path.suffixes:
         kind = "arrow_file"
+    if kind == "csv" and is_tab_separated(str(path)):
+        kind = "tsv"
     started = time.monotonic()
     with (
         metered(f"{what} → {path}", None, quiet) as meter,

@@ -115,6 +115,14 @@ def test_a_failed_put_makes_no_table(said: Said, name: str) -> None:
     assert "There is no table" in said("get", name)[1]
 
 
+@pytest.mark.parametrize("path", ["out.csv", "out.tsv", "out.tab.gz"])
+def test_what_get_writes_put_reads_as_the_same_columns(said: Said, table: str, path: str) -> None:
+    assert said("get", table, "-o", path)[0] == 0
+    assert said("put", table, path)[0] == 0
+    answer = said("sql", f"select count(*) as n, sum(id) as ids from {table}", "-O", "csv")
+    assert answer == (0, '"n","ids"\n4,6\n')
+
+
 def test_a_token_counts_once_and_says_so(said: Said, table: str) -> None:
     assert said("put", table, "fruit.csv", "--token", "t1")[0] == 0
     again = said("put", table, "fruit.csv", "--token", "t1")[1]

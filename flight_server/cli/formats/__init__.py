@@ -3,7 +3,13 @@
 Knows files and Arrow; knows nothing of servers, tables or options.
 """
 
-from flight_server.cli.formats.files import FORMATS, InputFile, find_files, format_of
+from flight_server.cli.formats.files import (
+    FORMATS,
+    InputFile,
+    find_files,
+    format_of,
+    is_tab_separated,
+)
 from flight_server.cli.formats.kinds import Hints
 from flight_server.cli.formats.sinks import open_sink, remove_parts, replaced
 from flight_server.cli.formats.sources import Source, open_source
@@ -15,6 +21,7 @@ __all__ = [
     "Source",
     "find_files",
     "format_of",
+    "is_tab_separated",
     "open_sink",
     "open_source",
     "remove_parts",

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.csv
 
-from flight_server.cli.formats.files import InputFile
+from flight_server.cli.formats.files import InputFile, is_tab_separated
 from flight_server.cli.formats.kinds import Hints
 from flight_server.errors import ErrorCode, InvalidRequest
 
@@ -97,7 +97,7 @@ def _converting(hints: Hints, types: dict[str, pa.DataType]) -> pa.csv.ConvertOp
 
 def _delimiter(file: InputFile, sample: bytes) -> str:
     """What stands most often in the header line; a comma where nothing does."""
-    if file.is_tab_separated:
+    if is_tab_separated(file.path):
         return "\t"
     header = sample.split(b"\n", 1)[0].decode("utf-8", "replace")
     return max(DELIMITERS, key=lambda mark: (header.count(mark), mark == ","))

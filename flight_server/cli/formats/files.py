@@ -68,6 +68,11 @@ def format_of(path: str, format: str | None = None) -> tuple[str, str | None]:
     return found, compression
 
 
+def is_tab_separated(path: str) -> bool:
+    """Whether the name says that tabs separate the values."""
+    return any(suffix in (".tsv", ".tab") for suffix in Path(path.lower()).suffixes)
+
+
 class InputFile:
     """One file to read, or standard input. It can be opened several times; stdin only once.
 
@@ -87,11 +92,6 @@ class InputFile:
 
     def __str__(self) -> str:
         return "standard input" if self.is_stdin else self.path
-
-    @property
-    def is_tab_separated(self) -> bool:
-        """Whether the name says that tabs separate the values."""
-        return any(suffix in (".tsv", ".tab") for suffix in Path(self.path.lower()).suffixes)
 
     @property
     def position(self) -> int:

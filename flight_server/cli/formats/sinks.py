@@ -92,12 +92,15 @@ def _sink(
 class _Delimited:
     """CSV; what CSV has no form for is written as JSON text."""
 
+    delimiter = ","
+
     def __init__(self, target: Any, schema: pa.Schema) -> None:
         self._nested = [not _is_flat(field.type) for field in schema]
         fields = zip(schema, self._nested, strict=True)
         flat = [f.with_type(pa.string()) if nested else f for f, nested in fields]
         self._schema = pa.schema([f.with_type(_plain(f.type)) for f in flat])
-        self._writer = pa.csv.CSVWriter(target, self._schema)
+        options = pa.csv.WriteOptions(delimiter=self.delimiter)
+        self._writer = pa.csv.CSVWriter(target, self._schema, write_options=options)
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
         """Takes one batch."""
@@ -109,6 +112,12 @@ class _Delimited:
     def close(self) -> None:
         """Writes what is left."""
         self._writer.close()
+
+
+class _TabSeparated(_Delimited):
+    """The same with tabs between the values."""
+
+    delimiter = "\t"
 
 
 class _JsonLines:
@@ -147,6 +156,7 @@ def _arrow_file(target: Any, schema: pa.Schema) -> Sink:
 
 _SINKS: dict[str, Any] = {
     "csv": _Delimited,
+    "tsv": _TabSeparated,
     "json": _JsonLines,
     "parquet": _parquet,
     "arrow": _arrow,

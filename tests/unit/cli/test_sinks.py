@@ -58,3 +58,11 @@ def test_null_is_null() -> None:
     array = pa.array([None, "x"])
     assert text("json", array) == '{"v": null}\n{"v": "x"}\n'
     assert text("csv", array) == '"v"\n\n"x"\n'
+
+
+def test_tabs_stand_between_the_values_of_a_tsv() -> None:
+    batch = pa.record_batch([pa.array([1]), pa.array(["a\tb"])], names=["n", "s"])
+    stream = io.BytesIO()
+    with open_sink(stream, "tsv", batch.schema) as sink:
+        sink.write_batch(batch)
+    assert stream.getvalue() == b'"n"\t"s"\n1\t"a\tb"\n'
