@@ -52,7 +52,9 @@ def put(
     ] = None,
     null: Annotated[
         list[str] | None,
-        typer.Option(help="A spelling of null in CSV, in columns of text too. May be repeated."),
+        typer.Option(
+            help="One more spelling of null in CSV: NA; '' for empty quotes. May be repeated."
+        ),
     ] = None,
     delimiter: Annotated[
         str | None, typer.Option(help="CSV's; seen in the header without.")
@@ -62,8 +64,8 @@ def put(
     """Puts files into a table: CSV, JSON lines, Parquet, Arrow; several become one commit.
 
     The table is made where there is none, in the types of the first file. Files may be
-    compressed (.gz .zst .bz2 .lz4 .zip). CSV needs a header line; an empty field is null in
-    every column but those of text.
+    compressed (.gz .zst .bz2 .lz4 .zip). CSV needs a header line. Its empty fields are null; an
+    empty text is two quotes. Nothing else, such as NA, is null unless --null names it.
     """
     found = find_files(files, format)
     chosen = {name: parse_type(text) for name, text in pairs(type or [], "--type").items()}

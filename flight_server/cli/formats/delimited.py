@@ -36,17 +36,26 @@ def open_delimited(file: InputFile, hints: Hints) -> tuple[pa.Schema, Iterator[p
         delimiter=hints.delimiter or _delimiter(file, sample), newlines_in_values=True
     )
     schema = _inferred(file, sample, parsing, hints)
+    reading = pa.csv.ReadOptions(block_size=BLOCK_BYTES)
+    if len(schema) == 1:
+        # A null of the only column is an empty line; those before the header are none.
+        parsing.ignore_empty_lines = False
+        reading.skip_rows = sample[: -len(sample.lstrip(b"\r\n"))].count(b"\n")
     types = {field.name: hints.type_of(field.name, field.type) for field in schema}
-    return pa.schema(list(types.items())), _batches(file, parsing, hints, types)
+    return pa.schema(list(types.items())), _batches(file, reading, parsing, hints, types)
 
 
 def _batches(
-    file: InputFile, parsing: pa.csv.ParseOptions, hints: Hints, types: dict[str, pa.DataType]
+    file: InputFile,
+    reading: pa.csv.ReadOptions,
+    parsing: pa.csv.ParseOptions,
+    hints: Hints,
+    types: dict[str, pa.DataType],
 ) -> Iterator[pa.RecordBatch]:
     try:
         yield from pa.csv.open_csv(
             file.open(),
-            read_options=pa.csv.ReadOptions(block_size=BLOCK_BYTES),
+            read_options=reading,
             parse_options=parsing,
             convert_options=_converting(hints, types),
         )
@@ -85,13 +94,12 @@ def _inferred(
 
 
 def _converting(hints: Hints, types: dict[str, pa.DataType]) -> pa.csv.ConvertOptions:
-    if not hints.nulls:
-        return pa.csv.ConvertOptions(column_types=types)
+    """An empty field is null, as it is where we write it; in quotes it is empty text."""
     return pa.csv.ConvertOptions(
         column_types=types,
         null_values=["", *hints.nulls],
         strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
+        quoted_strings_can_be_null="" in hints.nulls,
     )
 
 

@@ -13,7 +13,8 @@ class Hints:
     """What is known of the columns before a file is opened.
 
     `types` are those of the table that exists, `chosen` those that the user named, which count
-    more. `nulls` are spellings that mean null in every column, text included.
+    more. `nulls` are spellings that mean null besides the empty field, in every column
+    but not in quotes; "" among them makes null of what stands in quotes too.
     """
 
     types: Mapping[str, pa.DataType] = field(default_factory=dict)

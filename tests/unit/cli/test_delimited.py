@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_types_are_inferred(path: Path) -> None:
-    table = read(path, "i,f,s,d,t\n1,1.5,x,2024-01-01,2024-01-01T10:00:00Z\n,NA,,,\n")
+    table = read(path, "i,f,s,d,t\n1,1.5,x,2024-01-01,2024-01-01T10:00:00Z\n,,,,\n")
     assert [str(field.type) for field in table.schema] == [
         "int64",
         "double",
@@ -33,8 +33,36 @@ def test_types_are_inferred(path: Path) -> None:
     ]
     assert [list(row.values())[:3] for row in table.to_pylist()] == [
         [1, 1.5, "x"],
-        [None, None, ""],
+        [None, None, None],
     ]
+
+
+def test_an_empty_field_is_null_and_empty_quotes_are_empty_text(path: Path) -> None:
+    known = {"i": pa.int64(), "s": pa.string()}
+    for hints in (Hints(), Hints(types=known)):
+        table = read(path, 'i,s\n1,x\n2,\n,""\n', hints)
+        assert table.to_pydict() == {"i": [1, 2, None], "s": ["x", None, ""]}
+
+
+def test_nothing_else_is_null_that_was_not_named(path: Path) -> None:
+    table = read(path, "s,f\nNA,nan\nnull,NaN\n")
+    assert table.column("s").to_pylist() == ["NA", "null"]
+    assert [str(value) for value in table.column("f").to_pylist()] == ["nan", "nan"]
+
+
+def test_empty_quotes_are_null_where_that_is_asked_for(path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="--null ''"):
+        read(path, '"i"\n"1"\n""\n', Hints(types={"i": pa.int64()}))
+    table = read(path, '"i","s"\n"1","a"\n"",""\n', Hints(nulls=("",)))
+    assert table.to_pydict() == {"i": [1, None], "s": ["a", None]}
+
+
+@pytest.mark.parametrize("text", ["x\n{}\n\n{}\n\n", "\r\n\r\nx\r\n{}\r\n\r\n{}\r\n\r\n"])
+@pytest.mark.parametrize("value", ["1", "a"])
+def test_an_empty_line_is_a_row_of_one_column(path: Path, text: str, value: str) -> None:
+    table = read(path, text.format(value, value))
+    assert [row and str(row) for row in table.column("x").to_pylist()] == [value, None, value, None]
+    assert len(read(path, "x,y\n1,2\n\n3,4\n\n")) == 2
 
 
 def test_a_type_seen_late_is_seen_all_the_same(path: Path) -> None:

@@ -68,9 +68,26 @@ def test_what_is_written_is_read_back(
 ) -> None:
     path = written(tmp_path / f"rows{ending}{compression}", ROWS, format)
     types = {field.name: field.type for field in ROWS.schema}
-    source = opened(path, types=types, nulls=("",) if ending == ".csv" else ())
+    source = opened(path, types=types)
     assert source.reader().read_all().to_pylist() == ROWS.to_pylist()
     assert source.position == source.size == path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["a", None, "", "NA", "null", " ", '"', "x\ny"]),
+        pa.array([1, None, 2]),
+        pa.array([1.5, None, float("inf")]),
+        pa.array([None, "", None, None]),
+    ],
+    ids=["text", "whole numbers", "numbers", "empty"],
+)
+@pytest.mark.parametrize("width", [1, 2])
+def test_null_and_empty_text_survive_a_csv(tmp_path: Path, column: pa.Array, width: int) -> None:
+    table = pa.table({f"c{i}": column for i in range(width)})
+    path = written(tmp_path / "rows.csv", table)
+    assert opened(path).reader().read_all().to_pydict() == table.to_pydict()
 
 
 def test_other_programs_compressed_files_are_read(tmp_path: Path) -> None:
