@@ -1,16 +1,19 @@
 """CSV, read in blocks: types from a large sample or from the table, errors with their line.
 
 Arrow's streaming reader infers types from its first block alone and does not count lines. So the
-sample is larger than a block, and after an error the file is read once more to find the line.
+sample is larger than a block, and after an error the file is read once more to find the line. It
+takes the end of the file for a closing quote, too, so a mark is put there that must come out whole.
 """
 
 from __future__ import annotations
 
 import csv
 import io
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -22,6 +25,10 @@ from flight_server.errors import ErrorCode, InvalidRequest
 SAMPLE_BYTES = 16 * 2**20
 BLOCK_BYTES = 4 * 2**20
 DELIMITERS = ",;\t|"
+# The last line that Arrow is given has one value too many, the first of them this one.
+END_MARK = "\x1e"
+# No value that Arrow can read is longer; one that is comes from a quote that is not closed.
+csv.field_size_limit(4 * BLOCK_BYTES)
 
 
 def open_delimited(file: InputFile, hints: Hints) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -52,15 +59,19 @@ def _batches(
     hints: Hints,
     types: dict[str, pa.DataType],
 ) -> Iterator[pa.RecordBatch]:
+    marked = _Marked(file.open(), END_MARK + parsing.delimiter * len(types))
+    parsing.invalid_row_handler = marked.judge
     try:
         yield from pa.csv.open_csv(
-            file.open(),
+            marked,
             read_options=reading,
             parse_options=parsing,
             convert_options=_converting(hints, types),
         )
     except pa.lib.ArrowInvalid as error:
         raise _invalid(_explain(str(error), file, parsing.delimiter, list(types))) from None
+    if not marked.is_whole:
+        raise _invalid(_not_closed(file, _open_quote(file, parsing.delimiter)))
 
 
 def _inferred(
@@ -115,6 +126,10 @@ def _explain(message: str, file: InputFile, delimiter: str, names: list[str]) ->
     conversion = re.search(r"column #(\d+): .*?error to (.+?): (?:invalid value '(.*)')?", message)
     if "invalid UTF8" in message:
         return _not_utf8(file)
+    if line := _open_quote(file, delimiter):
+        return _not_closed(file, line)
+    if "straddl" in message:
+        return f"{file} holds a row longer than {BLOCK_BYTES} bytes, or a quote is not closed."
     if conversion and conversion[3] is not None:
         at, kind, value = int(conversion[1]), conversion[2], conversion[3]
         line = _find(file, delimiter, lambda row: at < len(row) and row[at].strip() == value)
@@ -138,11 +153,36 @@ def _not_utf8(file: InputFile) -> str:
     )
 
 
+def _not_closed(file: InputFile, line: str) -> str:
+    return (
+        f"{file}{line}: the quote that opens {'here' if line else 'a value'} is not closed, so all "
+        "that follows would be one value. Close it; a quote within a quoted value is written twice."
+    )
+
+
+def _open_quote(file: InputFile, delimiter: str) -> str:
+    """`, line N` of the quote that is not closed; nothing where all are, or for standard input."""
+    if file.is_stdin:
+        return ""
+    last: list[str] = []
+    start = end = 0
+    with _text(file) as text:
+        rows = csv.reader(itertools.chain(text, ["\n", END_MARK]), delimiter=delimiter)
+        try:
+            for row in rows:
+                last, start, end = row, end + 1, rows.line_num
+        except csv.Error:
+            return f", line {end + 1}"
+    if last == [END_MARK]:
+        return ""
+    return f", line {start + sum(value.count(chr(10)) for value in last[:-1])}"
+
+
 def _find(file: InputFile, delimiter: str, is_wrong: Callable[[list[str]], bool]) -> str:
     """`, line N` of the first row that is wrong; nothing where the file cannot be read again."""
     if file.is_stdin:
         return ""
-    with io.TextIOWrapper(_Buffered(file.open()), "utf-8", "replace", newline="") as text:
+    with _text(file) as text:
         rows = csv.reader(text, delimiter=delimiter)
         next(rows, None)
         try:
@@ -152,6 +192,46 @@ def _find(file: InputFile, delimiter: str, is_wrong: Callable[[list[str]], bool]
         except csv.Error:
             return ""
     return ""
+
+
+def _text(file: InputFile) -> io.TextIOWrapper:
+    return io.TextIOWrapper(_Buffered(file.open()), "utf-8", "replace", newline="")
+
+
+class _Marked(io.RawIOBase):
+    """A stream with a line added at its end, which is a row by itself or part of an open quote.
+
+    `is_whole` says whether the line has come out as a row.
+    """
+
+    def __init__(self, stream: Any, line: str) -> None:
+        self._stream = stream
+        self._line = line
+        self._rest = f"{line}\n".encode()
+        self._last = b"\n"
+        self.is_whole = False
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The bytes of the stream, then the line."""
+        part = self._stream.read(len(buffer))
+        if part:
+            self._last = part[-1:]
+        else:
+            part = b"\n" * (self._last != b"\n") + self._rest if self._rest else b""
+            self._rest = b""
+        buffer[: len(part)] = part
+        return len(part)
+
+    def judge(self, row: pa.csv.InvalidRow) -> str:
+        """Arrow asks what to do with a row that has too many values or too few."""
+        if row.text != self._line:
+            return "error"
+        self.is_whole = True
+        return "skip"
 
 
 class _Buffered(io.BufferedReader):

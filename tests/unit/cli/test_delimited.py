@@ -105,6 +105,44 @@ def test_values_may_hold_lines_and_delimiters(path: Path) -> None:
     assert read(path, text).to_pylist() == [{"a": 1, "b": "two\nlines, one value"}]
 
 
+GOOD = "1,y\n" * 300_000
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ('a,b\n1,"x\n2,y\n3,z\n', 2),
+        ('a,b\n"1\n2",x\n"3\n4","y\n5,z', 5),
+        ('a,b\n1,x\n"2,y\n', 3),
+        ('a,"b\n1,x\n', 1),
+        ('a\n1\n"2\n', 3),
+        (f'a,b\n{GOOD}1,"x\n{GOOD}', 300_002),
+        (f'a,b\n{GOOD}1,"x\n{GOOD * 10}', 300_002),
+        (f'a,b\n{GOOD}"1,x\n{GOOD * 20}', 300_002),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_a_quote_that_is_not_closed_is_told_with_its_line(
+    path: Path, content: str, line: int
+) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read(path, content)
+    assert f"data.csv, line {line}: the quote that opens here is not" in caught.value.message
+    assert caught.value.code is ErrorCode.INVALID_DATA
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+@pytest.mark.parametrize("value", ['5" pipe', '"5"" pipe"', '"5 pipe"', '""""'])
+def test_quotes_within_a_value_are_its_own(path: Path, value: str, end: str) -> None:
+    expected = value[1:-1].replace('""', '"') if value.startswith('"') else value
+    assert read(path, f"a,b\n1,x\n2,{value}{end}").to_pylist()[1] == {"a": 2, "b": expected}
+
+
+def test_a_row_longer_than_can_be_read_is_told(path: Path) -> None:
+    with pytest.raises(InvalidRequest, match="a row longer than 4194304 bytes"):
+        read(path, f'a,b\n1,x\n2,"{GOOD * 10}"\n')
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
