@@ -67,7 +67,7 @@ def put(
     compressed (.gz .zst .bz2 .lz4 .zip). CSV needs a header line. Its empty fields are null; an
     empty text is two quotes. Nothing else, such as NA, is null unless --null names it.
     """
-    found = find_files(files, format)
+    found = find_files(files, format, is_live=commit_every_rows is not None)
     chosen = {name: parse_type(text) for name, text in pairs(type or [], "--type").items()}
     key = names(match_by or []) or ()
     types = _known(client, table, mode, key)

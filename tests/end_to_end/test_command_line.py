@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,36 @@ def test_an_interrupt_ends_a_put_and_leaves_nothing(shell: Shell, server: OwnSer
         assert b"Traceback" not in process.stderr.read()
     with connect(server.flight, server.key) as client:
         assert client.tables(pattern="cut") == []
+
+
+@pytest.mark.parametrize("format", ["csv", "json"])
+def test_a_slow_writers_rows_are_committed_while_it_writes(
+    shell: Shell, server: OwnServer, format: str
+) -> None:
+    lines = {"csv": b'"a\nb",1\n', "json": b'{"s": "a", "n": 1}\n'}[format] * 2500
+    command = ["put", f"slow_{format}", "-", "--format", format, "--commit-every-rows", "2000"]
+    with (
+        connect(server.flight, server.key) as client,
+        subprocess.Popen(
+            [*PROGRAM, *command, "-q"],
+            stdin=subprocess.PIPE,
+            cwd=shell.folder,
+            env=shell.variables(),
+        ) as process,
+    ):
+        assert process.stdin is not None
+
+        def has(rows: int) -> bool:
+            return sum(t.rows for t in client.tables(pattern=f"slow_{format}")) >= rows
+
+        process.stdin.write(b"s,n\n" if format == "csv" else b"")
+        for committed in (2000, 4000):
+            process.stdin.write(lines)
+            process.stdin.flush()
+            wait_until(partial(has, committed), "what was sent is committed")
+        process.stdin.close()
+        assert process.wait(30) == 0
+        assert has(5000)
 
 
 def test_keys_are_made_and_revoked_beside_the_running_server(

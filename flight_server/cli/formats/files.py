@@ -13,10 +13,11 @@ import sys
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 
+from flight_server.cli.formats.pipes import LiveRows
 from flight_server.errors import ErrorCode, InvalidRequest, NotFound, did_you_mean
 
 FORMATS = {
@@ -30,15 +31,16 @@ _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
 STDIN = "-"
 
 
-def find_files(patterns: list[str], format: str | None) -> list[InputFile]:
+def find_files(patterns: list[str], format: str | None, is_live: bool = False) -> list[InputFile]:
     """The files of paths and glob patterns, those of a pattern sorted; `-` is standard input.
 
+    With `is_live` its rows are had as they come, and the first of them tell the types.
     InvalidRequest and NotFound name the path or pattern that does not work out.
     """
     found: list[InputFile] = []
     for pattern in patterns:
         for path in _matches(pattern):
-            found.append(InputFile(path, *format_of(path, format)))
+            found.append(InputFile(path, *format_of(path, format), is_live=is_live))
     if sum(file.is_stdin for file in found) > 1:
         raise InvalidRequest("Standard input ('-') can be given once only.")
     return found
@@ -79,16 +81,19 @@ class InputFile:
     `position` says how many of the file's `size` bytes have been read.
     """
 
-    def __init__(self, path: str, format: str, compression: str | None) -> None:
+    def __init__(
+        self, path: str, format: str, compression: str | None, *, is_live: bool = False
+    ) -> None:
         self.path = path
         self.format = format
         self.compression = compression
         self.is_stdin = path == STDIN
+        self._is_live = is_live and format in ("csv", "json")
         self.size = 0 if self.is_stdin else Path(path).stat().st_size
         self._raw: Any = None
         self._position = 0
         self._head = b""
-        self._rest: BinaryIO | None = None
+        self._rest: Any = None
 
     def __str__(self) -> str:
         return "standard input" if self.is_stdin else self.path
@@ -107,7 +112,11 @@ class InputFile:
     def sample(self, bytes_max: int) -> bytes:
         """The first bytes, decompressed; reading starts before them nevertheless."""
         if self.is_stdin:
-            self._head = _read_up_to(self._stdin(), bytes_max)
+            stdin = self._stdin()
+            if isinstance(stdin, LiveRows):
+                self._head = stdin.read(bytes_max) or b""
+                return self._head + stdin.held
+            self._head = _read_up_to(stdin, bytes_max)
             return self._head
         with self.open() as stream:
             return _read_up_to(stream, bytes_max)
@@ -115,7 +124,8 @@ class InputFile:
     def open(self) -> Any:
         """The decompressed bytes as a stream from the beginning."""
         if self.is_stdin:
-            return io.BufferedReader(_Replayed(self._head, self._stdin()), 2**20)
+            replayed = _Replayed(self._head, self._stdin())
+            return replayed if self._is_live else io.BufferedReader(replayed, 2**20)
         self._raw = pa.OSFile(self.path)
         if self.compression == "zip":
             return _only_member(self.path, self._raw)
@@ -134,20 +144,22 @@ class InputFile:
             # What is mapped stays readable when the name is gone.
             return pa.memory_map(copy.name)
 
-    def _stdin(self) -> BinaryIO:
+    def _stdin(self) -> Any:
         if self._rest is None:
             raw: Any = sys.stdin.buffer
             start = raw.peek(4)
             kind = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
-            self._rest = pa.CompressedInputStream(pa.PythonFile(raw), kind) if kind else raw
-        assert self._rest is not None
+            if kind:
+                self._rest = pa.CompressedInputStream(pa.PythonFile(raw), kind)
+            else:
+                self._rest = LiveRows(raw, self.format == "csv") if self._is_live else raw
         return self._rest
 
 
 class _Replayed(io.RawIOBase):
     """A stream whose first bytes had been read already."""
 
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+    def __init__(self, head: bytes, rest: Any) -> None:
         self._head = memoryview(head)
         self._rest = rest
 
