@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from flight_server.cli.formats.files import InputFile, is_tab_separated
+from flight_server.cli.formats.files import InputFile, check_text, is_tab_separated
 from flight_server.cli.formats.kinds import Hints
 from flight_server.errors import ErrorCode, InvalidRequest
 
@@ -37,6 +37,7 @@ def open_delimited(file: InputFile, hints: Hints) -> tuple[pa.Schema, Iterator[p
     InvalidRequest (invalid_data) names the file, the line and the value that does not fit.
     """
     sample = file.sample(SAMPLE_BYTES)
+    check_text(file, sample)
     if not sample.strip():
         raise _invalid(f"{file} is empty; a CSV file begins with a line of column names.")
     parsing = pa.csv.ParseOptions(
@@ -93,8 +94,8 @@ def _inferred(
         ).schema
     except pa.lib.ArrowInvalid as error:
         raise _invalid(_explain(str(error), file, parsing.delimiter, [])) from None
-    if any(pa.types.is_binary(field.type) for field in schema):
-        # What is no text in UTF-8 is taken for bytes by Arrow.
+    if any(pa.types.is_binary(f.type) for f in schema) or not _is_utf8(sample.split(b"\n", 1)[0]):
+        # What is no text in UTF-8 is taken for bytes by Arrow, and names are not looked at.
         raise _invalid(_not_utf8(file))
     for name, count in Counter(schema.names).items():
         if count > 1:
@@ -144,6 +145,14 @@ def _explain(message: str, file: InputFile, delimiter: str, names: list[str]) ->
         line = _find(file, delimiter, lambda row: bool(row) and len(row) != expected)
         return f"{file}{line}: {got} values, but the header names {expected} columns."
     return f"{file} cannot be read as CSV: {message.splitlines()[0]}."
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _not_utf8(file: InputFile) -> str:

@@ -28,6 +28,8 @@ FORMATS = {
 }
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".lz4": "lz4", ".zip": "zip"}
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2"}
+# How files begin that are not the text they are called.
+_OTHERS = {b"PAR1": ("a Parquet", "parquet"), b"ARROW1": ("an Arrow", "arrow")}
 STDIN = "-"
 
 
@@ -73,6 +75,25 @@ def format_of(path: str, format: str | None = None) -> tuple[str, str | None]:
 def is_tab_separated(path: str) -> bool:
     """Whether the name says that tabs separate the values."""
     return any(suffix in (".tsv", ".tab") for suffix in Path(path.lower()).suffixes)
+
+
+def check_text(file: InputFile, start: bytes) -> None:
+    """InvalidRequest (invalid_data) where a file that is read as text begins as no text does."""
+    for magic, (kind, found) in _OTHERS.items():
+        if start.startswith(magic):
+            raise InvalidRequest(
+                f"{file} is {kind} file, whatever its name says: --format {found} reads it.",
+                code=ErrorCode.INVALID_DATA,
+            )
+    wide = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}.get(start[:2])
+    if wide is None and b"\0" in start[:2]:
+        # Without a mark the place of the zero tells which byte of a letter comes first.
+        wide = "utf-16be" if start[:1] == b"\0" else "utf-16le"
+    if wide is not None:
+        raise InvalidRequest(
+            f"{file} is UTF-16. Convert it first: iconv -f {wide} -t utf-8 {file.path} > utf8",
+            code=ErrorCode.INVALID_DATA,
+        )
 
 
 class InputFile:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.json
 
-from flight_server.cli.formats.files import InputFile
+from flight_server.cli.formats.files import InputFile, check_text
 from flight_server.cli.formats.kinds import Hints
 from flight_server.errors import ErrorCode, InvalidRequest
 
@@ -24,6 +24,7 @@ def open_json_lines(file: InputFile, hints: Hints) -> tuple[pa.Schema, Iterator[
     InvalidRequest (invalid_data) names the file and the line that does not fit.
     """
     sample = file.sample(SAMPLE_BYTES)
+    check_text(file, sample)
     start = sample.lstrip()[:1]
     if not start:
         raise _invalid(f"{file} is empty; nothing tells its columns.")

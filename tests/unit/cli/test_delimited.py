@@ -150,6 +150,11 @@ def test_a_row_longer_than_can_be_read_is_told(path: Path) -> None:
         ("", "is empty; a CSV file begins with a line of column names."),
         ("a,a\n1,2\n", "names the column 'a' 2 times."),
         ("a,,b\n1,2,3\n", "holds a column without a name."),
+        (b"Gr\xf6\xdfe,b\n1,2\n", "is not UTF-8. Convert it first, for example: iconv -f latin1"),
+        ("a,b\n1,x\n".encode("utf-16"), "is UTF-16. Convert it first: iconv -f utf-16 -t utf-8"),
+        ("a,b\n1,x\n".encode("utf-16-be"), "is UTF-16. Convert it first: iconv -f utf-16be"),
+        (b"PAR1\x15\x04\xff", "is a Parquet file, whatever its name says: --format parquet"),
+        (b"ARROW1\0\0\xff\xff", "is an Arrow file, whatever its name says: --format arrow"),
         (b"a\nM\xfcller\n", "is not UTF-8. Convert it first, for example: iconv -f latin1"),
     ],
 )
