@@ -162,8 +162,8 @@ def _reserve(settings: Settings, open_things: ExitStack) -> socket.socket:
 
     Gives the socket that HTTP listens on; the one for Flight is tried and let go.
     """
-    _check_folder(settings.data)
     _check_tls_files(settings)
+    _check_folder(settings.data)
     for name in ("flight", "http"):
         host, _ = split_address(getattr(settings, name), name)
         if settings.insecure_no_auth and not is_loopback(host):
@@ -248,6 +248,26 @@ def _check_tls_files(settings: Settings) -> None:
             raise InvalidRequest(
                 f"{name} = '{path}' cannot be read: {error.strerror or error}."
             ) from None
+    certificate, key = settings.tls_certificate, settings.tls_private_key
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    for name in ("tls_certificate", "tls_client_ca"):
+        if (path := getattr(settings, name)) is not None:
+            with _told(f"{name} = '{path}' holds no certificate in PEM."):
+                context.load_verify_locations(path)
+    if certificate is not None and key is not None:
+        with _told(
+            f"tls_private_key = '{key}' is not the private key of '{certificate}', in PEM and "
+            "without a password."
+        ):
+            context.load_cert_chain(certificate, key, password="")
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLError:
+        raise InvalidRequest(what) from None
 
 
 def _signals() -> threading.Event:

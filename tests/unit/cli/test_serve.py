@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import trustme
 
 from flight_server.cli.serve import _JsonLines, _reserve, bound, is_loopback, split_address
 from flight_server.errors import Conflict, InvalidRequest
@@ -83,6 +84,26 @@ def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
     )
     with ExitStack() as things, pytest.raises(InvalidRequest, match=r"tls_certificate = .*c\.pem"):
         _reserve(settings, things)
+
+
+@pytest.mark.parametrize("name", ["tls_certificate", "tls_private_key", "tls_client_ca"])
+def test_what_is_no_pem_is_told_before_anything_is_made(tmp_path: Path, name: str) -> None:
+    authority = trustme.CA()
+    issued = authority.issue_cert("localhost")
+    chain, key, roots = (tmp_path / f"{part}.pem" for part in ("chain", "key", "roots"))
+    issued.cert_chain_pems[0].write_to_path(chain)
+    issued.private_key_pem.write_to_path(key)
+    authority.cert_pem.write_to_path(roots)
+    none = tmp_path / "none.pem"
+    none.write_text("this is none\n")
+    files = {"tls_certificate": chain, "tls_private_key": key, "tls_client_ca": roots}
+    doors = {"flight": "127.0.0.1:0", "http": "127.0.0.1:0"}
+    with ExitStack() as things:
+        _reserve(Settings(data=tmp_path / "fine", **files, **doors), things)
+    settings = Settings(data=tmp_path / "data", **files | {name: none}, **doors)
+    with ExitStack() as things, pytest.raises(InvalidRequest, match=f"{name} = .*none.pem"):
+        _reserve(settings, things)
+    assert not (tmp_path / "data").exists()
 
 
 def test_log_lines_can_be_json() -> None:
