@@ -47,7 +47,9 @@ def create(
         list[str] | None,
         typer.Option("--role", "-r", help="What it may do: admin, writer or reader."),
     ] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="It expires after so many days.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=36_500, help="It expires after so many days.")
+    ] = None,
     data: Data = None,
     config: Config = None,
 ) -> None:

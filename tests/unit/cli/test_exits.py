@@ -62,6 +62,10 @@ def test_text_taken_for_a_column_is_explained(capsys: pytest.CaptureFixture[str]
         (["put", "t", "x.csv", "--mode", "upsrt"], "'upsrt' is not one of 'create', 'append'"),
         (["tables", "--url", "http://h:1"], "'http://h:1' is not a Flight URL. Write grpc://h:1."),
         (["tables", "--url", "grpc://h"], "'grpc://h' needs a host and a port: grpc://HOST:PORT."),
+        (
+            ["keys", "create", "x", "-r", "reader", "--days", "99999999"],
+            "less than or equal to 36500",
+        ),
         (["settings", "--config", "no.toml"], "The settings file 'no.toml' does not exist."),
     ],
 )
