@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 
 import typer
@@ -45,6 +46,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return report_usage(error)
     except PixelflightError as error:
         return report(error)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        say(f"error: What was asked for cannot be written: {error.strerror}.")
+        return Exit.FAILED
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted")
         return Exit.INTERRUPTED

@@ -71,10 +71,12 @@ def standard_output() -> Iterator[BinaryIO]:
     try:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # What Python would flush at its end goes nowhere instead of raising again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(Exit.DONE) from None
+        if isinstance(error, BrokenPipeError):
+            raise typer.Exit(Exit.DONE) from None
+        raise
 
 
 def fitted(

@@ -199,6 +199,22 @@ def test_a_slow_writers_rows_are_committed_while_it_writes(
         assert has(5000)
 
 
+@pytest.mark.parametrize("output", ["csv", "json", "table"])
+def test_a_full_disk_is_told_in_a_line(shell: Shell, output: str) -> None:
+    shell.done("put", "full", "-", "--format", "csv", stdin=b"x\n" + b"12345\n" * 50_000)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*PROGRAM, "get", "full", "-O", output],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            cwd=shell.folder,
+            env=shell.variables(),
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"error: What was asked for cannot be written: No space left on device.\n"
+
+
 def test_keys_are_made_and_revoked_beside_the_running_server(
     folder: Path, server: OwnServer
 ) -> None:
