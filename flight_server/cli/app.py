@@ -17,7 +17,7 @@ from flight_server.cli.reading import get, sql
 from flight_server.cli.serve import serve
 from flight_server.cli.settings import settings
 from flight_server.cli.shell.verb import shell
-from flight_server.cli.tables import describe, history, restore, tables
+from flight_server.cli.tables import describe, history, restore, tables, undrop
 from flight_server.errors import PixelflightError
 
 app = typer.Typer(
@@ -30,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (serve, demo, sql, shell, get, put, tables, describe, history, restore):
+for verb in (serve, demo, sql, shell, get, put, tables, describe, history, restore, undrop):
     app.command()(verb)
 for verb in (settings, doctor):
     app.command()(verb)

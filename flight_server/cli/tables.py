@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import pyarrow as pa
@@ -17,6 +20,7 @@ from flight_server.cli.options import (
     with_client,
 )
 from flight_server.client import Client, TableSummary
+from flight_server.errors import ErrorCode, NotFound
 from flight_server.model import TableInfo, Version
 
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="[catalog:][namespace.]name")]
@@ -62,7 +66,9 @@ def describe(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Shows a table: its columns, then its numbers."""
-    show_description(client.describe(table, number_or_tag(version)), output)
+    with _undrop_told(table):
+        info = client.describe(table, number_or_tag(version))
+    show_description(info, output)
 
 
 @with_client
@@ -73,7 +79,9 @@ def history(
     output: OutputOption = Output.TABLE,
 ) -> None:
     """Lists a table's versions, the newest first: when, what, by whom, why."""
-    show_versions(client.versions(table, limit), output)
+    with _undrop_told(table):
+        versions = client.versions(table, limit)
+    show_versions(versions, output)
 
 
 @with_client
@@ -83,8 +91,19 @@ def restore(
     version: Annotated[str, typer.Argument(help="A number of 'history', or a tag.")],
 ) -> None:
     """Brings an old version of a table back, as a new version; nothing is lost by it."""
-    commit = client.restore(table, number_or_tag(version) or version)
+    with _undrop_told(table):
+        commit = client.restore(table, number_or_tag(version) or version)
     say(f"{table} is as it was at version {version}; this is version {commit.snapshot}.")
+
+
+@with_client
+def undrop(client: Client, table: Table) -> None:
+    """Brings a dropped table back, as long as its versions are kept."""
+    commit = client.undrop_table(table)
+    say(
+        f"{table} is there again, as it was before it was dropped; this is version "
+        f"{commit.snapshot}."
+    )
 
 
 def show_list(found: list[TableSummary], output: Output) -> None:
@@ -137,3 +156,15 @@ def show_versions(versions: list[Version], output: Output) -> None:
         for version in versions
     ]
     show_records(records, _VERSIONS, output)
+
+
+@contextmanager
+def _undrop_told(table: str) -> Iterator[None]:
+    """Where there is no such table, one that was dropped may be meant."""
+    try:
+        yield
+    except NotFound as error:
+        if error.code is ErrorCode.TABLE_NOT_FOUND:
+            command = f"pixelflight undrop {shlex.quote(table)}"
+            error.message += f" If it was dropped, '{command}' brings it back."
+        raise

@@ -123,6 +123,27 @@ def test_what_get_writes_put_reads_as_the_same_columns(said: Said, table: str, p
     assert answer == (0, '"n","ids"\n4,6\n')
 
 
+def test_a_dropped_table_is_not_the_end_of_it(said: Said, table: str) -> None:
+    version = said("history", table, "-O", "csv")[1].splitlines()[1].split(",")[0]
+    assert said("sql", f"drop table {table}")[0] == 0
+    for arguments in (("history", table), ("describe", table), ("restore", table, version)):
+        code, text = said(*arguments)
+        assert code == 1
+        assert f"There is no table '{table}'." in text
+        assert f"If it was dropped, 'pixelflight undrop {table}' brings it back." in text
+    code, text = said("undrop", table)
+    assert (code, f"{table} is there again, as it was before it was dropped" in text) == (0, True)
+    assert said("get", table, "-O", "csv", "-c", "id") == (0, '"id"\n1\n2\n')
+
+
+def test_what_was_not_dropped_cannot_be_brought_back(said: Said, table: str) -> None:
+    assert "exists already" in said("undrop", table)[1]
+    code, text = said("undrop", f"{table}_never")
+    assert code == 1
+    assert "There is no table" in text
+    assert "undrop" not in text
+
+
 def test_a_token_counts_once_and_says_so(said: Said, table: str) -> None:
     assert said("put", table, "fruit.csv", "--token", "t1")[0] == 0
     again = said("put", table, "fruit.csv", "--token", "t1")[1]
