@@ -162,6 +162,11 @@ def _reserve(settings: Settings, open_things: ExitStack) -> socket.socket:
 
     Gives the socket that HTTP listens on; the one for Flight is tried and let go.
     """
+    if settings.flight == settings.http and not settings.flight.endswith(":0"):
+        raise InvalidRequest(
+            f"flight and http are both '{settings.http}'. Each needs a port of its own: choose "
+            "another with --http HOST:PORT."
+        )
     _check_tls_files(settings)
     _check_folder(settings.data)
     for name in ("flight", "http"):
@@ -197,7 +202,9 @@ def bound(address: str, name: str) -> socket.socket:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
-        raise InvalidRequest(f"{name} = '{address}': this host is not known ({error}).") from None
+        raise InvalidRequest(
+            f"{name} = '{address}': this host is not known ({error.strerror})."
+        ) from None
     found = socket.socket(family, kind, protocol)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

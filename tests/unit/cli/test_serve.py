@@ -38,8 +38,16 @@ def test_a_port_in_use_is_told_with_the_remedy() -> None:
             bound(address, "flight")
 
 
+def test_one_port_for_both_doors_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    doors = {"flight": "127.0.0.1:8815", "http": "127.0.0.1:8815"}
+    settings = Settings(data=tmp_path / "data", **doors)
+    with ExitStack() as things, pytest.raises(InvalidRequest, match="flight and http are both"):
+        _reserve(settings, things)
+    assert not (tmp_path / "data").exists()
+
+
 def test_an_unknown_host_is_told() -> None:
-    with pytest.raises(InvalidRequest, match="this host is not known"):
+    with pytest.raises(InvalidRequest, match=r"this host is not known \([^\[]*\)"):
         bound("no-such-host.invalid:1", "flight")
 
 
