@@ -32,7 +32,7 @@ class Exit(IntEnum):
 
 MEANINGS = (
     "Exit codes: 0 done · 1 the server or the data said no · 2 the command line is wrong · "
-    "3 no server answers · 4 no valid key, or one that may not do this · 130 interrupted."
+    "3 no server answers · 4 no valid key, or what may not be done with it · 130 interrupted."
 )
 
 
@@ -52,7 +52,7 @@ def report(error: PixelflightError) -> Exit:
     request = f"(request {error.request_id})" if error.request_id else ""
     # Messages that point into a statement have several lines; what is added must not join them.
     gap = "\n" if "\n" in error.message else " "
-    parts = [error.message, _remedy(error), request]
+    parts = [_message(error), _remedy(error), request]
     say("error: " + gap.join(part for part in parts if part))
     return exit_code(error)
 
@@ -61,7 +61,8 @@ def report_usage(error: TyperException) -> Exit:
     """Says what is wrong with the command line, and where its help is."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "pixelflight"
-    say(f"error: {error.format_message()}")
+    # How a value was looked at is nothing to the person who gave it.
+    say(f"error: {error.format_message().replace('Value error, ', '')}")
     say(f"See '{path} --help'.")
     return Exit.USAGE
 
@@ -69,6 +70,16 @@ def report_usage(error: TyperException) -> Exit:
 def say(text: str) -> None:
     """A line for the person at the terminal."""
     print(text, file=sys.stderr, flush=True)
+
+
+def _message(error: PixelflightError) -> str:
+    url = re.search(r"(\S+) is not available: .*Failed parsing HTTP/2", error.message)
+    if url is None:
+        return error.message
+    return (
+        f"What answers at {url[1]} is not Arrow Flight; it may be the HTTP port. 'pixelflight "
+        "serve' prints both addresses when it is ready."
+    )
 
 
 def _remedy(error: PixelflightError) -> str:

@@ -199,6 +199,13 @@ def test_a_slow_writers_rows_are_committed_while_it_writes(
         assert has(5000)
 
 
+def test_the_http_port_is_told_from_that_of_flight(shell: Shell, server: OwnServer) -> None:
+    url = server.http.replace("http://", "grpc://")
+    said = shell.failed(3, "tables", "--url", url)
+    assert f"What answers at {url} is not Arrow Flight; it may be the HTTP port." in said
+    assert "HTTP/2" not in said
+
+
 @pytest.mark.parametrize("output", ["csv", "json", "table"])
 def test_a_full_disk_is_told_in_a_line(shell: Shell, output: str) -> None:
     shell.done("put", "full", "-", "--format", "csv", stdin=b"x\n" + b"12345\n" * 50_000)

@@ -59,7 +59,10 @@ def test_text_taken_for_a_column_is_explained(capsys: pytest.CaptureFixture[str]
         (["bogus"], "No such command 'bogus'"),
         (["put"], "Missing argument 'TABLE'"),
         (["get", "t", "--bogus"], "No such option"),
-        (["put", "t", "x.csv", "--mode", "upsrt"], "'upsrt' is not one of 'create', 'append'"),
+        (
+            ["put", "t", "x.csv", "--mode", "upsrt"],
+            "'--mode': 'upsrt' is not one of 'create', 'append'",
+        ),
         (["tables", "--url", "http://h:1"], "'http://h:1' is not a Flight URL. Write grpc://h:1."),
         (["tables", "--url", "grpc://h"], "'grpc://h' needs a host and a port: grpc://HOST:PORT."),
         (
