@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import re
+import sys
 from collections.abc import Sequence
 
 import typer
@@ -39,7 +41,7 @@ app.add_typer(keys, name="keys")
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; gives the exit code. Errors become a sentence, bugs a traceback."""
-    given = None if arguments is None else list(arguments)
+    given = [_no_comment(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     try:
         code = app(given, prog_name="pixelflight", standalone_mode=False)
     except TyperException as error:
@@ -55,3 +57,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         say("interrupted")
         return Exit.INTERRUPTED
     return code if isinstance(code, int) else Exit.DONE
+
+
+def _no_comment(word: str) -> str:
+    """SQL may begin with a comment, which looks like an option; no option has a space in it."""
+    return f"\n{word}" if re.match(r"--[^=\s]*\s", word) else word

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import inspect
 import os
@@ -29,6 +30,17 @@ class Output(StrEnum):
     JSON = "json"
     CSV = "csv"
     ARROW = "arrow"
+
+
+def _checked_moment(text: str | None) -> str | None:
+    try:
+        if text is None or text.isdigit() or dt.datetime.fromisoformat(text).tzinfo is not None:
+            return text
+    except ValueError:
+        pass
+    raise InvalidRequest(
+        f"--as-of '{text}' is not a time with its zone, such as 2026-01-31T12:00:00Z."
+    )
 
 
 Url = Annotated[
@@ -68,7 +80,9 @@ VersionOption = Annotated[
 ]
 AsOf = Annotated[
     str | None,
-    typer.Option("--as-of", help="Read as it was then: 2026-01-31T12:00:00Z."),
+    typer.Option(
+        "--as-of", help="Read as it was then: 2026-01-31T12:00:00Z.", callback=_checked_moment
+    ),
 ]
 
 _CONNECTION = {

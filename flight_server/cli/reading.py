@@ -167,8 +167,11 @@ def _statement(statement: str | None, file: Path | None) -> str:
     if file is not None:
         try:
             return file.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidRequest(f"The file '{file}' cannot be read: {error}.") from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise InvalidRequest(f"The file '{file}' cannot be read: {reason}.") from None
+        except UnicodeDecodeError:
+            raise InvalidRequest(f"The file '{file}' is not UTF-8.") from None
     if statement is None and sys.stdin.isatty():
         raise InvalidRequest('Give a statement: pixelflight sql "select 42", or --file FILE.')
     text = sys.stdin.read() if statement in (None, "-") else statement

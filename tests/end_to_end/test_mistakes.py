@@ -46,6 +46,12 @@ FILES = {
 }
 
 
+def test_a_statement_may_begin_with_a_comment(said: Said) -> None:
+    for comment in ("-- a comment", "--a comment", "--"):
+        assert said("sql", f"{comment}\nselect 1 as x", "-O", "csv") == (0, '"x"\n1\n')
+    assert said("sql", "--a-comment", "select 1")[0] == 2
+
+
 @pytest.fixture
 def table(said: Said, name: str) -> str:
     code, text = said("put", name, "fruit.csv")
@@ -78,7 +84,8 @@ def table(said: Said, name: str) -> str:
         (("get", "TABLE", "-o", "no/out.csv"), 2, "cannot be written: No such file or directory."),
         (("get", "TABLE", "--version", "999999"), 1, "There is no version 999999"),
         (("get", "TABLE", "--version", "first"), 1, "no tag 'first'"),
-        (("get", "TABLE", "--as-of", "yesterday"), 1, "as_of"),
+        (("get", "TABLE", "--as-of", "yesterday"), 2, "is not a time with its zone, such as 2026-"),
+        (("sql", "select 1", "--as-of", "2026-01-31"), 2, "--as-of '2026-01-31' is not a time"),
         (("sql", "select * form TABLE"), 1, "syntax error"),
         (("sql", 'select * from TABLE where name = "pear"'), 1, "write it in single quotes"),
         (("sql", "select * from TABLE where id = $n", "-p", "n"), 2, "is not NAME=VALUE"),
@@ -87,7 +94,7 @@ def table(said: Said, name: str) -> str:
         (("sql", "create view v as from TABLE"), 1, "CREATE VIEW is not supported"),
         (("sql", "commit"), 1, "There is no transaction for COMMIT: BEGIN one first."),
         (("sql", "  "), 2, "The statement is empty."),
-        (("sql", "-f", "none.sql"), 2, "The file 'none.sql' cannot be read"),
+        (("sql", "-f", "none.sql"), 2, "'none.sql' cannot be read: No such file or directory."),
         (("restore", "TABLE", "999999"), 1, "There is no version 999999"),
         (("describe", "TABLE.x.y.z"), 1, "is not a table name"),
         (("tables", "--url", "grpc://127.0.0.1:9"), 3, "No server answers at grpc://127.0.0.1:9."),
