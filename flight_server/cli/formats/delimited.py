@@ -138,7 +138,7 @@ def _explain(message: str, file: InputFile, delimiter: str, names: list[str]) ->
         return (
             f"{file}{line}: the column '{name}' is {kind}, but here it holds '{value}'. "
             f"Mend the line, or say that this spelling means null with --null '{value}', or, for "
-            f"a new table, choose another type with --type '{name}=string'."
+            f"a new table, choose another type with --type '{name}={_wider(kind, value)}'."
         )
     if counts := re.search(r"Expected (\d+) columns, got (\d+)", message):
         expected, got = int(counts[1]), int(counts[2])
@@ -160,6 +160,12 @@ def _not_utf8(file: InputFile) -> str:
         f"{file} is not UTF-8. Convert it first, for example: "
         f"iconv -f latin1 -t utf-8 {file.path} > utf8.csv"
     )
+
+
+def _wider(kind: str, value: str) -> str:
+    """The type that holds the column's other values and this one."""
+    is_number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value)
+    return "double" if kind.startswith(("int", "uint")) and is_number else "string"
 
 
 def _not_closed(file: InputFile, line: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from flight_server.arrow_types import parse_type
 from flight_server.cli.formats import Hints, InputFile, delimited, format_of, open_source
 from flight_server.errors import ErrorCode, InvalidRequest
 
@@ -165,6 +166,15 @@ def test_what_is_no_csv_is_told_with_its_place(
         read(path, content)
     assert message in caught.value.message
     assert caught.value.code is ErrorCode.INVALID_DATA
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"), [("1.5", "double"), ("1e3", "double"), ("x", "string")]
+)
+def test_the_type_that_is_advised_holds_both(path: Path, value: str, advice: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"--type 'x={advice}'"):
+        read(path, f"x\n1\n{value}\n", Hints(types={"x": pa.int64()}))
+    assert len(read(path, f"x\n1\n{value}\n", Hints(chosen={"x": parse_type(advice)}))) == 2
 
 
 def test_a_value_that_does_not_fit_is_told_with_line_column_and_remedy(path: Path) -> None:
