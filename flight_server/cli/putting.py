@@ -68,7 +68,7 @@ def put(
     empty text is two quotes. Nothing else, such as NA, is null unless --null names it.
     """
     found = find_files(files, format, is_live=commit_every_rows is not None)
-    chosen = {name: parse_type(text) for name, text in pairs(type or [], "--type").items()}
+    chosen = {name: _type(text) for name, text in pairs(type or [], "--type").items()}
     key = names(match_by or []) or ()
     types = _known(client, table, mode, key)
     hints = Hints(types, chosen, tuple(null or ()), _delimiter(delimiter))
@@ -90,6 +90,8 @@ def put(
         )
     if not quiet:
         say(told(commit, table, time.monotonic() - started, meter))
+        if not (commit.rows or types) and found[0].format == "csv":
+            _tell_text(table, [n for n in source.schema.names if n not in chosen])
 
 
 def told(commit: Commit, table: str, seconds: float, meter: Meter) -> str:
@@ -123,6 +125,26 @@ def _known(
             f"'{table}' has no key of its own."
         )
     return {field.name: field.type for field in spec.schema}
+
+
+def _tell_text(table: str, names: list[str]) -> None:
+    """Says which columns are text only because there was no value to see another type from."""
+    if names:
+        say(
+            f"The file is a header alone: no row tells their types, so the columns "
+            f"{', '.join(names)} of {table} are text. --type chooses another type."
+        )
+
+
+def _type(text: str) -> pa.DataType:
+    try:
+        return parse_type(text)
+    except InvalidRequest as error:
+        error.message += (
+            " Types are Arrow's, such as string, int64, double, decimal128(10, 2), date32 or "
+            "timestamp[us, tz=UTC]."
+        )
+        raise
 
 
 def _delimiter(text: str | None) -> str | None:

@@ -75,6 +75,8 @@ def table(said: Said, name: str) -> str:
         (("put", "TABLE", "fruit.csv", "--type", "id"), 2, "--type 'id' is not NAME=VALUE."),
         (("put", "TABLE", "fruit.csv", "--type", "x=int"), 2, "which the file does not have."),
         (("put", "TABLE", "fruit.csv", "--type", "id=itn"), 2, "'itn' is not an Arrow type"),
+        (("put", "TABLE", "fruit.csv", "-t", "id=decimal"), 2, "double, decimal128(10, 2), date32"),
+        (("put", "TABLE", "fruit.csv", "-t", "id=varchar"), 2, "such as string"),
         (("put", "no_such", "fruit.csv", "--no-create"), 1, "There is no table 'no_such'."),
         (("put", '"a', "fruit.csv"), 1, "a double quote is not closed"),
         (("get", "TABLEx"), 1, "Did you mean 'TABLE'?"),
@@ -149,6 +151,17 @@ def test_what_was_not_dropped_cannot_be_brought_back(said: Said, table: str) -> 
     assert code == 1
     assert "There is no table" in text
     assert "undrop" not in text
+
+
+def test_a_header_alone_makes_a_table_of_text_and_says_so(
+    said: Said, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "header.csv").write_text("id,price\n")
+    note = f"no row tells their types, so the columns id, price of {name} are text"
+    assert note in said("put", name, "header.csv")[1]
+    assert note not in said("put", name, "header.csv")[1]
+    chosen = said("put", f"{name}_chosen", "header.csv", "-t", "id=int64", "-t", "price=double")
+    assert "are text" not in chosen[1]
 
 
 def test_a_token_counts_once_and_says_so(said: Said, table: str) -> None:
