@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2, status_pb2
 from pyarrow import flight
 
 from flight_server.testing.server import LocalServer, RunningServer
+from flight_server.wire.protobuf import MESSAGES
 
 Headers = Sequence[tuple[str, str]]
 
@@ -51,6 +52,11 @@ class Client:
 
     def schema(self, *path: str, **command: Any) -> pa.Schema:
         return self.flight.get_schema(descriptor(*path, **command), self.options()).schema
+
+    def renewed(self, endpoint: flight.FlightEndpoint) -> flight.FlightEndpoint:
+        request = MESSAGES["RenewFlightEndpointRequest"](endpoint=endpoint.serialize())
+        answer = self.raw_action("RenewFlightEndpoint", request.SerializeToString())
+        return flight.FlightEndpoint.deserialize(answer)
 
     def stream(self, ticket: bytes | flight.Ticket, **options: Any) -> flight.FlightStreamReader:
         found = ticket if isinstance(ticket, flight.Ticket) else flight.Ticket(ticket)

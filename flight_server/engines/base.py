@@ -330,8 +330,11 @@ class TemporaryTables(SupportsTables, SupportsIngest, SupportsUpdate, SupportsSq
 class SupportsPins(Protocol):
     """Snapshots can be held against expiry."""
 
-    def hold(self, version: int, seconds: float) -> None:
-        """Keeps the snapshot readable for so long, for a ticket that is out."""
+    def hold(self, version: int, seconds: float, sliced: TableRef | None = None) -> None:
+        """Keeps the snapshot readable for so long, for a ticket that is out.
+
+        `sliced` is the table that it is for a part of: its files are kept as they are.
+        """
 
     def pinned(self, version: int) -> AbstractContextManager[None]:
         """Keeps the snapshot readable while the block runs, for a stream that is open."""

@@ -29,11 +29,14 @@ def optimize(services: Services, call: Call, table: TableRef | None) -> Housekee
     return require(allowed.engine, SupportsHousekeeping).housekeep([allowed.table])
 
 
-def hold(services: Services, catalog: str, snapshot: int) -> None:
-    """Keeps a snapshot readable for as long as a ticket that is made now can be redeemed."""
+def hold(services: Services, catalog: str, snapshot: int, sliced: TableRef | None = None) -> None:
+    """Keeps a snapshot readable for as long as a ticket that is made now can be redeemed.
+
+    `sliced` is the table that the ticket is for a part of.
+    """
     engine = services.engine(catalog)
     if isinstance(engine, SupportsPins):
-        engine.hold(snapshot, services.settings.ticket_seconds)
+        engine.hold(snapshot, services.settings.ticket_seconds, sliced)
 
 
 def pinned(services: Services, catalog: str, snapshot: int | None) -> AbstractContextManager[None]:

@@ -92,16 +92,21 @@ class RunningCalls:
     def join_flight(self, call: RunningCall, flight: str) -> None:
         """The call reads a part of this flight. Cancelled where the flight has been cancelled."""
         with self._changed:
-            if self._cancelled_flights.get(flight, 0) > time.time():
-                raise Cancelled("This flight was cancelled: ask for the flight info again.")
+            self.check_flight(flight)
             call.flight = flight
 
-    def cancel_flight(self, flight: str, expires_at: float) -> None:
-        """Ends all streams of a flight and refuses its tickets for as long as they live."""
+    def check_flight(self, flight: str) -> None:
+        """Cancelled where the flight has been cancelled."""
+        with self._changed:
+            if self._cancelled_flights.get(flight, 0) > time.time():
+                raise Cancelled("This flight was cancelled: ask for the flight info again.")
+
+    def cancel_flight(self, flight: str, seconds: float) -> None:
+        """Ends all streams of a flight and refuses its tickets, which live so long from now."""
         with self._changed:
             if len(self._cancelled_flights) >= CANCELLED_FLIGHTS_MAX:
                 self._cancelled_flights.pop(next(iter(self._cancelled_flights)))
-            self._cancelled_flights[flight] = expires_at
+            self._cancelled_flights[flight] = time.time() + seconds
             reading = [call for call in self._running if call.flight == flight]
         for call in reading:
             call.cancellation.cancel(Cancelled("The flight was cancelled by its owner."))

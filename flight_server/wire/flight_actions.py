@@ -11,13 +11,15 @@ from pyarrow import flight
 
 from flight_server import operations
 from flight_server.errors import InvalidRequest, LimitExceeded
+from flight_server.model import TableRef
 from flight_server.wire.contexts import open_session
 from flight_server.wire.infos import endpoint
 from flight_server.wire.middleware import Visit
 from flight_server.wire.protobuf import MESSAGES, parsed_message
+from flight_server.wire.requests import Scan
 from flight_server.wire.sessions import OptionValue, set_option
 from flight_server.wire.state import ServerState
-from flight_server.wire.tickets import is_signed, redeem
+from flight_server.wire.tickets import Claim, is_signed, redeem
 
 # CancelFlightInfoResult.status and CloseSessionResult.status.
 _CANCELLED, _NOT_CANCELLABLE, _CLOSED = 1, 3, 1
@@ -35,7 +37,8 @@ def cancel_flight_info(state: ServerState, visit: Visit, body: bytes) -> bytes:
     signed = [ticket for ticket in tickets if is_signed(ticket)]
     for ticket in signed:
         claim = redeem(state.services.signing_secret, ticket, visit.principal)
-        state.calls.cancel_flight(claim.flight, claim.expires_at)
+        # One that was renewed just now lives longer than the one that the info shows.
+        state.calls.cancel_flight(claim.flight, state.services.settings.ticket_seconds)
     status = _CANCELLED if signed else _NOT_CANCELLABLE
     return _bytes("CancelFlightInfoResult", status=status)
 
@@ -51,15 +54,17 @@ def cancel_status(answer: bytes) -> int:
 
 
 def renew_flight_endpoint(state: ServerState, visit: Visit, body: bytes) -> bytes:
-    """The same ticket with a later end."""
+    """The same ticket with a later end. Cancelled where its flight has been cancelled."""
     part = _flight_part(
         flight.FlightEndpoint, _message("RenewFlightEndpointRequest", body).endpoint
     )
     services = state.services
     claim = redeem(services.signing_secret, part.ticket.ticket, visit.principal)
-    if claim.snapshot is not None:
-        operations.hold(services, claim.catalog, claim.snapshot)
+    # Taken before the looks and holds that follow, so that the ticket outlives none of them.
     expires_at = time.time() + services.settings.ticket_seconds
+    state.calls.check_flight(claim.flight)
+    if claim.snapshot is not None:
+        operations.hold(services, claim.catalog, claim.snapshot, _sliced(claim))
     return bytes(endpoint(services, replace(claim, expires_at=expires_at)).serialize())
 
 
@@ -100,6 +105,13 @@ FLIGHT_ACTIONS: dict[str, tuple[str, FlightAction]] = {
     "GetSessionOptions": ("The options of the session.", get_session_options),
     "CloseSession": ("End the session.", close_session),
 }
+
+
+def _sliced(claim: Claim) -> TableRef | None:
+    """The table that the ticket is for a part of; only scans have parts."""
+    if claim.slice is None or not isinstance(claim.read, Scan):
+        return None
+    return TableRef.parse(claim.read.table)
 
 
 def _message(name: str, body: bytes) -> Any:

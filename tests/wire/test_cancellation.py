@@ -138,17 +138,29 @@ def test_cancelling_what_cannot_be(
 def test_renewing_an_endpoint(client: Client, name: str) -> None:
     client.put(pa.table({"a": [1]}), ingest={"table": name, "mode": "create"})
     old = client.info(name).endpoints[0]
-    request = MESSAGES["RenewFlightEndpointRequest"](endpoint=old.serialize())
-    answer = client.raw_action("RenewFlightEndpoint", request.SerializeToString())
-    new = flight.FlightEndpoint.deserialize(answer)
+    new = client.renewed(old)
     assert new.expiration_time.as_py() > old.expiration_time.as_py()
     assert client.stream(new.ticket).read_all().num_rows == 1
     assert client.stream(old.ticket).read_all().num_rows == 1
     forged = flight.FlightEndpoint(b"PF1 forged", [])
-    request = MESSAGES["RenewFlightEndpointRequest"](endpoint=forged.serialize())
-    body = request.SerializeToString()
-    found = refusal(lambda: client.raw_action("RenewFlightEndpoint", body))
-    assert found.code == "invalid_ticket"
+    assert refusal(lambda: client.renewed(forged)).code == "invalid_ticket"
+
+
+def test_what_was_cancelled_is_not_renewed(
+    start_server: Callable[..., LocalServer], connect: Callable[..., Client], name: str
+) -> None:
+    """Nor does a ticket that was renewed before live on once that of the info would be over."""
+    client = connect(start_server(ticket_seconds=2))
+    client.put(pa.table({"a": [1]}), ingest={"table": name, "mode": "create"})
+    info = client.info(name)
+    time.sleep(1)
+    renewed = client.renewed(info.endpoints[0])
+    assert cancel(client, info) == 1
+    for endpoint in (info.endpoints[0], renewed):
+        assert refusal(lambda one=endpoint: client.renewed(one)).code == "cancelled"  # type: ignore[misc]
+    time.sleep(1.2)
+    assert refusal(lambda: client.stream(info.endpoints[0].ticket)).code == "ticket_expired"
+    assert refusal(lambda: client.stream(renewed.ticket)).code == "cancelled"
 
 
 def test_explain_and_plan_have_deadlines_too(client: Client) -> None:

@@ -286,12 +286,11 @@ class LakeEngine(SqlValues):
 
     def slices(self, table: TableRef, request: ScanRequest, bytes_each: int) -> list[Slice]:
         """See `SupportsSlices.slices`. A table that waits to be merged is not sliced."""
-        if request.limit is not None or request.offset or request.order_by is not None:
-            # A window cannot be cut without knowing the rest.
-            bytes_each = 2**62
         found = self._registry.resolve(table, request.version)
         number = catalog.table_id(self._instance, found.table, found.snapshot)
-        if self._housekeeper.is_due(number):
+        # A window cannot be cut without knowing the rest.
+        is_window = request.limit is not None or request.offset or request.order_by is not None
+        if is_window or self._housekeeper.is_due(number):
             bytes_each = 2**62
         return self._scans.slices(found, number, bytes_each)
 
@@ -375,9 +374,11 @@ class LakeEngine(SqlValues):
 
     # SupportsPins, SupportsHousekeeping
 
-    def hold(self, version: int, seconds: float) -> None:
+    def hold(self, version: int, seconds: float, sliced: TableRef | None = None) -> None:
         """See `SupportsPins.hold`."""
         self._pins.hold(version, seconds)
+        if sliced is not None:
+            self._pins.hold_files(catalog.table_id(self._instance, sliced, version), seconds)
 
     def pinned(self, version: int) -> AbstractContextManager[None]:
         """See `SupportsPins.pinned`."""
