@@ -13,6 +13,7 @@ from flight_server.testing.server import LocalServer
 from tests.fix_client import Client, refusal
 
 DATA = pa.table({"a": range(10)})
+EXPIRED = "version_not_found"
 
 
 @pytest.fixture
@@ -80,26 +81,63 @@ def test_a_ticket_survives_a_restart(
 def test_a_ticket_holds_its_snapshot_against_housekeeping(
     start_server: Callable[..., LocalServer], connect: Callable[..., Client]
 ) -> None:
-    client = connect(start_server(snapshots_max=1, snapshot_seconds_max=0, ticket_seconds=60))
-    client.put(DATA, ingest={"table": "t", "mode": "create"})
-    ticket = client.info("t").endpoints[0].ticket
-    version = json.loads(client.info("t").app_metadata)["snapshot"]
-    for _ in range(3):
-        client.put(DATA, ingest={"table": "t", "mode": "overwrite"})
-        client.action("optimize")
+    """A snapshot that was old already when the ticket was made: without the ticket it is gone."""
+    client = connect(start_server(snapshots_max=1, snapshot_seconds_max=0, ticket_seconds=3))
+    versions = [put_version(client) for _ in range(3)]
+    # What was the newest as lately as a ticket lives is kept whether or not there is a ticket.
+    time.sleep(3.1)
+    held = {"table": "t", "version": versions[1]}
+    ticket = client.info(scan=held).endpoints[0].ticket
+    assert client.action("optimize")["snapshots_expired"] > 0
+    assert refusal(lambda: client.read(scan=held | {"version": versions[0]})).code == EXPIRED
     assert client.stream(ticket).read_all().num_rows == 10
-    assert client.read(scan={"table": "t", "version": version}).num_rows == 10
+    assert client.read(scan=held).num_rows == 10
 
 
 def test_a_stream_holds_its_snapshot_against_housekeeping(
     start_server: Callable[..., LocalServer], connect: Callable[..., Client]
 ) -> None:
-    server = start_server(snapshots_max=1, snapshot_seconds_max=0)
+    server = start_server(snapshots_max=1, snapshot_seconds_max=0, ticket_seconds=0.2)
     client = connect(server)
+    before = put_version(client)
     rows = 3_000_000
-    client.put(pa.table({"n": range(rows)}), ingest={"table": "t", "mode": "create"})
+    large = pa.table({"a": range(rows)})
+    version = client.put(large, ingest={"table": "t", "mode": "overwrite"})[-1]["commit"]
     reader = client.stream(json.dumps({"scan": {"table": "t"}}).encode())
     seen = reader.read_chunk().data.num_rows
-    client.put(DATA.rename_columns(["n"]), ingest={"table": "t", "mode": "overwrite"})
-    client.action("optimize")
+    put_version(client)
+    time.sleep(0.3)
+    assert client.action("optimize")["snapshots_expired"] > 0
+    assert refusal(lambda: client.read(scan={"table": "t", "version": before})).code == EXPIRED
+    assert client.read(scan={"table": "t", "version": version, "limit": 5}).num_rows == 5
     assert seen + reader.read_all().num_rows == rows
+
+
+def test_a_renewed_ticket_for_a_part_holds_the_files(
+    start_server: Callable[..., LocalServer], connect: Callable[..., Client]
+) -> None:
+    """As the first one did: merged files could no longer be told apart by the ticket."""
+    settings = {"small_file_bytes": 2**30, "removal_grace_seconds": 2}
+    client = connect(start_server(ticket_seconds=2, endpoint_bytes=2**20, **settings))
+    rows = 200_000
+    for start in range(0, 3 * rows, rows):
+        numbers = range(start, start + rows)
+        part = pa.table({"n": numbers, "text": [f"{number:040}" for number in numbers]})
+        client.put(part, ingest={"table": "t", "create_if_missing": True})
+    endpoints = client.info("t").endpoints
+    assert len(endpoints) > 1
+    for _ in range(5):
+        time.sleep(0.5)
+        endpoints = [client.renewed(endpoint) for endpoint in endpoints]
+    assert client.action("optimize", table="t")["files_merged"] == 0
+    parts = [client.stream(endpoint.ticket).read_all()["n"] for endpoint in endpoints]
+    assert sorted(n for part in parts for n in part.to_pylist()) == list(range(3 * rows))
+    time.sleep(2.1)
+    assert client.action("optimize", table="t")["files_merged"] > 0
+
+
+def put_version(client: Client) -> int:
+    """The version that ten rows in place of all others make."""
+    request = {"table": "t", "mode": "overwrite", "create_if_missing": True}
+    version: int = client.put(DATA, ingest=request)[-1]["commit"]
+    return version
