@@ -120,18 +120,27 @@ class GroupCommits:
             )
 
     def _lead_group(self, group: list[SmallAppend]) -> None:
+        before = self._log.snapshot
         try:
             self._commit(group)
         except Exception as error:
             left = [small for small in group if not small.is_done]
-            if len(group) == 1:
-                # Told to the one who sent it, in its own thread.
+            if len(group) > 1 and not self._may_be_committed(before):
+                # One of them cannot be written. Alone, each meets its own fate.
                 for small in left:
-                    small.error, small.is_done = error, True
+                    self._lead_group([small])
                 return
-            # One of them cannot be written. Alone, each meets its own fate.
+            # Told to those who sent them, in their own threads.
             for small in left:
-                self._lead_group([small])
+                small.error, small.is_done = error, True
+
+    def _may_be_committed(self, before: int) -> bool:
+        """Whether the lake has a commit since; so long as it cannot tell, it may have one."""
+        try:
+            self._log.refresh()
+        except Exception:
+            return True
+        return self._log.snapshot != before
 
     def _commit(self, group: list[SmallAppend]) -> None:
         with self._log.transaction(_author(group)) as transaction:

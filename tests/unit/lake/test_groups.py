@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pytest
 
-from flight_server.engines.lake.commits import WriteTransaction
+from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.errors import Conflict, PixelflightError, Unavailable
 from flight_server.model import AddColumn, Author, Commit, IngestRequest
@@ -143,6 +143,28 @@ def test_what_is_committed_is_not_committed_again(
     answers = commits(together(lake, puts(table, 5)))
     assert {answer.snapshot for answer in answers} == {lake.snapshot()}
     assert table.ids() == list(range(5))
+
+
+def test_a_commit_whose_answer_is_lost_is_not_made_again(
+    lake: LakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where the failure comes before anybody is told of the commit."""
+    table = TableHandle(lake).create()
+    before, newest = lake.snapshot(), type(lake._log)._newest
+    failures = [KeyError("right after the commit")]
+
+    def fail_once(self: CommitLog) -> int:
+        if failures:
+            raise failures.pop()
+        return newest(self)
+
+    monkeypatch.setattr(type(lake._log), "_newest", fail_once)
+    answers = together(lake, puts(table, 5))
+    assert [type(answer) for answer in answers] == [KeyError] * 5
+    assert table.ids() == list(range(5))
+    assert lake.snapshot() == before + 1
+    assert commits(together(lake, puts(table, 5, 5)))
+    assert table.ids() == list(range(10))
 
 
 def test_many_tokens_in_one_commit_make_no_file(open_lake: OpenLake) -> None:
