@@ -173,6 +173,7 @@ class Ingests:
         if run.claim is None or run.digest is None:
             yield from batches
             return
+        run.claim.check(0, run.digest)
         seen, done = 0, run.claim.offset
         marks = [receipt.commit.offset for receipt in run.claim.receipts]
         for batch in batches:

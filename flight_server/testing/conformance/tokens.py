@@ -59,6 +59,18 @@ class TokenTests(EngineCase):
         with refused(ErrorCode.TOKEN_CONFLICT, "'a'", error=Conflict):
             table.put([{"id": 4}], token="a")
 
+    def test_nothing_in_another_way(self, table: TableHandle) -> None:
+        """A stream of no rows that would do something else is other content."""
+        table.put([], token="a")
+        with refused(ErrorCode.TOKEN_CONFLICT, "'a'", error=Conflict):
+            table.put([], "overwrite", token="a")
+        with refused(ErrorCode.TOKEN_CONFLICT, "'a'", error=Conflict):
+            table.put(pa.table({"id": pa.array([], pa.int64())}), token="a")
+        assert table.ids() == [1, 2, 3]
+        table.put([], "overwrite", token="b")
+        assert table.put([], "overwrite", token="b").duplicate
+        assert table.ids() == []
+
     @pytest.mark.parametrize(
         "other",
         [
