@@ -27,6 +27,8 @@ COOKIE = "arrow_flight_session_id"
 IDLE_SECONDS_MAX = 12 * 3600.0
 # Within so short a time no address passes from one client to another.
 RECENT_SECONDS = 0.2
+# The number of a connection that is no more, which a call may outlive and begin a session by.
+GONE = 0
 SESSIONS_MAX = 10_000
 OPTIONS_MAX = 100
 OPTION_BYTES_MAX = 16 * 2**10
@@ -204,10 +206,10 @@ class Sessions:
         if session.connection is None:
             return False
         now = self._number(session.address, self._connections() if alive is None else alive)
-        return now != session.connection
+        return now == GONE or now != session.connection
 
     def _number(self, address: Address | None, alive: Mapping[Address, int] | None) -> int | None:
-        return None if address is None or alive is None else alive.get(address)
+        return None if address is None or alive is None else alive.get(address, GONE)
 
     def _lose(self, session: Session) -> None:
         """The client has left: what it had begun is undone, and nobody finds it by its address.

@@ -44,7 +44,7 @@ def test_a_token_needs_no_cookie(clock: Clock) -> None:
 
 
 def test_an_idle_session_ends(clock: Clock) -> None:
-    sessions = Sessions(clock)
+    sessions = Sessions(clock, lambda: None)
     sessions.open([PEER])
     clock.seconds += IDLE_SECONDS_MAX - 1
     sessions.find([PEER])
@@ -128,6 +128,18 @@ def test_a_lost_connection_is_noticed_without_a_call(clock: Clock) -> None:
     assert sessions.open_transactions == 0
     sessions.sweep(300)
     assert handle.left == 1
+
+
+def test_a_session_that_begins_after_its_connection_has_gone_is_lost(clock: Clock) -> None:
+    alive: dict[tuple[str, int], int] = {}
+    sessions = Sessions(clock, lambda: alive)
+    ended: list[Session] = []
+    sessions.on_end.append(ended.append)
+    session, handle = with_handle(sessions)
+    sessions.sweep(300)
+    assert handle.left == 1
+    assert ended == [session]
+    assert sessions.peek([PEER]) is None
 
 
 def test_a_cookie_outlives_the_connection(clock: Clock) -> None:
