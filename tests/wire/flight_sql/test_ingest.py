@@ -73,6 +73,13 @@ def test_what_is_to_happen_must_be_said(sql: SqlClient, name: str) -> None:
     assert "names no table" in refusal(lambda: sql.ingest(DATA, "")).message
 
 
+def test_a_temporary_table_keeps_no_tokens(sql: SqlClient, name: str) -> None:
+    found = refusal(lambda: sql.ingest(DATA, name, temporary=True, options={"token": "t"}))
+    assert found.code == "unsupported"
+    assert "send the rows without one" in found.message
+    assert refusal(lambda: sql.count(name)).code == "table_not_found"
+
+
 def test_a_temporary_table_is_the_sessions(sql: SqlClient, other: SqlClient, name: str) -> None:
     assert sql.ingest(DATA, name, "create", temporary=True) == 3
     assert sql.query(f"SELECT * FROM {name}").to_pylist() == DATA.to_pylist()

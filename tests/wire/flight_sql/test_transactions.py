@@ -98,6 +98,22 @@ def test_rolling_back_takes_all_of_it_back(sql: SqlClient, table: str, name: str
     assert sql.update(f"CREATE SCHEMA s_{name}") == -1
 
 
+@pytest.mark.parametrize("begins", ["named", "by SQL"])
+def test_temporary_tables_take_no_part_in_it(sql: SqlClient, name: str, begins: str) -> None:
+    sql.update(f"CREATE TEMP TABLE {name} AS SELECT 1 AS a")
+    begun = sql.begin() if begins == "named" else None
+    if begun is None:
+        sql.update("BEGIN")
+    sql.update(f"INSERT INTO {name} VALUES (2)", begun)
+    sql.ingest(pa.table({"a": [3]}), name, temporary=True, transaction_id=begun)
+    assert total(sql, name, begun) == 6
+    if begun is None:
+        sql.update("ROLLBACK")
+    else:
+        sql.rollback(begun)
+    assert total(sql, name) == 6
+
+
 def test_definitions_within(sql: SqlClient, other: SqlClient, name: str) -> None:
     begun = sql.begin()
     sql.update(f"CREATE SCHEMA s_{name}", begun)
