@@ -71,11 +71,9 @@ def put(
     chosen = {name: _type(text) for name, text in pairs(type or [], "--type").items()}
     key = names(match_by or []) or ()
     types = _known(client, table, mode, key)
-    hints = Hints(types, chosen, tuple(null or ()), _delimiter(delimiter))
-    source = open_source(found, hints)
+    source = open_source(found, Hints(types, chosen, tuple(null or ()), _delimiter(delimiter)))
     _check_chosen(chosen, source.schema)
     started = time.monotonic()
-    every = CommitEvery(rows=commit_every_rows) if commit_every_rows else None
     what = f"{files[0] if len(files) == 1 else f'{len(found)} files'} → {table}"
     with metered(what, source.size, quiet) as meter:
         commit = client.put(
@@ -84,7 +82,7 @@ def put(
             mode=mode,
             key=key,
             token=token,
-            commit_every=every,
+            commit_every=CommitEvery(rows=commit_every_rows) if commit_every_rows else None,
             create_if_missing=create and mode is not IngestMode.CREATE,
             on_sent=lambda rows, size: meter.advance(rows, size, source.position),
         )

@@ -135,7 +135,7 @@ class InputFile:
         if self.is_stdin:
             stdin = self._stdin()
             if isinstance(stdin, LiveRows):
-                self._head = stdin.read(bytes_max) or b""
+                self._head = stdin.sample(bytes_max)
                 return self._head + stdin.held
             self._head = _read_up_to(stdin, bytes_max)
             return self._head

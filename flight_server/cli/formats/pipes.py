@@ -19,9 +19,9 @@ class LiveRows(io.RawIOBase):
     A read ends when it is full or, where it holds a whole row, some time after its first byte.
     """
 
-    def __init__(self, raw: io.BufferedReader, has_quotes: bool) -> None:
+    def __init__(self, raw: io.BufferedReader, is_csv: bool) -> None:
         self._raw = raw
-        self._has_quotes = has_quotes
+        self._is_csv = is_csv
         self._quotes = 0
         self._rest = b""
         self.held = b""
@@ -36,6 +36,16 @@ class LiveRows(io.RawIOBase):
         data = data or self._waited(len(buffer))
         buffer[: len(data)] = data
         return len(data)
+
+    def sample(self, bytes_max: int) -> bytes:
+        """What comes first, before `held`; of CSV more than the header, which tells no types."""
+        data = self.read(bytes_max) or b""
+        while self._is_csv and b"\n" not in (data + self.held).strip():
+            more = self.read(bytes_max - len(data))
+            if not more:
+                break
+            data += more
+        return data
 
     def _waited(self, size: int) -> bytes:
         data, self._rest = bytearray(self._rest[:size]), self._rest[size:]
@@ -59,7 +69,7 @@ class LiveRows(io.RawIOBase):
     def _rows_end(self, data: bytearray) -> int:
         """Where the last whole row ends; 0 where none does. A line's end in quotes ends no row."""
         end = data.rfind(b"\n") + 1
-        in_quotes = self._has_quotes and (self._quotes + data.count(b'"', 0, end)) % 2
+        in_quotes = self._is_csv and (self._quotes + data.count(b'"', 0, end)) % 2
         return end if end > HELD_BYTES and not in_quotes else 0
 
 

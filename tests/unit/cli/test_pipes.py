@@ -34,7 +34,7 @@ def test_what_is_there_is_given_without_a_wait_for_more(
     pipe: tuple[int, int], written: bytes, given: bytes, held: bytes
 ) -> None:
     with open(pipe[0], "rb") as raw:
-        rows = LiveRows(raw, has_quotes=True)
+        rows = LiveRows(raw, is_csv=True)
         os.write(pipe[1], written)
         assert rows.read(1000) == given
         assert rows.held == held
@@ -43,7 +43,7 @@ def test_what_is_there_is_given_without_a_wait_for_more(
 
 def test_a_row_that_is_not_whole_is_waited_for(pipe: tuple[int, int]) -> None:
     with open(pipe[0], "rb") as raw:
-        rows = LiveRows(raw, has_quotes=True)
+        rows = LiveRows(raw, is_csv=True)
         os.write(pipe[1], b'a\n"x\n')
         later = threading.Timer(1, os.write, (pipe[1], b'y"\n'))
         later.start()
@@ -63,5 +63,5 @@ def test_all_bytes_come_in_their_order(size: int) -> None:
     with open(reading, "rb") as raw:
         writer = threading.Thread(target=write)
         writer.start()
-        assert read_all(LiveRows(raw, has_quotes=True), size) == content
+        assert read_all(LiveRows(raw, is_csv=True), size) == content
         writer.join()

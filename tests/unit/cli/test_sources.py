@@ -6,7 +6,9 @@ import bz2
 import datetime as dt
 import gzip
 import io
+import os
 import sys
+import threading
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +25,7 @@ from flight_server.cli.formats import (
     open_source,
     replaced,
 )
+from flight_server.cli.formats.pipes import WAIT_SECONDS
 from flight_server.errors import ErrorCode, InvalidRequest, Unsupported
 
 ROWS = pa.table(
@@ -137,6 +140,25 @@ def test_standard_input_is_read_once_and_whole(
     source = open_source(find_files(["-"], "csv"), Hints())
     assert len(source.reader().read_all()) == 500_000
     assert source.size == 0
+
+
+def test_a_header_that_comes_before_the_rows_tells_no_types(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"x,y\n")
+
+    def write() -> None:
+        os.write(writing, b"1,1.5\n2,2.5\n")
+        os.close(writing)
+
+    later = threading.Timer(3 * WAIT_SECONDS, write)
+    later.start()
+    with open(reading, "rb") as raw:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=raw))
+        table = open_source(find_files(["-"], "csv", is_live=True), Hints()).reader().read_all()
+    later.join()
+    assert table.to_pydict() == {"x": [1, 2], "y": [1.5, 2.5]}
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
