@@ -67,7 +67,8 @@ class WriteTransaction:
         self.writes = 0
         # What is held until the transaction ends, such as the claim of an ingest token.
         self.held = ExitStack()
-        # The claims it holds, and under which name a table that it renamed has receipts of old.
+        # The claims it holds, and under which name a table that it renamed has receipts of old;
+        # none has one that it dropped, or made under the name of one that it renamed.
         self.claims: dict[tuple[str, str, str, str], Any] = {}
         self.origins: dict[tuple[str, str], tuple[str, str] | None] = {}
         self.local_rows = LocalRows()
@@ -132,18 +133,25 @@ class WriteTransaction:
         For what was found to hold of all its rows, such as that none has a key. Whoever holds the
         commit lock needs no such promise.
         """
-        base = self.base
-        if base is None or self.made(table):
+        base, original = self.base, self._original(table)
+        if base is None or original is None:
             return
 
         def check(_: int) -> None:
-            if changed_since(self.log.instance, table, base.snapshot):
+            if changed_since(self.log.instance, original, base.snapshot):
                 raise Conflict(
                     f"Another commit changed '{table}' while it was being {done}. "
                     "Nothing was written; try again."
                 )
 
         self.before_commit.append(check)
+
+    def _original(self, table: TableRef) -> TableRef | None:
+        """What the table was called as this began, whatever was made of it; None if it was not."""
+        name = (table.namespace.lower(), table.name.lower())
+        origin = self.origins.get(name, name)
+        found = self.base.tables.get(origin) if self.base is not None and origin else None
+        return None if found is None else found[0]
 
     def check_since(self) -> None:
         """Conflict where rows it changes were changed after its client had read them."""

@@ -264,6 +264,40 @@ def test_no_key_is_inserted_twice(sql: SqlClient, other: SqlClient, table: str, 
     assert other.count(table) == 4
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE {} ADD COLUMN c INTEGER",
+        "COMMENT ON TABLE {} IS 'x'",
+        "ALTER TABLE {} RENAME TO new_{}",
+    ],
+)
+@pytest.mark.parametrize("then", ["upsert", "drop"])
+def test_what_was_altered_before_conflicts_alike(
+    sql: SqlClient, other: SqlClient, table: str, change: str, then: str
+) -> None:
+    begun, row, options = sql.begin(), pa.table({"a": [42]}), {"mode": "upsert", "key": "a"}
+    sql.update(change.format(table, table), begun)
+    mine = f"new_{table}" if "RENAME" in change else table
+    if then == "upsert":
+        sql.ingest(row, mine, options=options, transaction_id=begun)
+    else:
+        sql.update(f"DROP TABLE {mine}", begun)
+    other.ingest(row, table, options=options)
+    assert refusal(lambda: sql.commit(begun)).code == "conflict"
+    assert other.count(table) == 4
+
+
+def test_a_table_made_within_meets_nobody(sql: SqlClient, other: SqlClient, table: str) -> None:
+    begun, options = sql.begin(), {"mode": "upsert", "key": "a"}
+    sql.update(f"ALTER TABLE {table} RENAME TO old_{table}", begun)
+    sql.update(f"CREATE TABLE {table} (a BIGINT)", begun)
+    for _ in range(2):
+        sql.ingest(pa.table({"a": [42]}), table, options=options, transaction_id=begun)
+    sql.commit(begun)
+    assert (other.count(table), other.count(f"old_{table}")) == (1, 3)
+
+
 def test_a_lost_clients_is_rolled_back(
     start_server: Callable[..., LocalServer], connect_sql: Callable[..., SqlClient]
 ) -> None:
