@@ -255,6 +255,17 @@ def test_mistakes(client: Client, command: dict[str, object], code: str, says: s
         assert says in found.message
 
 
+def test_a_version_from_before_the_table_is_told_as_that(client: Client, name: str) -> None:
+    client.put(DATA, ingest={"table": f"{name}_first", "mode": "create"})
+    version = json.loads(client.info(f"{name}_first").app_metadata)["snapshot"]
+    client.put(DATA, ingest={"table": name, "mode": "create"})
+    sql = f"SELECT * FROM {name} AT (VERSION => {version})"
+    for read in ({"scan": {"table": name, "version": version}}, {"sql": sql}):
+        found = refusal(lambda read=read: client.info(**read))  # type: ignore[misc]
+        assert found.code == "version_not_found"
+        assert f"'{name}' did not exist at version {version}" in found.message
+
+
 @pytest.mark.parametrize("ticket", [b"", b"{", b"[1]", b"\xff\xfe", b'"text"', b"7" * 5000])
 def test_tickets_that_are_nothing(client: Client, ticket: bytes) -> None:
     assert refusal(lambda: client.stream(ticket).read_all()).code == "invalid_request"

@@ -183,7 +183,7 @@ class History:
     ) -> BatchStream:
         """See `SupportsChanges.changes`. NotFound (version_not_found) naming the oldest left."""
         until = self._log.snapshot if request.until is None else request.until
-        if request.after > until:
+        if not 0 <= request.after <= until:
             self._registry.check_version(request.after)
         self._registry.check_version(until)
         found = self._registry.resolve(table, until)

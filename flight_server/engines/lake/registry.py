@@ -71,7 +71,10 @@ class Registry:
         version: int | None = None,
         transaction: WriteTransaction | None = None,
     ) -> TableVersion:
-        """The table at a version, or as a transaction has made it. NotFound."""
+        """The table at a version, or as a transaction has made it.
+
+        NotFound; with version_not_found where there is such a table by now.
+        """
         now = self._base(transaction)
         if transaction is not None and version is None and _key(table) in transaction.pending:
             found = transaction.pending[_key(table)]
@@ -79,6 +82,12 @@ class Registry:
             found = now.tables.get(_key(table))
         else:
             found = self._at(table, version)
+        if found is None and version is not None and _key(table) in now.tables:
+            raise NotFound(
+                f"The table '{table}' did not exist at version {version}. "
+                "List its versions to see those it has.",
+                code=ErrorCode.VERSION_NOT_FOUND,
+            )
         if found is None:
             raise table_not_found(table)
         return TableVersion(*found, snapshot=now.snapshot if version is None else version)

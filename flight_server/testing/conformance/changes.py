@@ -43,6 +43,11 @@ class ChangesTests(EngineCase):
         assert {row["_change"] for row in found} == {"insert"}
         assert unordered([{n: row[n] for n in SCHEMA.names} for row in found]) == unordered(THREE)
 
+    def test_from_before_the_beginning(self, table: TableHandle) -> None:
+        """There is no such version, and none that has expired."""
+        with refused(ErrorCode.VERSION_NOT_FOUND, "There is no version -5", error=NotFound):
+            _changes(table, after=-5)
+
     def test_each_kind(self, engine: Any, table: TableHandle) -> None:
         """By snapshot, with the ids of the rows."""
         row_ids = {row["id"]: row["_row_id"] for row in table.rows(with_row_id=True)}

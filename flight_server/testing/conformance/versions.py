@@ -84,13 +84,15 @@ class VersionTests(EngineCase):
             table.scan(version=before, columns=("label",))
 
     def test_a_version_from_before_the_table(self, engine: Any) -> None:
-        """Has no such table."""
+        """Has no such table, and that is said; of a table that is nowhere now it is not."""
         TableHandle(engine, "first").create()
         before = engine.snapshot()
         table = TableHandle(engine).create()
-        with pytest.raises(NotFound) as caught:
+        said = f"did not exist at version {before}"
+        with refused(ErrorCode.VERSION_NOT_FOUND, table.ref.name, said, error=NotFound):
             table.scan(version=before)
-        assert caught.value.code in (ErrorCode.VERSION_NOT_FOUND, ErrorCode.TABLE_NOT_FOUND)
+        with refused(ErrorCode.TABLE_NOT_FOUND, "nope", error=NotFound):
+            TableHandle(engine, "nope").scan(version=before)
 
     def test_history(self, engine: Any) -> None:
         """Newest first, with who, why and what; other tables' commits are not in it."""

@@ -64,7 +64,9 @@ def test_versions_that_are_none(lake: LakeEngine) -> None:
     table = TableHandle(lake)
     before = lake.snapshot()
     table.create()
-    with refused(ErrorCode.TABLE_NOT_FOUND, "'t'", error=NotFound):
+    with refused(
+        ErrorCode.VERSION_NOT_FOUND, f"'t' did not exist at version {before}", error=NotFound
+    ):
         table.spec(before)
     for version in (-1, lake.snapshot() + 1, 10**12):
         with refused(ErrorCode.VERSION_NOT_FOUND, str(version), error=NotFound):
