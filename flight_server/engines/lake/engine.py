@@ -285,12 +285,12 @@ class LakeEngine(SqlValues):
     # SupportsSlices, SupportsSql
 
     def slices(self, table: TableRef, request: ScanRequest, bytes_each: int) -> list[Slice]:
-        """See `SupportsSlices.slices`. A table that waits to be merged is not sliced."""
+        """See `SupportsSlices.slices`. Not of a table that waits to be merged."""
         found = self._registry.resolve(table, request.version)
         number = catalog.table_id(self._instance, found.table, found.snapshot)
         # A window cannot be cut without knowing the rest.
         is_window = request.limit is not None or request.offset or request.order_by is not None
-        if is_window or self._housekeeper.is_due(number):
+        if is_window or self._housekeeper.is_waiting(number):
             bytes_each = 2**62
         return self._scans.slices(found, number, bytes_each)
 

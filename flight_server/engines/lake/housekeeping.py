@@ -67,6 +67,8 @@ class Housekeeper:
         # Tables and how many of their files could not be merged, being of different partitions
         # or schemas: tried again once there are others.
         self._stuck: dict[int, int] = {}
+        # Tables that were to be merged and could not be, their files being held by tickets.
+        self._waiting: set[int] = set()
 
     def start(self) -> None:
         """Begins rounds in the background, unless they are turned off."""
@@ -92,9 +94,9 @@ class Housekeeper:
             self._instance.forget_readers()
             return Housekeeping(flushed, merged, written, expired, removed)
 
-    def is_due(self, table: int) -> bool:
-        """Whether a table waits to be merged: then its files must not be held."""
-        return any(due.number == table for due in self._small(SMALL_FILES_MIN))
+    def is_waiting(self, table: int) -> bool:
+        """Whether a round could not merge the table's files: then they must not be held anew."""
+        return table in self._waiting
 
     def _run(self) -> None:
         while not self._stop.wait(self._settings.housekeeping_seconds):
@@ -141,6 +143,7 @@ class Housekeeper:
                 self._stuck[due.number] = due.files
             merged += sum(int(row[-2]) for row in answer)
             written += sum(int(row[-1]) for row in answer)
+        self._waiting = {due.number for due in self._small(SMALL_FILES_MIN)}
         return merged, written
 
     def _maintain(self, due: _Due, call: str) -> list[Any]:

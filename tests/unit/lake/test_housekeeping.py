@@ -286,6 +286,24 @@ def test_slices_hold_off_a_merge(open_lake: OpenLake) -> None:
     assert sorted(ids) == list(range(6 * FILE_ROWS))
 
 
+def test_many_small_files_are_sliced_until_a_round_has_to_wait(open_lake: OpenLake) -> None:
+    """Then nobody holds them anew, and they are merged once the tickets have expired."""
+    engine = open_lake(**EAGER | {"ticket_seconds": 2}, small_file_bytes=2**26)
+    table = table_of_files(engine, 12)
+    request = ScanRequest(version=engine.snapshot())
+    parts = engine.slices(table.ref, request, 1)
+    assert len(parts) == 12
+    assert engine.housekeep().files_merged == 0
+    ids = [i for part in parts for i in table.ids(version=request.version, slice=part.name)]
+    assert sorted(ids) == list(range(12 * FILE_ROWS))
+    assert [part.name for part in engine.slices(table.ref, request, 1)] == [None]
+    time.sleep(2.1)
+    assert engine.housekeep().files_merged == 12
+    for number in range(12, 14):
+        table.put(rows_of_file(number))
+    assert len(engine.slices(table.ref, ScanRequest(), 1)) > 1
+
+
 def test_slices_of_merged_files_are_refused(eager: LakeEngine) -> None:
     table = table_of_files(eager, 4)
     request = ScanRequest(version=eager.snapshot())
