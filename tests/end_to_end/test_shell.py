@@ -166,12 +166,14 @@ def test_commands_are_run_in_their_order(shell: Shell) -> None:
 
 def test_results_go_to_files(shell: Shell) -> None:
     _, told = shell.script(
-        "\\o a.arrows\nselect 1 as a;\n\\o b.csv\nselect 2 as b;\n\\q\nselect 3;"
+        "\\o a.arrows\nselect 1 as a;\n\\o b.csv\nselect 2 as b;\n"
+        "\\o c.tsv\nselect 4 as c, 5 as d;\n\\q\nselect 3;"
     )
     assert "1 row into a.arrows." in told
     with pa.ipc.open_stream(shell.folder / "a.arrows") as reader:
         assert reader.read_all().to_pydict() == {"a": [1]}
     assert (shell.folder / "b.csv").read_text() == '"b"\n2\n'
+    assert (shell.folder / "c.tsv").read_text() == '"c"\t"d"\n4\t5\n'
 
 
 def test_tables_are_described(shell: Shell, server: LocalServer, name: str) -> None:

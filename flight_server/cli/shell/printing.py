@@ -26,7 +26,7 @@ from flight_server.cli.display import (
     taken,
 )
 from flight_server.cli.exits import say
-from flight_server.cli.formats import format_of, open_sink
+from flight_server.cli.formats import format_of, is_tab_separated, open_sink
 from flight_server.cli.options import Output
 from flight_server.errors import InvalidRequest
 
@@ -146,5 +146,7 @@ def _kind(path: Path, output: Output) -> tuple[str, str | None]:
         kind, compression = format_of(str(path), None)
     except InvalidRequest:
         return "", None
+    if kind == "csv" and is_tab_separated(str(path)):
+        kind = "tsv"
     is_file = kind == "arrow" and ".arrows" not in path.suffixes
     return ("arrow_file" if is_file else kind), compression

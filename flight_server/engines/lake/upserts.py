@@ -104,8 +104,9 @@ def _check_key(
         cancellation,
     )
     if twice:
+        values = ", ".join(f"'{value}'" for value in twice[0])
         raise InvalidRequest(
-            f"The key ({names}) = {tuple(twice[0])!r} comes more than once in the rows sent. "
+            f"The key {names} = {values} comes more than once in the rows sent. "
             f"Send each key once.",
             code=ErrorCode.INVALID_DATA,
         )
