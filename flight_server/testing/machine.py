@@ -17,6 +17,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from flight_server.engines.base import SupportsHousekeeping
 from flight_server.errors import AlreadyExists, NotFound
 from flight_server.model import (
     AddColumn,
@@ -257,22 +258,20 @@ class EngineMachine(RuleBasedStateMachine):
         snapshot = data.draw(st.none() | st.sampled_from(sorted(history)))
         tables = self.tables if snapshot is None else history[snapshot]
         name = data.draw(st.sampled_from(sorted(tables)))
-        table, condition = tables[name], data.draw(conditions(tables[name]))
-        first, falls = data.draw(st.sampled_from(list(table.columns))), data.draw(st.booleans())
-        chosen = data.draw(st.permutations(list(table.columns)))[:2]
-        answer = self.pair.scan(
-            name,
-            columns=tuple(chosen),
-            filter=sql_of(condition),
-            order_by=f"{identifier(first)}{' DESC' if falls else ''}, {KEY}",
-            offset=offset,
-            limit=limit,
-            version=snapshot,
-        )
-        rows = _ordered(table.matching(condition), first, falls)
-        rows = rows[offset : None if limit is None else offset + limit]
-        assert answer.column_names == chosen
-        assert answer.to_pylist() == [{name: row[name] for name in chosen} for row in rows]
+        self._scan_at(data, name, snapshot, offset, limit)
+
+    @rule(data=st.data(), count=st.integers(1, 3))
+    def tend(self, data: st.DataObject, count: int) -> None:
+        """Writes a table's files anew, where an engine has any: no version is another by it."""
+        if not isinstance(self.pair.engine, SupportsHousekeeping):
+            return
+        name = self._pick(data)
+        self.pair.engine.housekeep([self.pair.ref(name)])
+        self.pair.wrote(name)
+        history = self.pair.oracle.history
+        known = [snapshot for snapshot in sorted(history) if name in history[snapshot]]
+        for _ in range(count):
+            self._scan_at(data, name, data.draw(st.sampled_from(known)))
 
     @rule(data=st.data(), images=st.sampled_from(Images))
     def follow(self, data: st.DataObject, images: Images) -> None:
@@ -302,6 +301,33 @@ class EngineMachine(RuleBasedStateMachine):
         assert after == self.pair.rows_by_id(name)
         for change in changes:
             assert before.get(change["_row_id"]) != after.get(change["_row_id"])
+
+    def _scan_at(
+        self,
+        data: st.DataObject,
+        name: str,
+        snapshot: int | None,
+        offset: int = 0,
+        limit: int | None = None,
+    ) -> None:
+        """Reads a table at a snapshot by a condition and in an order."""
+        tables = self.tables if snapshot is None else self.pair.oracle.history[snapshot]
+        table, condition = tables[name], data.draw(conditions(tables[name]))
+        first, falls = data.draw(st.sampled_from(list(table.columns))), data.draw(st.booleans())
+        chosen = data.draw(st.permutations(list(table.columns)))[:2]
+        answer = self.pair.scan(
+            name,
+            columns=tuple(chosen),
+            filter=sql_of(condition),
+            order_by=f"{identifier(first)}{' DESC' if falls else ''}, {KEY}",
+            offset=offset,
+            limit=limit,
+            version=snapshot,
+        )
+        rows = _ordered(table.matching(condition), first, falls)
+        rows = rows[offset : None if limit is None else offset + limit]
+        assert answer.column_names == chosen
+        assert answer.to_pylist() == [{name: row[name] for name in chosen} for row in rows]
 
     def _pick(self, data: st.DataObject) -> str:
         name: str = data.draw(st.sampled_from(sorted(self.tables)))
