@@ -24,6 +24,13 @@ MAY_SLEEP = {
     "tests/wire/test_broken_streams.py:test_a_client_that_is_killed": "lets a stream get going",
     "tests/wire/test_broken_streams.py:test_a_client_that_cancels": "lets a deadline pass",
     "tests/wire/test_tickets.py:test_a_ticket_expires": "lets a ticket expire",
+    "tests/wire/test_tickets.py:test_a_ticket_holds_its_snapshot_against_housekeeping": "likewise",
+    "tests/wire/test_tickets.py:test_a_stream_holds_its_snapshot_against_housekeeping": "likewise",
+    "tests/wire/test_tickets.py:test_a_renewed_ticket_for_a_part_holds_the_files": "likewise",
+    "tests/wire/test_cancellation.py:test_what_was_cancelled_is_not_renewed": "likewise",
+    "tests/unit/lake/test_housekeeping.py:test_small_files_are_sliced_until_a_round_has_to_wait": (
+        "lets the tickets of the slices expire"
+    ),
     "tests/wire/test_puts.py:test_puts_during_a_scan_are_not_seen_by_it": "lets a put do harm",
 }
 

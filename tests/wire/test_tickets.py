@@ -117,8 +117,8 @@ def test_a_renewed_ticket_for_a_part_holds_the_files(
     start_server: Callable[..., LocalServer], connect: Callable[..., Client]
 ) -> None:
     """As the first one did: merged files could no longer be told apart by the ticket."""
-    settings = {"small_file_bytes": 2**30, "removal_grace_seconds": 2}
-    client = connect(start_server(ticket_seconds=2, endpoint_bytes=2**20, **settings))
+    settings = {"small_file_bytes": 2**30, "removal_grace_seconds": 4}
+    client = connect(start_server(ticket_seconds=4, endpoint_bytes=2**20, **settings))
     rows = 200_000
     for start in range(0, 3 * rows, rows):
         numbers = range(start, start + rows)
@@ -127,12 +127,12 @@ def test_a_renewed_ticket_for_a_part_holds_the_files(
     endpoints = client.info("t").endpoints
     assert len(endpoints) > 1
     for _ in range(5):
-        time.sleep(0.5)
+        time.sleep(1)
         endpoints = [client.renewed(endpoint) for endpoint in endpoints]
     assert client.action("optimize", table="t")["files_merged"] == 0
     parts = [client.stream(endpoint.ticket).read_all()["n"] for endpoint in endpoints]
     assert sorted(n for part in parts for n in part.to_pylist()) == list(range(3 * rows))
-    time.sleep(2.1)
+    time.sleep(4.1)
     assert client.action("optimize", table="t")["files_merged"] > 0
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -193,7 +192,7 @@ class LakeEngine(SqlValues):
         """See `SupportsUpdate.update`."""
         with self._exclusive(author, cancellation) as transaction:
             done = transaction.update(table, assignments, filter, author, cancellation)
-            return _made(done, transaction.commit())
+            return transaction.finish(done)
 
     def delete(
         self,
@@ -205,7 +204,7 @@ class LakeEngine(SqlValues):
         """See `SupportsUpdate.delete`."""
         with self._exclusive(author, cancellation) as transaction:
             done = transaction.delete(table, filter, author, cancellation)
-            return _made(done, transaction.commit())
+            return transaction.finish(done)
 
     @contextmanager
     def transaction(self, author: Author, since: int | None = None) -> Iterator[LakeTransaction]:
@@ -331,7 +330,7 @@ class LakeEngine(SqlValues):
         """See `SupportsSqlWrites.insert_rows`."""
         with self._exclusive(author, cancellation) as transaction:
             done = transaction.insert_rows(table, columns, request, author, cancellation)
-            return _made(done, transaction.commit())
+            return transaction.finish(done)
 
     def update_rows(
         self,
@@ -345,7 +344,7 @@ class LakeEngine(SqlValues):
         """See `SupportsSqlWrites.update_rows`."""
         with self._exclusive(author, cancellation) as transaction:
             done = transaction.update_rows(table, columns, request, filter, author, cancellation)
-            return _made(done, transaction.commit())
+            return transaction.finish(done)
 
     def delete_rows(
         self,
@@ -358,7 +357,7 @@ class LakeEngine(SqlValues):
         """See `SupportsSqlWrites.delete_rows`."""
         with self._exclusive(author, cancellation) as transaction:
             done = transaction.delete_rows(table, request, filter, author, cancellation)
-            return _made(done, transaction.commit())
+            return transaction.finish(done)
 
     def merge_rows(
         self,
@@ -370,7 +369,7 @@ class LakeEngine(SqlValues):
         """See `SupportsSqlWrites.merge_rows`."""
         with self._exclusive(author, cancellation) as transaction:
             done = transaction.merge_rows(table, request, author, cancellation)
-            return _made(done, transaction.commit())
+            return transaction.finish(done)
 
     # SupportsPins, SupportsHousekeeping
 
@@ -395,7 +394,3 @@ class LakeEngine(SqlValues):
         with self._log.transaction(author) as transaction:
             yield transaction, commit
             commit.append(Commit(transaction.commit()))
-
-
-def _made(done: Commit, commit: Commit) -> Commit:
-    return replace(done, snapshot=commit.snapshot)

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -319,6 +320,10 @@ class LakeTransaction(SqlValues):
             self._transaction.rollback()
             raise
         return Commit(self._transaction.commit())
+
+    def finish(self, done: Commit) -> Commit:
+        """Commits what was the only thing to do. Conflict."""
+        return replace(done, snapshot=self.commit().snapshot)
 
     @property
     def snapshot(self) -> int:

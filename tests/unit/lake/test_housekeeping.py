@@ -286,7 +286,7 @@ def test_slices_hold_off_a_merge(open_lake: OpenLake) -> None:
     assert sorted(ids) == list(range(6 * FILE_ROWS))
 
 
-def test_many_small_files_are_sliced_until_a_round_has_to_wait(open_lake: OpenLake) -> None:
+def test_small_files_are_sliced_until_a_round_has_to_wait(open_lake: OpenLake) -> None:
     """Then nobody holds them anew, and they are merged once the tickets have expired."""
     engine = open_lake(**EAGER | {"ticket_seconds": 2}, small_file_bytes=2**26)
     table = table_of_files(engine, 12)
