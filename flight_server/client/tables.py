@@ -191,8 +191,9 @@ class Client:
 
         Streams are sent as they come, and become one commit unless `commit_every` says
         otherwise; the answer sums up all of them. `key` names the columns that `upsert` and
-        `merge` match by. A put with a `token` may be sent again: it counts once. An error of the
-        data's iterator abandons the put.
+        `merge` match by; `append` does not check it. A put with a `token` may be sent again: it
+        counts once. An error of the data's iterator abandons the put. InvalidRequest names the
+        column of data that cannot be put as it is.
         """
         chosen = bodies.mode(mode)
         ingest = command(

@@ -76,6 +76,21 @@ def test_an_iterator_that_fails_abandons_the_put(ours: Client, name: str) -> Non
     assert len(ours.versions(name)) == 1
 
 
+def test_batches_that_change_abandon_the_put(ours: Client, name: str) -> None:
+    ours.put(name, ROWS)
+    with pytest.raises(InvalidRequest, match="Item 2 of the iterable has the columns 'id' string"):
+        ours.put(name, iter([ROWS, pa.table({"id": ["x"]})]), commit_every={"ms": 60_000})
+    assert ours.describe(name).rows == 1000
+
+
+def test_a_key_is_for_upserts_and_append_does_not_check_it(ours: Client, name: str) -> None:
+    ours.put(name, [{"id": 1}], key=["id"])
+    ours.put(name, [{"id": 1}])
+    assert ours.scan(name).to_pylist() == [{"id": 1}, {"id": 1}]
+    ours.put(name, [{"id": 2}, {"id": 1}], mode="upsert")
+    assert [row["id"] for row in ours.scan(name, order_by="id").to_pylist()][-1] == 2
+
+
 def test_acknowledgements_come_while_rows_still_go(ours: Client, name: str) -> None:
     seen: list[Commit] = []
     sent: list[int] = []
