@@ -268,6 +268,11 @@ class EngineMachine(RuleBasedStateMachine):
         name = self._pick(data)
         self.pair.engine.housekeep([self.pair.ref(name)])
         self.pair.wrote(name)
+        # Of what is in files by now some rows go, so that there is something to write anew.
+        self.pair.delete(self.pair.engine, name, data.draw(conditions(self.tables[name])))
+        self.pair.wrote(name)
+        self.pair.engine.housekeep([self.pair.ref(name)])
+        self.pair.wrote(name)
         history = self.pair.oracle.history
         known = [snapshot for snapshot in sorted(history) if name in history[snapshot]]
         for _ in range(count):
