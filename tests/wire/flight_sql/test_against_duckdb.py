@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -28,10 +29,11 @@ def plain() -> Iterator[duckdb.DuckDBPyConnection]:
 
 @pytest.fixture(scope="module")
 def kept(server: LocalServer) -> Iterator[str]:
-    """A namespace of committed tables."""
+    """A namespace of committed tables; tests of a module may come with others between them."""
+    namespace = f"kept_{uuid.uuid4().hex[:8]}"
     with closing(Client(server.url, server.key, generic_options=ALONE)) as client:
-        made(SqlClient(client), "kept_tables")
-        yield "kept_tables"
+        made(SqlClient(client), namespace)
+        yield namespace
 
 
 def made(sql: SqlClient, namespace: str) -> None:
