@@ -24,6 +24,7 @@ from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
 from flight_server.engines.lake.local_rows import LocalRows
 from flight_server.engines.lake.pins import Pins
+from flight_server.engines.lake.statistics import put_back
 from flight_server.errors import Conflict, NotFound
 from flight_server.model import Author, TableRef, TableSpec
 
@@ -249,6 +250,8 @@ class CommitLog:
         with self.lock:
             before = self.snapshot
             transaction.check_since()
+            if self.instance.owes_statistics:
+                put_back(self.instance)
             for action in transaction.before_commit:
                 action(before + 1)
             with translated(f"The commit{transaction.named}"):

@@ -62,6 +62,9 @@ class Instance:
         self._lock = threading.Lock()
         self._may_begin = threading.Condition(self._lock)
         self._nobody_begins = False
+        # Whether statistics are still to be put back, without which nothing may be committed:
+        # what is put back would not hold for newer rows.
+        self.owes_statistics = False
         self._idle: list[Reader] = []
         # Housekeeping rewrites files without the snapshot changing for the reader: a new epoch
         # lets no transaction from before it be lent again.

@@ -47,6 +47,7 @@ def kept_wide(instance: Instance, table: int) -> Iterator[None]:
     """
     put_back(instance)
     _run(instance, [sql.format(table=int(table)) for sql in _KEEP])
+    instance.owes_statistics = True
     with instance.nobody_begins():
         try:
             yield
@@ -59,8 +60,10 @@ def put_back(instance: Instance) -> None:
     try:
         instance.rows(f"SELECT 1 FROM {_TABLES} LIMIT 1")
     except duckdb.CatalogException:
-        return
-    _run(instance, _PUT_BACK)
+        pass
+    else:
+        _run(instance, _PUT_BACK)
+    instance.owes_statistics = False
 
 
 def _run(instance: Instance, statements: list[str] | tuple[str, ...]) -> None:

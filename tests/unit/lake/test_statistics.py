@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import duckdb
 import pytest
 
 from flight_server.engines.lake import statistics
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.engines.lake.instance import METADATA, Instance
+from flight_server.errors import PixelflightError
 from flight_server.model import ScanRequest, SqlRequest
 from flight_server.testing.conformance.handles import AUTHOR, TableHandle
 from tests.fix_lake import EAGER, OpenLake
@@ -118,6 +120,24 @@ def test_a_crash_before_statistics_are_put_back(
     kept = f"SELECT * FROM {METADATA}.pixelflight_column_stats"
     with pytest.raises(Exception, match="does not exist"):
         engine._instance.rows(kept)
+
+
+def test_nothing_is_committed_before_statistics_are_put_back(
+    open_lake: OpenLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_lake()
+    table = rewritten_often(engine)
+    first = versions(table)[-2]
+    before = answers(engine, table, first)
+    with monkeypatch.context() as failing:
+        failing.setattr(statistics, "_PUT_BACK", ("SELECT error('no room')",))
+        with pytest.raises(PixelflightError):
+            engine.housekeep()
+        with pytest.raises(duckdb.Error, match="no room"):
+            table.put([{"id": 5}])
+    table.put([{"id": 5}])
+    assert answers(engine, table, first) == before
+    assert table.ids(filter="id = 5") == [5]
 
 
 def test_nobody_begins_to_read_before_statistics_are_put_back(
