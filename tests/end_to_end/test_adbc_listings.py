@@ -35,6 +35,14 @@ def objects(connection: Any, depth: str, **filters: Any) -> dict[str, Any]:
     return {catalog["catalog_name"]: catalog["catalog_db_schemas"] for catalog in found}
 
 
+def listed(connection: Any, depth: str, table: str, **filters: Any) -> dict[str, Any]:
+    """What is listed of a table of `main`, which may be one of several namespaces."""
+    filters |= {"db_schema_filter": "main", "table_name_filter": table}
+    [schema] = objects(connection, depth, **filters)["lake"]
+    [found] = schema["db_schema_tables"]
+    return dict(found)
+
+
 def test_objects_are_listed_at_every_depth(adbc: Any, keyed: str) -> None:
     only = {"catalog_filter": "lake", "db_schema_filter": "main", "table_name_filter": keyed}
     assert objects(adbc, "catalogs")["lake"] is None
@@ -55,8 +63,7 @@ def test_objects_are_listed_at_every_depth(adbc: Any, keyed: str) -> None:
 
 @pytest.mark.parametrize("depth", ["columns", "all"])
 def test_columns_are_listed_with_types_and_ordinals(adbc: Any, keyed: str, depth: str) -> None:
-    [schema] = objects(adbc, depth, db_schema_filter="main", table_name_filter=keyed)["lake"]
-    [table] = schema["db_schema_tables"]
+    table = listed(adbc, depth, keyed)
     told = ("column_name", "ordinal_position", "xdbc_type_name", "xdbc_data_type")
     assert [tuple(column[key] for key in told) for column in table["table_columns"]] == [
         ("id", 1, "BIGINT", -5),
@@ -67,15 +74,14 @@ def test_columns_are_listed_with_types_and_ordinals(adbc: Any, keyed: str, depth
 
 @pytest.mark.parametrize("depth", ["columns", "all"])
 def test_columns_of_one_pattern_are_listed(adbc: Any, keyed: str, depth: str) -> None:
-    only = {"table_name_filter": keyed, "column_name_filter": "c%"}
-    [table] = objects(adbc, depth, db_schema_filter="main", **only)["lake"][0]["db_schema_tables"]
+    table = listed(adbc, depth, keyed, column_name_filter="c%")
     assert [column["column_name"] for column in table["table_columns"]] == ["city"]
 
 
 def test_nullability_is_told_by_the_tables_schema(adbc: Any, keyed: str) -> None:
     schema = adbc.adbc_get_table_schema(keyed)
     assert [field.nullable for field in schema] == [False, True, True]
-    [table] = objects(adbc, "all", table_name_filter=keyed)["lake"][0]["db_schema_tables"]
+    table = listed(adbc, "all", keyed)
     # The driver reads that schema too, and fills in neither of these.
     for column in table["table_columns"]:
         assert (column["xdbc_nullable"], column["xdbc_is_nullable"]) == (None, None)
@@ -84,7 +90,7 @@ def test_nullability_is_told_by_the_tables_schema(adbc: Any, keyed: str) -> None
 def test_constraints_are_never_asked_for(
     adbc: Any, keyed: str, received: list[tuple[str, str]]
 ) -> None:
-    [table] = objects(adbc, "all", table_name_filter=keyed)["lake"][0]["db_schema_tables"]
+    table = listed(adbc, "all", keyed)
     assert table["table_constraints"] == []
     listing = ("CommandGetCatalogs", "CommandGetDbSchemas", "CommandGetTables")
     assert set(received) == {
