@@ -81,7 +81,7 @@ def run(settings: Settings) -> None:
         closed: list[bool] = []
         urls = _open_doors(settings, listening, open_things, closed)
         print(f"ready flight={urls[0]} http={urls[1]}", flush=True)
-        stop.wait()
+        os.read(stop, 1)
         log.info("Stopping; running streams have %g s.", settings.shutdown_seconds)
         closing = threading.Thread(target=open_things.close, name="closing")
         closing.start()
@@ -277,18 +277,25 @@ def _told(what: str) -> Iterator[None]:
         raise InvalidRequest(what) from None
 
 
-def _signals() -> threading.Event:
-    """An event that the first SIGTERM or SIGINT sets; the second ends the process."""
-    stop = threading.Event()
+def _signals() -> int:
+    """A pipe that a byte comes from with each SIGTERM or SIGINT; the second ends the process.
 
-    def received(number: int, frame: object) -> None:
-        if stop.is_set():
+    One that comes just as the main thread begins to wait is not lost, as it would be to an event:
+    the event's lock may be held then, or its wait begin without having seen the signal.
+    """
+    stop, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told)
+    received: list[int] = []
+
+    def count(number: int, frame: object) -> None:
+        received.append(number)
+        if len(received) > 1:
             say("Ended at once; streams were cut.")
             os._exit(Exit.FAILED)
-        stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, received)
+        signal.signal(number, count)
     return stop
 
 
