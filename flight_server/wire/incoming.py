@@ -46,6 +46,7 @@ class Incoming:
         self._cancellation = cancellation
         self.error: Exception | None = None
         self._closed = False
+        self._ended = False
         self._reading = threading.Lock()
         self._is_missing = False
         sent = self._read_schema(may_be_missing)
@@ -101,7 +102,7 @@ class Incoming:
 
     def _read(self, number: int) -> pa.RecordBatch | None:
         self._cancellation.check()
-        if self._is_missing:
+        if self._is_missing or self._ended:
             return None
         try:
             while (chunk := self._reader.read_chunk()).data is None:
@@ -112,6 +113,7 @@ class Incoming:
                 batch = pa.RecordBatch.from_arrays(batch.columns, schema=self.schema)
         except StopIteration:
             self._cancellation.check(surely=True)
+            self._ended = True
             return None
         except flight.FlightError:
             raise self._broken() from None

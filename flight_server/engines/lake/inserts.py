@@ -17,7 +17,8 @@ from flight_server.model import TableVersion, quoted
 def insert_table(transaction: WriteTransaction, found: TableVersion, data: pa.Table) -> None:
     """Inserts rows in storage types; columns that are not in `data` get their defaults."""
     with translated("The insert"):
-        transaction.connection.register("incoming", data)
+        # As a bare C stream, as below: it is also scanned without the interpreter's lock.
+        transaction.connection.register("incoming", data.__arrow_c_stream__())
         try:
             transaction.connection.execute(_insert(found, data.schema))
         finally:
