@@ -24,7 +24,7 @@ from flight_server.engines.lake.tokens import Claim
 from flight_server.model import Author, Commit, TableRef, TableVersion
 
 # How much of a commit's time a leader waits for one more, and for company in all.
-GAP = 0.25
+GAP = 0.5
 PATIENCE = 1.0
 PATIENCE_SECONDS_MAX = 0.02
 
