@@ -15,8 +15,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
-import pyarrow as pa
-
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.engines.stream import Batches
@@ -123,7 +121,7 @@ class SupportsIngest(Protocol):
         self,
         table: TableRef,
         request: IngestRequest,
-        batches: pa.RecordBatchReader,
+        batches: Batches,
         author: Author,
         acknowledge: Acknowledge = lambda commit: None,
         cancellation: Cancellation = NEVER,

@@ -178,7 +178,7 @@ def ingest(
     call: Call,
     table: TableRef,
     request: IngestRequest,
-    batches: pa.RecordBatchReader,
+    batches: Batches,
     acknowledge: Acknowledge = lambda commit: None,
 ) -> Commit:
     """Writes a stream of batches; see `SupportsIngest.ingest`. Forbidden besides its errors."""
@@ -200,7 +200,7 @@ def replace_table(
     call: Call,
     table: TableRef,
     request: IngestRequest,
-    batches: pa.RecordBatchReader,
+    batches: Batches,
 ) -> Commit:
     """Ingests in place of what is there: of its rows, and of its columns where they differ.
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyarrow import flight
 
 from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Cancelled, ErrorCode, InvalidRequest, TimedOut
 from flight_server.wire.guard import arrow_message
 
@@ -53,9 +54,9 @@ class Incoming:
         self.schema = _without_results(sent)
         self._differs = not sent.equals(self.schema, check_metadata=True)
 
-    def batches(self) -> pa.RecordBatchReader:
+    def batches(self) -> Batches:
         """The batches, to be read once."""
-        return pa.RecordBatchReader.from_batches(self.schema, self._remembering())
+        return BatchStream(self.schema, self._remembering())
 
     def drain(self) -> None:
         """Reads past what nobody needs, so that the client can finish sending.

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import itertools
 import logging
 import math
 import re
+import secrets
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ logger = logging.getLogger(__name__)
 
 # What pyarrow's own clients begin their user agent with.
 _PYARROW = "grpc-c++"
+# Whence a request's id is made where the client gave none: no process gives one twice.
+_PROCESS, _NUMBERS = secrets.token_hex(8), itertools.count()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -208,7 +211,7 @@ def _key(scheme: str, credential: str) -> str:
 
 def _request_id(headers: Headers) -> str:
     given = _first(headers, REQUEST_ID)
-    return given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}{next(_NUMBERS):016x}"
 
 
 def _timeout(headers: Headers) -> float:

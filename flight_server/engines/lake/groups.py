@@ -34,7 +34,8 @@ class SmallAppend:
     """The rows of one small put, in storage types, on their way into a commit."""
 
     found: TableVersion
-    data: pa.Table
+    schema: pa.Schema
+    batches: list[pa.RecordBatch]
     author: Author
     commit: Commit
     claim: Claim | None = None
@@ -154,7 +155,7 @@ class GroupCommits:
                     small.claim.record(transaction, small.commit, small.digest)
             if len(group) > 1:
                 transaction.notes["authors"] = sorted({s.author.principal for s in group})
-            transaction.notes["rows"] = sum(small.data.num_rows for small in group)
+            transaction.notes["rows"] = sum(small.commit.rows for small in group)
             # Once it is committed nothing may let a part of it be committed again.
             transaction.after_commit.append(lambda snapshot: _finish(group, snapshot))
             transaction.commit()
@@ -162,7 +163,8 @@ class GroupCommits:
     def _insert(self, transaction: WriteTransaction, same: list[SmallAppend]) -> None:
         found = same[0].found
         self._registry.check_unchanged(found)
-        data = pa.concat_tables([small.data for small in same])
+        batches = [batch for small in same for batch in small.batches]
+        data = pa.Table.from_batches(batches, same[0].schema)
         if not data.num_rows:
             return
         insert_table(transaction, found, data)
@@ -178,7 +180,7 @@ def _by_shape(group: list[SmallAppend]) -> list[list[SmallAppend]]:
     """The appends by table and columns."""
     shapes: dict[tuple[TableRef, int, tuple[str, ...]], list[SmallAppend]] = defaultdict(list)
     for small in group:
-        shape = (small.found.table, id(small.found.spec), tuple(small.data.schema.names))
+        shape = (small.found.table, id(small.found.spec), tuple(small.schema.names))
         shapes[shape].append(small)
     return list(shapes.values())
 

@@ -61,6 +61,9 @@ class Inbound:
             if field.name in found
         ]
         self.schema = pa.schema([column.storage for column in self._columns])
+        self._as_it_is = incoming.equals(self.schema, check_metadata=True) and not any(
+            column.does_something for column in self._columns
+        )
 
     def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch in storage types; columns that need nothing are passed, not copied.
@@ -68,6 +71,8 @@ class Inbound:
         Raises InvalidRequest (INVALID_DATA) naming the column whose values do not fit, or that
         holds nulls where the table allows none.
         """
+        if self._as_it_is:
+            return batch
         arrays = [column.convert(batch.column(column.index)) for column in self._columns]
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
@@ -83,6 +88,11 @@ class _Column:
         self._misread_if_sliced = has_inner_struct(self._step.type)
         # Metadata stays behind: DuckDB takes some of it for extension types.
         self.storage = pa.field(field.name, _bare(self._step.type), nullable=field.nullable)
+
+    @property
+    def does_something(self) -> bool:
+        """Whether the column's arrays may be refused or come out as others."""
+        return self._step.convert is not None or self._guarded or self._misread_if_sliced
 
     def convert(self, array: pa.Array) -> pa.Array:
         array = self._step(array)

@@ -232,13 +232,14 @@ class Ingests:
         if is_whole:
             run.cancellation.check()
             converted = [inbound.convert(batch) for batch in taken]
-            data = pa.Table.from_batches(converted, inbound.schema)
             self._count(run, taken)
-            commit = _counted(run, data.num_rows, inserted=data.num_rows)
-            return self._groups.append(
-                SmallAppend(found, data, run.author, commit, run.claim, str(run.digest or "")),
-                run.cancellation,
+            count = sum(batch.num_rows for batch in taken)
+            commit = _counted(run, count, inserted=count)
+            digest = str(run.digest or "")
+            small = SmallAppend(
+                found, inbound.schema, converted, run.author, commit, run.claim, digest
             )
+            return self._groups.append(small, run.cancellation)
         rows = itertools.chain(taken, rows)
         with self._log.transaction(run.author, exclusive=False) as transaction:
             commit = self._stream(transaction, run, found, inbound, rows)
@@ -391,7 +392,8 @@ def _taken(
     for batch in rows:
         taken.append(batch)
         count += batch.num_rows
-        size += batch.nbytes
+        # Not `nbytes`, for which the interpreter's lock is given away and has to be waited for.
+        size += batch.get_total_buffer_size()
         if count > rows_max or size > bytes_max:
             return taken, rows, False
     return taken, iter(()), True
