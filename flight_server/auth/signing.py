@@ -6,6 +6,7 @@ they end, into the payload.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 
@@ -29,10 +30,12 @@ def verify(secret: bytes, data: bytes) -> bytes:
     return payload
 
 
+@functools.lru_cache(maxsize=64)
 def derived(secret: bytes, purpose: str) -> bytes:
     """A secret for one purpose, so that what is signed for it passes for nothing else."""
     return _signature(secret, purpose.encode())
 
 
 def _signature(secret: bytes, payload: bytes) -> bytes:
-    return hmac.digest(secret, payload, hashlib.sha256)
+    # Not `hmac.digest`, for which the interpreter's lock is given away and has to be waited for.
+    return hmac.new(secret, payload, hashlib.sha256).digest()

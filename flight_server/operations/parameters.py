@@ -21,6 +21,8 @@ from flight_server.query import (
     uses_of,
 )
 
+_NO_PARAMETERS = pa.schema([])
+
 
 def rows_of(table: pa.Table, names: Sequence[str]) -> Iterator[Mapping[str, Any]]:
     """Each row as Arrow scalars by the statement's names of its parameters.
@@ -59,7 +61,7 @@ def parameter_schema(services: Services, call: Call, statement: Statement | Writ
     """
     names = parameters_of(statement)
     if not names:
-        return pa.schema([])
+        return _NO_PARAMETERS
     types: dict[str, pa.DataType] = {}
     uses = uses_of(statement)
     schemas = [schema for use in uses if (schema := _readable(services, call, use)) is not None]

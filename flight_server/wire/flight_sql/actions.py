@@ -11,6 +11,7 @@ from flight_server import operations
 from flight_server.errors import InvalidRequest, Unsupported
 from flight_server.wire import flight_actions
 from flight_server.wire.contexts import call_of, call_with_session, open_session
+from flight_server.wire.flight_sql.columns import serialized
 from flight_server.wire.flight_sql.messages import COMMIT, MESSAGES, ROLLBACK, packed, unpacked
 from flight_server.wire.flight_sql.queries import dataset_schema, transaction_of
 from flight_server.wire.middleware import Visit
@@ -41,8 +42,8 @@ def create_prepared_statement(state: ServerState, visit: Visit, request: Any) ->
     return packed(
         "ActionCreatePreparedStatementResult",
         prepared_statement_handle=prepared.handle,
-        dataset_schema=_serialized(schema),
-        parameter_schema=_serialized(parameters),
+        dataset_schema=b"" if schema is None else serialized(schema),
+        parameter_schema=serialized(parameters),
         is_update=not prepared.is_read,
     )
 
@@ -164,7 +165,3 @@ def _dataset_schema(
         if prepared.parameters:
             return None
         raise
-
-
-def _serialized(schema: pa.Schema | None) -> bytes:
-    return b"" if schema is None else bytes(schema.serialize())

@@ -7,7 +7,8 @@ other name for; a test holds that against the engine.
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.types as kinds
@@ -15,7 +16,7 @@ import pyarrow.types as kinds
 from flight_server.model import TableRef, quoted
 
 PREFIX = b"ARROW:FLIGHT:SQL:"
-SCHEMAS_CACHED_MAX = 4096
+SCHEMAS_CACHED_MAX = 256
 
 # What notes on a column are called by those who write them into Arrow metadata.
 _NOTES = (b"comment", b"description", b"remarks")
@@ -60,15 +61,45 @@ def with_column_metadata(schema: pa.Schema, table: TableRef | None = None) -> pa
 
     `table` is the one whose columns these are; None for the result of a query.
     """
-    # Schemas compare without their fields' metadata, so they cannot be keys themselves.
-    return _described(schema.serialize().to_pybytes(), table)
+    return _described(schema, table)
 
 
-@functools.lru_cache(maxsize=SCHEMAS_CACHED_MAX)
-def _described(message: bytes, table: TableRef | None) -> pa.Schema:
-    schema = pa.ipc.read_schema(pa.py_buffer(message))
+def serialized(schema: pa.Schema) -> bytes:
+    """The schema as an IPC message."""
+    return bytes(_serialized(schema))
+
+
+class _BySchema:
+    """What follows from a schema, remembered for that very object.
+
+    Schemas compare without their fields' metadata, so they cannot be keys themselves. Those of
+    statements that come again are the same objects each time.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        # The schema is held, so that no other one gets its number.
+        self._known: dict[tuple[Any, ...], tuple[pa.Schema, Any]] = {}
+
+    def __call__(self, schema: pa.Schema, *arguments: Any) -> Any:
+        key = (id(schema), *arguments)
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) >= SCHEMAS_CACHED_MAX:
+                self._known.clear()
+            known = self._known[key] = (schema, self._function(schema, *arguments))
+        return known[1]
+
+
+@_BySchema
+def _described(schema: pa.Schema, table: TableRef | None) -> pa.Schema:
     fields = [_field(field, table) for field in schema]
     return pa.schema(fields, metadata=schema.metadata)
+
+
+@_BySchema
+def _serialized(schema: pa.Schema) -> bytes:
+    return bytes(schema.serialize())
 
 
 def _field(field: pa.Field, table: TableRef | None) -> pa.Field:
