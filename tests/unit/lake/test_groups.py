@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from flight_server.engines.lake.engine import LakeEngine
 from flight_server.errors import Conflict, PixelflightError, Unavailable
 from flight_server.model import AddColumn, Author, Commit, IngestRequest
 from flight_server.testing.conformance.handles import AUTHOR, TableHandle
-from tests.fix_lake import OpenLake, parquet_files, wait_until
+from tests.fix_lake import PATIENCE_SECONDS, OpenLake, parquet_files, wait_until
 
 
 def together(
@@ -202,3 +203,35 @@ def test_a_put_that_finds_its_table_made_meanwhile_stops_no_leader(lake: LakeEng
             thread.join(20)
             assert not thread.is_alive(), "they wait for each other"
         assert TableHandle(lake, name).ids() == [1]
+
+
+def test_a_leader_waits_while_one_after_the_other_comes(lake: LakeEngine) -> None:
+    """Of four who wrote together before, each may take as long as the one that came before it."""
+    table = TableHandle(lake).create()
+    groups = lake._groups
+    groups._expected, groups._patience_seconds = 4, float(PATIENCE_SECONDS)
+    before = lake.snapshot()
+    threads = []
+    for number, job in enumerate(puts(table, 4), start=1):
+        threads.append(threading.Thread(target=job))
+        threads[-1].start()
+        if number < 4:
+            wait_until(lambda: len(groups._waiting) == number, "it waits")  # noqa: B023
+            assert lake.snapshot() == before
+    for thread in threads:
+        thread.join()
+    assert lake.snapshot() == before + 1
+    assert table.ids() == [0, 1, 2, 3]
+
+
+def test_a_leader_waits_for_nobody_who_stays_away(lake: LakeEngine) -> None:
+    """Company that does not come costs a part of a commit, once."""
+    table = TableHandle(lake).create()
+    groups = lake._groups
+    groups._expected, groups._patience_seconds = 4, 0.01
+    assert table.put([{"id": 1}]).rows == 1
+    assert groups._expected == 1
+    groups._patience_seconds = float(PATIENCE_SECONDS)
+    began = time.monotonic()
+    assert table.put([{"id": 2}]).rows == 1
+    assert time.monotonic() - began < PATIENCE_SECONDS
