@@ -18,6 +18,7 @@ from typing import Annotated, Any
 
 import typer
 
+from flight_server.cli.allocator import keep_freed_memory
 from flight_server.cli.exits import Exit, report, say
 from flight_server.errors import Conflict, InvalidRequest, PixelflightError, Unavailable
 from flight_server.settings import Durability, Settings, load
@@ -75,6 +76,7 @@ def serve(
 def run(settings: Settings) -> None:
     """Serves until a signal comes. A second signal ends the process at once."""
     _configure_logging(settings)
+    keep_freed_memory()
     stop = _signals()
     with ExitStack() as open_things:
         listening = _reserve(settings, open_things)
