@@ -75,7 +75,7 @@ class WriteTransaction:
         self.local_rows = LocalRows()
         self._touched: list[TableRef] = []
         self.is_open = False
-        self._began = time.time()
+        self.began = time.time()
         self.restart()
 
     def restart(self) -> None:
@@ -177,7 +177,7 @@ class WriteTransaction:
             self.local_rows.unite_all(self)
             if self.log.instance.flushes:
                 with translated("The commit"):
-                    self.log.instance.flusher.flush_since(self._began)
+                    self.log.instance.flusher.flush_since(self.began)
             return self.log.commit(self)
         except BaseException:
             self.rollback()

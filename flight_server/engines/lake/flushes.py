@@ -7,10 +7,15 @@ leaves a catalog that names empty files.
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # File systems stamp files with a coarse clock: look a little further back.
 CLOCK_SLACK_SECONDS = 2.0
+# How often files that grow are flushed while they do.
+AHEAD_SECONDS = 0.2
 
 
 class Flusher:
@@ -23,6 +28,29 @@ class Flusher:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._flushed: dict[str, tuple[int, int]] = {}
+        # The kernel tells of a failed flush once: whoever asks again would take it for done.
+        self._failed: dict[str, OSError] = {}
+
+    @contextmanager
+    def ahead(self, moment: float) -> Iterator[None]:
+        """Flushes while the block runs, so that little is left for `flush_since` after it.
+
+        Which also tells of what failed meanwhile.
+        """
+        ended = threading.Event()
+
+        def run() -> None:
+            with suppress(OSError):
+                while not ended.wait(AHEAD_SECONDS):
+                    self.flush_since(moment)
+
+        thread = threading.Thread(target=run, name="flush", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
     def flush_since(self, moment: float) -> None:
         """Brings files that appeared after `moment` (epoch seconds), and their folders, to disk.
@@ -37,7 +65,7 @@ class Flusher:
             for name in names:
                 self._flush_file(os.path.join(path, name), since, found)
             # After its files: their names are in it by now.
-            _flush_if_there(path)
+            self._flush_new(path)
         self._flushed = found
 
     def _flush_file(self, path: str, since: float, found: dict[str, tuple[int, int]]) -> None:
@@ -51,8 +79,17 @@ class Flusher:
         # A file that is still being written grows, and so is flushed again.
         stamp = (status.st_mtime_ns, status.st_size)
         if self._flushed.get(path) != stamp:
-            _flush_if_there(path)
+            self._flush_new(path)
         found[path] = stamp
+
+    def _flush_new(self, path: str) -> None:
+        if path in self._failed:
+            raise self._failed[path]
+        try:
+            _flush_if_there(path)
+        except OSError as error:
+            self._failed[path] = error
+            raise
 
 
 def flush(path: str) -> None:

@@ -36,7 +36,8 @@ def insert_stream(
 ) -> int:
     """Inserts all rows; how many. An error of the stream is raised as it was."""
     sql = _insert(found, inbound.schema)
-    count = run_over_stream(transaction.connection, sql, inbound, rows, cancellation)
+    with transaction.log.instance.flushing_ahead(transaction.began):
+        count = run_over_stream(transaction.connection, sql, inbound, rows, cancellation)
     transaction.writes += 1
     transaction.local_rows.inserted(found.table, count)
     return count

@@ -11,7 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,10 @@ class Instance:
     def flushes(self) -> bool:
         """Whether new files must reach the disk before a commit."""
         return self.is_local and self.settings.durability is Durability.FLUSH
+
+    def flushing_ahead(self, moment: float) -> AbstractContextManager[None]:
+        """While the block runs, files that appear after `moment` are flushed as they grow."""
+        return self.flusher.ahead(moment) if self.flushes else nullcontext()
 
     @property
     def hot_bytes_max(self) -> int:

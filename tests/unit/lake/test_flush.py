@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from flight_server.engines.lake.flushes import CLOCK_SLACK_SECONDS, Flusher
 from flight_server.testing.conformance.handles import TableHandle, batches_of, reader_of
-from tests.fix_lake import OpenLake, parquet_files
+from tests.fix_lake import OpenLake, parquet_files, wait_until
 
 LONG_AGO = 1_000_000.0
 
@@ -82,6 +83,38 @@ def test_a_file_is_flushed_once_unless_it_grows(tmp_path: Path, flushed: list[Pa
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     flusher.flush_since(since)
     assert flushed.count(file) == 2
+
+
+def test_files_are_flushed_while_they_grow(tmp_path: Path, flushed: list[Path]) -> None:
+    flusher, since = Flusher(tmp_path), time.time()
+    with flusher.ahead(since):
+        file = make(tmp_path / "t.parquet")
+        wait_until(lambda: file in flushed, "it is flushed before the end")
+    flushed.clear()
+    flusher.flush_since(since)
+    assert file not in flushed
+
+
+def test_a_flush_that_failed_is_not_taken_for_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel tells of a failure once, to whoever happens to ask first."""
+    file, flusher, since = make(tmp_path / "t.parquet"), Flusher(tmp_path), time.time()
+    told: list[int] = []
+
+    def fail_once(descriptor: int) -> None:
+        told.append(descriptor)
+        if len(told) == 1:
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail_once)
+    with flusher.ahead(since):
+        wait_until(lambda: bool(told), "it is flushed")
+    for _ in range(2):
+        with pytest.raises(OSError, match="Input/output error"):
+            flusher.flush_since(since)
+    file.unlink()
+    flusher.flush_since(since)
 
 
 def test_files_that_go_meanwhile(
