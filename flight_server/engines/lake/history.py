@@ -14,7 +14,7 @@ from flight_server.engines.lake import catalog, tables
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.differences import difference
 from flight_server.engines.lake.instance import CATALOG, METADATA, literal
-from flight_server.engines.lake.registry import SCHEMA, Registry
+from flight_server.engines.lake.registry import SCHEMA, Registry, own_rows
 from flight_server.engines.lake.scans import Scans
 from flight_server.engines.lake.types import select_expression
 from flight_server.engines.stream import BatchStream
@@ -52,8 +52,8 @@ class Tags:
     def __init__(self, log: CommitLog) -> None:
         self._lock = threading.Lock()
         self._tags: dict[Key, dict[str, Tag]] = defaultdict(dict)
-        for namespace, name, tag, snapshot, created_at, author in log.instance.rows(
-            f"SELECT namespace, name, tag, snapshot, created_at, author FROM {SCHEMA}.tags"
+        for namespace, name, tag, snapshot, created_at, author in own_rows(
+            log.instance, "tags", "namespace, name, tag, snapshot, created_at, author"
         ):
             table = TableRef(DEFAULT_CATALOG, namespace, name)
             self._tags[_key(table)][tag] = Tag(tag, table, snapshot, created_at, author)

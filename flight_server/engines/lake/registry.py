@@ -17,8 +17,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from flight_server.engines.lake.catalog import written_tables
 from flight_server.engines.lake.commits import Base, CommitLog, WriteTransaction
-from flight_server.engines.lake.instance import CATALOG, METADATA
+from flight_server.engines.lake.instance import CATALOG, METADATA, Instance
 from flight_server.errors import Conflict, ErrorCode, NotFound
 from flight_server.model import (
     DEFAULT_CATALOG,
@@ -227,6 +228,8 @@ class Registry:
             transaction.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             for name, columns in _TABLES.items():
                 transaction.run(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{name} ({columns})")
+            if "tables" not in written_tables(self._log.instance, HIDDEN_PREFIX):
+                return
             rows = f"SELECT count(*) FROM {SCHEMA}.tables"
             if transaction.count(rows) - transaction.count(f"{rows} WHERE {_LAST}") > OUTDATED_MAX:
                 transaction.run(f"DELETE FROM {SCHEMA}.tables WHERE NOT ({_LAST})")
@@ -241,11 +244,9 @@ class Registry:
 
     def _load(self) -> dict[Key, tuple[TableRef, TableSpec]]:
         """The specs of all tables there are; a table made without us gets one from its columns."""
+        rows = own_rows(self._log.instance, "tables", _COLUMNS, f"WHERE {_LAST}")
         reader = self._log.instance.connection()
         try:
-            rows = reader.execute(
-                f"SELECT {_COLUMNS} FROM {SCHEMA}.tables WHERE {_LAST}"
-            ).fetchall()
             known = {_key(ref): (ref, spec) for ref, spec in map(_decoded, rows)}
             names = reader.execute(
                 "SELECT schema_name, table_name FROM duckdb_tables() "
@@ -259,6 +260,13 @@ class Registry:
             return found
         finally:
             reader.close()
+
+
+def own_rows(instance: Instance, table: str, columns: str, rest: str = "") -> list[tuple[Any, ...]]:
+    """Columns of one of our own tables as the lake is opened: most lakes have nothing in some."""
+    if table not in written_tables(instance, HIDDEN_PREFIX):
+        return []
+    return instance.rows(f"SELECT {columns} FROM {SCHEMA}.{table} {rest}")
 
 
 def _merged(

@@ -25,7 +25,7 @@ from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.inbound import Inbound
 from flight_server.engines.lake.layouts import positions
-from flight_server.engines.lake.registry import SCHEMA
+from flight_server.engines.lake.registry import SCHEMA, own_rows
 from flight_server.errors import Conflict, ErrorCode
 from flight_server.model import Commit, IngestMode, TableRef, quoted
 
@@ -146,7 +146,7 @@ class Tokens:
         self._lock = threading.Lock()
         self._claims: dict[Key, tuple[threading.Lock, int]] = {}
         self._receipts: dict[Key, list[Receipt]] = {}
-        self._load(log.instance.rows(f"SELECT {_COLUMNS} FROM {SCHEMA}.ingest ORDER BY snapshot"))
+        self._load(own_rows(log.instance, "ingest", _COLUMNS, "ORDER BY snapshot"))
 
     @contextmanager
     def claim(

@@ -6,6 +6,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from flight_server.engines.lake.catalog import written_tables
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.engines.lake.registry import VERSIONS_CACHED_MAX
 from flight_server.errors import ErrorCode, NotFound
@@ -100,6 +101,30 @@ def test_a_table_made_without_us(open_lake: OpenLake) -> None:
     assert table.schema().names == ["a", "b"]
     table.put({"a": [2], "b": ["y"]})
     assert table.rows() == [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}]
+
+
+def test_only_our_tables_that_ever_had_rows_are_read(open_lake: OpenLake) -> None:
+    """And all of those, for what they hold is known again when the lake is opened anew."""
+    engine = open_lake()
+
+    def written() -> frozenset[str]:
+        return written_tables(engine._instance, "_pixelflight")
+
+    assert written() == frozenset()
+    table = TableHandle(engine).create()
+    assert written() == {"tables"}
+    engine.create_tag(table.ref, "kept", None, AUTHOR)
+    assert written() == {"tables", "tags"}
+    sent = table.put([{"id": 1}], token="a")
+    assert written() == {"tables", "tags", "ingest"}
+    engine.close()
+    engine = open_lake()
+    table = TableHandle(engine)
+    assert table.ids() == [1]
+    assert engine.tagged(table.ref, "kept") < sent.snapshot
+    assert table.put([{"id": 1}], token="a").duplicate
+    engine.drop_table(table.ref, AUTHOR)
+    assert written() == {"tables", "tags", "ingest"}
 
 
 def test_what_is_ours_is_hidden(lake: LakeEngine) -> None:
