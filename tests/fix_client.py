@@ -143,7 +143,7 @@ def connect() -> Iterator[Callable[..., Client]]:
         yield open_client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def client(server: LocalServer) -> Iterator[Client]:
     """The administrator's client of the shared server."""
     with closing(Client(server.url, server.key)) as opened:

@@ -11,13 +11,18 @@ import pytest
 
 from flight_server.testing.server import LocalServer, local_server
 
-# Housekeeping in the background would make other snapshots than a test expects.
-QUIET = {"housekeeping_seconds": 0, "durability": "none", "threads": 2}
+# Housekeeping in the background would make other snapshots than a test expects. Statements on a
+# few rows have no work for a second thread of DuckDB's, and take a third more time with one.
+QUIET = {"housekeeping_seconds": 0, "durability": "none", "threads": 1}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """A server on a lake, shared by all tests that leave it as they found it."""
+    """A server on a lake, shared by those tests of a module that leave it as they found it.
+
+    What it costs to start is less than what the tables of all other modules would cost: each is
+    looked at whenever the catalog is read anew, and whenever tables are listed.
+    """
     with local_server(tmp_path_factory.mktemp("server"), **QUIET) as running:
         yield running
 
@@ -29,6 +34,7 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., LocalServer]]:
 
         def start(**settings: Any) -> LocalServer:
             folder = settings.pop("data", tmp_path / "data")
-            return closing.enter_context(local_server(folder, **QUIET | settings))
+            chosen = QUIET | {"threads": 2} | settings
+            return closing.enter_context(local_server(folder, **chosen))
 
         yield start
