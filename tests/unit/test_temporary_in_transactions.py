@@ -27,7 +27,7 @@ Run = Callable[[str], int | None]
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[Services]:
     settings = Settings(
-        data=tmp_path, durability=Durability.NONE, housekeeping_seconds=0, threads=2
+        data=tmp_path, durability=Durability.NONE, housekeeping_seconds=0, threads=1
     )
     with closing(assemble(settings)) as services:
         yield services

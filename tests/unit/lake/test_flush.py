@@ -21,6 +21,12 @@ LONG_AGO = 1_000_000.0
 
 
 @pytest.fixture
+def lake_threads() -> int:
+    """Files are written by several of DuckDB's threads."""
+    return 2
+
+
+@pytest.fixture
 def flushed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The paths that were flushed, in order."""
     paths: list[Path] = []

@@ -17,6 +17,12 @@ from flight_server.testing.conformance.handles import AUTHOR, TableHandle
 from tests.fix_lake import PATIENCE_SECONDS, OpenLake, parquet_files, wait_until
 
 
+@pytest.fixture
+def lake_threads() -> int:
+    """Several puts at once, and several of DuckDB's threads."""
+    return 2
+
+
 def together(
     lake: LakeEngine,
     jobs: list[Callable[[], Commit]],

@@ -30,6 +30,12 @@ FILE_ROWS = 5_000
 
 
 @pytest.fixture
+def lake_threads() -> int:
+    """Files are written and read by several of DuckDB's threads."""
+    return 2
+
+
+@pytest.fixture
 def eager(open_lake: OpenLake) -> LakeEngine:
     """A lake that keeps nothing that is not needed, and does so only when asked."""
     return open_lake(**EAGER, batch_bytes=4096, small_file_bytes=2**26)

@@ -23,11 +23,17 @@ from tests.fix_lake import QUIET, OpenLake, wait_until
 NAMES = itertools.count()
 
 
+@pytest.fixture
+def lake_threads() -> int:
+    """Many rows are read by several of DuckDB's threads."""
+    return 2
+
+
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LakeEngine]:
     """A lake in which every example has a table of its own."""
     data = tmp_path_factory.mktemp("shared")
-    engine = LakeEngine.open(Settings(data=data, **QUIET, batch_bytes=4096))
+    engine = LakeEngine.open(Settings(data=data, **QUIET | {"batch_bytes": 4096}))
     yield engine
     engine.close()
 
