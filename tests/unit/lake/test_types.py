@@ -31,6 +31,8 @@ def lake(
     import_extension("ducklake")
     with duckdb.connect() as connection:
         connection.execute("SET TimeZone = 'UTC'")
+        # Of a few hundred rows there is nothing to share.
+        connection.execute("SET threads = 1")
         connection.execute("LOAD ducklake")
         connection.execute(
             f"ATTACH 'ducklake:{directory}/catalog.duckdb' AS lake "
@@ -46,9 +48,11 @@ def through_the_lake(
     schema = pa.schema([field], metadata={"owner": "me"})
     inbound = Inbound(schema, schema)
     batches = [inbound.convert(pa.record_batch([array], schema=schema)) for array in arrays]
-    lake.execute(f"CREATE OR REPLACE TABLE lake.t (c {storage_type(field)})")
     lake.register("r", pa.RecordBatchReader.from_batches(inbound.schema, batches))
+    lake.execute("BEGIN TRANSACTION")
+    lake.execute(f"CREATE OR REPLACE TABLE lake.t (c {storage_type(field)})")
     lake.execute("INSERT INTO lake.t SELECT * FROM r")
+    lake.execute("COMMIT")
     query = f"SELECT {select_expression(field, 'c')} FROM lake.t"
     reader = lake.sql(query).to_arrow_reader(100_000)
     outbound = Outbound(schema, reader.schema)
