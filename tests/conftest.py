@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 import pytest
@@ -33,3 +34,9 @@ settings.register_profile(
     "long", settings.get_profile("default"), max_examples=500, stateful_step_count=50
 )
 settings.load_profile(os.environ.get("PIXELFLIGHT_TEST_PROFILE", "default"))
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of collected tests are made of stays, so no collection looks at it again."""
+    gc.collect()
+    gc.freeze()
