@@ -27,6 +27,6 @@ TINY = Sizes(
     seconds=0.2,
     rows_small=100,
     writers=2,
-    clients=(1, 3),
+    clients=(1, 2),
     stream_bytes=8_000_000,
 )
