@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flight_server.testing.server import LocalServer, local_server
+from flight_server.wire import sweeper
 
 # Housekeeping in the background would make other snapshots than a test expects. Statements on a
 # few rows have no work for a second thread of DuckDB's, and take a third more time with one.
@@ -38,3 +39,9 @@ def start_server(tmp_path: Path) -> Iterator[Callable[..., LocalServer]]:
             return closing.enter_context(local_server(folder, **chosen))
 
         yield start
+
+
+@pytest.fixture
+def swept_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers started after this look for what clients have left ten times as often."""
+    monkeypatch.setattr(sweeper, "SWEEP_SECONDS_MAX", sweeper.SWEEP_SECONDS_MAX / 10)

@@ -191,7 +191,7 @@ def test_a_closed_one_is_gone(sql: SqlClient) -> None:
 
 
 @pytest.fixture
-def alone(start_server: Callable[..., LocalServer]) -> LocalServer:
+def alone(swept_often: None, start_server: Callable[..., LocalServer]) -> LocalServer:
     """A server that nobody else uses, on which idle things stay for long."""
     return start_server()
 

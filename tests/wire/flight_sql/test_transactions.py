@@ -298,11 +298,11 @@ def test_a_table_made_within_meets_nobody(sql: SqlClient, other: SqlClient, tabl
     assert (other.count(table), other.count(f"old_{table}")) == (1, 3)
 
 
+@pytest.mark.usefixtures("swept_often")
 def test_a_lost_clients_is_rolled_back(
     start_server: Callable[..., LocalServer], connect_sql: Callable[..., SqlClient]
 ) -> None:
-    # Left to itself it would stay open for minutes.
-    server = start_server()
+    server = start_server()  # on which it would stay open for minutes, left to itself
     sql = connect_sql(server)
     sql.ingest(DATA, "t")
     lost = connect_sql(server)
