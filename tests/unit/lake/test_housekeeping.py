@@ -378,7 +378,7 @@ def test_readers_meanwhile(eager: LakeEngine) -> None:
                 wrong.append(error)
 
     acknowledged: list[int] = []
-    readers = [threading.Thread(target=read) for _ in range(3)]
+    readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
         reader.start()
     try:
