@@ -11,6 +11,9 @@ PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.1
 	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 	{ echo $$name; break; }; done)
 
+# Modules are compiled once, not by each of the hundred processes that tests start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help venv demo serve test test-crash test-load check fix docs bench bench-peers clean
 
 help:  ## This list.
