@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ import typer
 
 from flight_server.arrow_types import parse_type
 from flight_server.cli.exits import say
-from flight_server.cli.formats import Hints, find_files, open_source
+from flight_server.cli.formats import Hints, InputFile, find_files, open_source
 from flight_server.cli.options import names, pairs, with_client
 from flight_server.cli.progress import Meter, counted, metered, rate
 from flight_server.cli.reading import Quiet
@@ -67,7 +68,7 @@ def put(
     compressed (.gz .zst .bz2 .lz4 .zip). CSV needs a header line. Its empty fields are null; an
     empty text is two quotes. Nothing else, such as NA, is null unless --null names it.
     """
-    found = find_files(files, format, is_live=commit_every_rows is not None)
+    found = _found(table, files, format, commit_every_rows is not None)
     chosen = {name: _type(text) for name, text in pairs(type or [], "--type").items()}
     key = names(match_by or []) or ()
     types = _known(client, table, mode, key)
@@ -90,6 +91,18 @@ def put(
         say(told(commit, table, time.monotonic() - started, meter))
         if not (commit.rows or types) and found[0].format == "csv":
             _tell_text(table, [n for n in source.schema.names if n not in chosen])
+
+
+def _found(table: str, files: list[str], format: str | None, is_live: bool) -> list[InputFile]:
+    """The files. NotFound, which tells whoever gave the table after the file what comes first."""
+    try:
+        return find_files(files, format, is_live=is_live)
+    except NotFound as error:
+        if not Path(table).is_file():
+            raise
+        raise NotFound(
+            f"{error.message} The table comes first: pixelflight put {files[0]} {table}"
+        ) from None
 
 
 def told(commit: Commit, table: str, seconds: float, meter: Meter) -> str:

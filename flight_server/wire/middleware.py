@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 # What pyarrow's own clients begin their user agent with.
 _PYARROW = "grpc-c++"
 # Whence a request's id is made where the client gave none: no process gives one twice.
-_PROCESS, _NUMBERS = secrets.token_hex(8), itertools.count()
+_PROCESS, _NUMBERS = secrets.token_hex(6), itertools.count(1)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -211,7 +211,7 @@ def _key(scheme: str, credential: str) -> str:
 
 def _request_id(headers: Headers) -> str:
     given = _first(headers, REQUEST_ID)
-    return given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}{next(_NUMBERS):016x}"
+    return given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}-{next(_NUMBERS)}"
 
 
 def _timeout(headers: Headers) -> float:

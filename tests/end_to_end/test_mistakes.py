@@ -68,6 +68,7 @@ def table(said: Said, name: str) -> str:
         (("put", "TABLE", "broken.jsonl"), 1, "broken.jsonl, line 2: this is not a JSON object."),
         (("put", "TABLE", "book.xlsx"), 2, "Formats are csv (.csv .tsv .tab), json (.jsonl"),
         (("put", "TABLE", "friut.csv"), 2, "does not exist. Did you mean 'fruit.csv'?"),
+        (("put", "fruit.csv", "x"), 2, "The table comes first: pixelflight put x fruit.csv"),
         (("put", "TABLE", "fruit.csv", "--mode", "create"), 1, "exists already."),
         (("put", "TABLE", "fruit.csv", "--mode", "upsert"), 2, "which columns to match by: --by"),
         (("put", "TABLE", "fruit.csv", "--mode", "upsert", "--by", "ident"), 1, "'ident'"),

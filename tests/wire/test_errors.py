@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import logging
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -213,4 +214,4 @@ def test_request_ids_are_echoed_or_made(client: Client) -> None:
             list(other.do_action(flight.Action("health", b""), options))
     assert seen[0] == "mine-1"
     assert len(set(seen)) == 3
-    assert all(len(made) == 32 for made in seen[1:])
+    assert all(re.fullmatch(r"[0-9a-f]{12}-\d+", made) for made in seen[1:])
