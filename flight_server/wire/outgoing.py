@@ -27,27 +27,22 @@ def flight_stream(
 def resized(batches: Iterable[pa.RecordBatch], bytes_each: int) -> Iterator[pa.RecordBatch]:
     """The same rows in batches of about `bytes_each`, none of them empty."""
     pending: list[pa.RecordBatch] = []
-    size = 0
+    size, exact = 0, False
     for batch in batches:
         if not batch.num_rows:
             continue
         pending.append(batch)
-        size += _bytes(batch, bytes_each)
+        # The buffers that rows lie in are more than the rows where those are a slice. But to ask
+        # for the exact number gives the interpreter's lock away, which small answers need not.
+        size += batch.nbytes if exact else batch.get_total_buffer_size()
+        if not exact and size * 2 >= bytes_each:
+            size, exact = sum(part.nbytes for part in pending), True
         # Half a batch is sent as it is: joining copies.
         if size * 2 >= bytes_each:
             yield from _split(_joined(pending), size, bytes_each)
-            pending, size = [], 0
+            pending, size, exact = [], 0, False
     if pending:
         yield _joined(pending)
-
-
-def _bytes(batch: pa.RecordBatch, bytes_each: int) -> int:
-    """The bytes of the rows; of a small batch those of the buffers that it lies in.
-
-    Nothing is lost by that, and for the exact number the interpreter's lock is given away.
-    """
-    most = int(batch.get_total_buffer_size())
-    return most if most * 2 < bytes_each else int(batch.nbytes)
 
 
 def holds_dictionary(kind: pa.DataType) -> bool:
