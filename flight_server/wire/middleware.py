@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import itertools
 import logging
 import math
 import re
-import secrets
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -33,6 +31,7 @@ from flight_server.model import Principal
 from flight_server.operations import Call, Services
 from flight_server.wire.calls import RunningCall, RunningCalls
 from flight_server.wire.guard import flight_error
+from flight_server.wire.serials import serial
 from flight_server.wire.sessions import COOKIE, SessionName
 
 TOKEN_SECONDS = 12 * 3600
@@ -45,8 +44,6 @@ logger = logging.getLogger(__name__)
 
 # What pyarrow's own clients begin their user agent with.
 _PYARROW = "grpc-c++"
-# Whence a request's id is made where the client gave none: no process gives one twice.
-_PROCESS, _NUMBERS = secrets.token_hex(6), itertools.count(1)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
@@ -211,7 +208,7 @@ def _key(scheme: str, credential: str) -> str:
 
 def _request_id(headers: Headers) -> str:
     given = _first(headers, REQUEST_ID)
-    return given if _REQUEST_ID.fullmatch(given) else f"{_PROCESS}-{next(_NUMBERS)}"
+    return given if _REQUEST_ID.fullmatch(given) else serial()
 
 
 def _timeout(headers: Headers) -> float:

@@ -6,9 +6,7 @@ A ticket is `PF1`, a signature and JSON. It tells its holder nothing that was no
 from __future__ import annotations
 
 import datetime as dt
-import itertools
 import json
-import secrets
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -19,10 +17,9 @@ from flight_server.errors import ErrorCode, InvalidRequest, Unauthenticated
 from flight_server.model import Principal
 from flight_server.wire.descriptors import Read, read_of_command
 from flight_server.wire.requests import Sql
+from flight_server.wire.serials import serial
 
 _MARK = b"PF1"
-# What flights are called by: signed, so that nobody makes use of knowing the next one.
-_PROCESS, _NUMBERS = secrets.token_hex(8), itertools.count()
 
 
 @dataclass(frozen=True)
@@ -51,8 +48,11 @@ class Claim:
 
 
 def new_flight() -> str:
-    """A name for one flight info, by which all of its streams can be cancelled."""
-    return f"{_PROCESS}{next(_NUMBERS):x}"
+    """A name for one flight info, by which all of its streams can be cancelled.
+
+    It counts only within a signed ticket, so that it may be guessed.
+    """
+    return serial()
 
 
 def issue(secret: bytes, claim: Claim) -> bytes:

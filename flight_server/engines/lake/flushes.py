@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # File systems stamp files with a coarse clock: look a little further back.
 CLOCK_SLACK_SECONDS = 2.0
-# How often files that grow are flushed while they do.
+# How often files that grow are flushed while they do, and for how much of the time at most: in a
+# lake of thousands of folders it takes long to find them.
 AHEAD_SECONDS = 0.2
+AHEAD_SHARE = 0.2
 
 
 class Flusher:
@@ -40,9 +43,12 @@ class Flusher:
         ended = threading.Event()
 
         def run() -> None:
+            pause = AHEAD_SECONDS
             with suppress(OSError):
-                while not ended.wait(AHEAD_SECONDS):
+                while not ended.wait(pause):
+                    began = time.monotonic()
                     self.flush_since(moment)
+                    pause = max(AHEAD_SECONDS, (time.monotonic() - began) / AHEAD_SHARE)
 
         thread = threading.Thread(target=run, name="flush", daemon=True)
         thread.start()
@@ -83,6 +89,7 @@ class Flusher:
         found[path] = stamp
 
     def _flush_new(self, path: str) -> None:
+        """OSError, also for what somebody failed to flush before: only a restart mends a disk."""
         if path in self._failed:
             raise self._failed[path]
         try:

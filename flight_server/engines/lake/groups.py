@@ -23,9 +23,8 @@ from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.tokens import Claim
 from flight_server.model import Author, Commit, TableRef, TableVersion
 
-# How much of a commit's time a leader waits for one more, and for company in all.
+# A leader waits for company as long as the last commit took, and so much of that for one more.
 GAP = 0.5
-PATIENCE = 1.0
 PATIENCE_SECONDS_MAX = 0.02
 
 
@@ -111,7 +110,7 @@ class GroupCommits:
                     self._waiting.remove(small)
                 self._expected = len(group) + len(self._waiting)
                 took = time.monotonic() - began
-                self._patience_seconds = min(took * PATIENCE, PATIENCE_SECONDS_MAX)
+                self._patience_seconds = min(took, PATIENCE_SECONDS_MAX)
                 self._is_led = False
                 self._turn.notify_all()
 
@@ -120,7 +119,7 @@ class GroupCommits:
         until = time.monotonic() + self._patience_seconds
         with self._mutex:
             while len(self._waiting) < self._expected and time.monotonic() < until:
-                if not self._came.wait(self._patience_seconds * GAP / PATIENCE):
+                if not self._came.wait(self._patience_seconds * GAP):
                     return
 
     def _lead_group(self, group: list[SmallAppend]) -> None:

@@ -61,8 +61,8 @@ class Inbound:
             if field.name in found
         ]
         self.schema = pa.schema([column.storage for column in self._columns])
-        self._as_it_is = incoming.equals(self.schema, check_metadata=True) and not any(
-            column.does_something for column in self._columns
+        self._as_it_is = incoming.equals(self.schema, check_metadata=True) and all(
+            column.passes_untouched for column in self._columns
         )
 
     def convert(self, batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -90,9 +90,9 @@ class _Column:
         self.storage = pa.field(field.name, _bare(self._step.type), nullable=field.nullable)
 
     @property
-    def does_something(self) -> bool:
-        """Whether the column's arrays may be refused or come out as others."""
-        return self._step.convert is not None or self._guarded or self._misread_if_sliced
+    def passes_untouched(self) -> bool:
+        """Whether its arrays go on as they came, whatever is in them."""
+        return not (self._step.convert or self._guarded or self._misread_if_sliced)
 
     def convert(self, array: pa.Array) -> pa.Array:
         array = self._step(array)

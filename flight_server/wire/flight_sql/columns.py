@@ -7,8 +7,9 @@ other name for; a test holds that against the engine.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.types as kinds
@@ -66,22 +67,25 @@ def with_column_metadata(schema: pa.Schema, table: TableRef | None = None) -> pa
 
 def serialized(schema: pa.Schema) -> bytes:
     """The schema as an IPC message."""
-    return bytes(_serialized(schema))
+    return _serialized(schema)
 
 
-class _BySchema:
+R = TypeVar("R")
+
+
+class _BySchema(Generic[R]):
     """What follows from a schema, remembered for that very object.
 
     Schemas compare without their fields' metadata, so they cannot be keys themselves. Those of
     statements that come again are the same objects each time.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., R]) -> None:
         self._function = function
         # The schema is held, so that no other one gets its number.
-        self._known: dict[tuple[Any, ...], tuple[pa.Schema, Any]] = {}
+        self._known: dict[tuple[Any, ...], tuple[pa.Schema, R]] = {}
 
-    def __call__(self, schema: pa.Schema, *arguments: Any) -> Any:
+    def __call__(self, schema: pa.Schema, *arguments: Any) -> R:
         key = (id(schema), *arguments)
         known = self._known.get(key)
         if known is None:
@@ -93,6 +97,13 @@ class _BySchema:
 
 @_BySchema
 def _described(schema: pa.Schema, table: TableRef | None) -> pa.Schema:
+    return _described_alike(serialized(schema), table)
+
+
+@functools.lru_cache(maxsize=SCHEMAS_CACHED_MAX)
+def _described_alike(message: bytes, table: TableRef | None) -> pa.Schema:
+    """By content, for what is another object each time, such as the schema of a scan."""
+    schema = pa.ipc.read_schema(pa.py_buffer(message))
     fields = [_field(field, table) for field in schema]
     return pa.schema(fields, metadata=schema.metadata)
 
