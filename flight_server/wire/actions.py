@@ -7,19 +7,19 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from flight_server import operations
-from flight_server.errors import InvalidRequest
-from flight_server.model import DEFAULT_CATALOG, NamespaceRef, SqlRequest, TableRef
-from flight_server.operations import Call, Services
-from flight_server.wire import action_requests as bodies
-from flight_server.wire.answers import (
+from flight_server.bodies import actions as bodies
+from flight_server.bodies.answers import (
     committed,
     described,
     rows_committed,
     tag_listed,
     version_listed,
 )
-from flight_server.wire.parameters import from_ipc
-from flight_server.wire.requests import Body, OfTable, Sql, loaded, parsed
+from flight_server.bodies.requests import Body, OfTable, Sql, loaded, parsed
+from flight_server.bodies.statements import sql_request
+from flight_server.errors import InvalidRequest
+from flight_server.model import NamespaceRef, TableRef
+from flight_server.operations import Call, Services
 
 Answer: TypeAlias = dict[str, Any]
 
@@ -136,20 +136,6 @@ def _explain(services: Services, call: Call, body: Sql) -> Answer:
 
 def _health(services: Services, call: Call, body: Body) -> Answer:
     return operations.health(services)
-
-
-def sql_request(services: Services, body: Sql) -> SqlRequest:
-    """The statement at the snapshot it names."""
-    version = body.version
-    if body.as_of is not None:
-        if version is not None:
-            raise InvalidRequest("Give 'version' or 'as_of', not both.")
-        version = operations.snapshot_at(services, DEFAULT_CATALOG, body.as_of)
-    if body.parameters_ipc is None:
-        return SqlRequest(body.sql, body.parameters, version)
-    if body.parameters:
-        raise InvalidRequest("Give 'parameters' or 'parameters_ipc', not both.")
-    return SqlRequest(body.sql, from_ipc(body.parameters_ipc), version)
 
 
 ACTIONS: dict[str, JsonAction] = {

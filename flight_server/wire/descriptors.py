@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from pyarrow import flight
 
+from flight_server.bodies.requests import Changes, Diff, Ingest, Scan, Sql, loaded, parsed
 from flight_server.errors import InvalidRequest, did_you_mean
 from flight_server.model import (
     DEFAULT_CATALOG,
@@ -15,7 +16,6 @@ from flight_server.model import (
     IngestRequest,
     TableRef,
 )
-from flight_server.wire.requests import Changes, Diff, Ingest, Scan, Sql, loaded, parsed
 
 Read: TypeAlias = Scan | Sql | Changes | Diff
 

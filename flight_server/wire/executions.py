@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from flight_server import operations
+from flight_server.bodies.requests import Sql, loaded, parsed
+from flight_server.bodies.statements import sql_request
 from flight_server.errors import InvalidRequest
-from flight_server.wire.actions import sql_request
 from flight_server.wire.contexts import call_in, call_of, call_with_session
 from flight_server.wire.middleware import Visit
-from flight_server.wire.requests import Sql, loaded, parsed
 from flight_server.wire.state import ServerState
 
 EXECUTE = "execute"

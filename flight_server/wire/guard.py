@@ -171,12 +171,6 @@ def _quietly(
     return quiet
 
 
-def arrow_message(error: Exception) -> str:
-    """What Arrow says is wrong with data, in one line and without where in Arrow it was found."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].removesuffix(".")[:200]
-
-
 def _shortened(message: str) -> str:
     # Half of a surrogate pair would make an error of telling the error.
     encoded = message.encode(errors="replace")

@@ -14,10 +14,10 @@ from contextlib import suppress
 import pyarrow as pa
 from pyarrow import flight
 
+from flight_server.bodies.parameters import arrow_message
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Cancelled, ErrorCode, InvalidRequest, TimedOut
-from flight_server.wire.guard import arrow_message
 
 _ALIGNED = pa.default_cpu_memory_manager()
 # What Flight SQL says of columns begins so.

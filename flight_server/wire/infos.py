@@ -11,14 +11,14 @@ import pyarrow as pa
 from pyarrow import flight
 
 from flight_server import operations
+from flight_server.bodies.answers import encoded
+from flight_server.bodies.requests import Criteria, loaded, parsed
 from flight_server.errors import Forbidden, NotFound
 from flight_server.model import TableRef
 from flight_server.operations import Call, Services
-from flight_server.wire.answers import encoded
 from flight_server.wire.descriptors import path_of_table
 from flight_server.wire.parameters import as_text
 from flight_server.wire.reads import ReadPlan
-from flight_server.wire.requests import Criteria, loaded, parsed
 from flight_server.wire.tickets import Claim, issue, new_flight
 
 

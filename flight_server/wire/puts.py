@@ -7,9 +7,9 @@ from typing import Any
 from pyarrow import flight
 
 from flight_server import operations
+from flight_server.bodies.answers import acknowledged, encoded
 from flight_server.model import Commit, IngestRequest, TableRef
 from flight_server.operations import Call, Services
-from flight_server.wire.answers import acknowledged, encoded
 from flight_server.wire.guard import described
 from flight_server.wire.incoming import Incoming
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from flight_server import operations
+from flight_server.bodies.requests import Changes, Diff, Scan, Sql
+from flight_server.bodies.statements import sql_request
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.model import (
     DEFAULT_CATALOG,
@@ -17,9 +19,7 @@ from flight_server.model import (
     TableRef,
 )
 from flight_server.operations import Call, Services
-from flight_server.wire.actions import sql_request
 from flight_server.wire.descriptors import Read
-from flight_server.wire.requests import Changes, Diff, Scan, Sql
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 from pyarrow import flight
 
+from flight_server.bodies.answers import encoded
 from flight_server.errors import Unsupported, did_you_mean
 from flight_server.wire.actions import ACTIONS, run_action
-from flight_server.wire.answers import encoded
 from flight_server.wire.contexts import call_in
 from flight_server.wire.descriptors import ingest_of, read_of
 from flight_server.wire.executions import EXECUTE, run_execute

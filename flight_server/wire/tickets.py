@@ -13,10 +13,10 @@ from typing import Any
 
 from flight_server.auth import sign, verify
 from flight_server.auth.signing import derived
+from flight_server.bodies.requests import Sql
 from flight_server.errors import ErrorCode, InvalidRequest, Unauthenticated
 from flight_server.model import Principal
 from flight_server.wire.descriptors import Read, read_of_command
-from flight_server.wire.requests import Sql
 from flight_server.wire.serials import serial
 
 _MARK = b"PF1"

@@ -16,10 +16,10 @@ from google.rpc import code_pb2
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from flight_server.bodies import actions as action_bodies
 from flight_server.cli.app import app
 from flight_server.errors import ErrorCode
 from flight_server.settings import PREFIX, Settings
-from flight_server.wire import action_requests
 from flight_server.wire.actions import ACTIONS
 from flight_server.wire.executions import EXECUTE
 from flight_server.wire.flight_actions import FLIGHT_ACTIONS
@@ -88,7 +88,7 @@ def alterations() -> str:
     """Every change that `alter_table` takes."""
     return _table(
         ("change", "fields"),
-        ((f"`{name}`", _fields(body)) for name, (body, _) in action_requests._CHANGES.items()),
+        ((f"`{name}`", _fields(body)) for name, (body, _) in action_bodies._CHANGES.items()),
     )
 
 

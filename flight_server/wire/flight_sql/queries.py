@@ -14,9 +14,10 @@ import pyarrow as pa
 from pyarrow import flight
 
 from flight_server import operations
+from flight_server.bodies.answers import encoded
+from flight_server.bodies.requests import Scan, Sql
 from flight_server.model import DEFAULT_CATALOG, DEFAULT_NAMESPACE, TableRef
 from flight_server.operations import Executed
-from flight_server.wire.answers import encoded
 from flight_server.wire.contexts import call_in, call_of, transaction_now
 from flight_server.wire.flight_sql.columns import with_column_metadata
 from flight_server.wire.flight_sql.updates import execute, execute_prepared
@@ -24,7 +25,6 @@ from flight_server.wire.infos import info_of_plan
 from flight_server.wire.middleware import Visit
 from flight_server.wire.prepared import PreparedStatement
 from flight_server.wire.reads import ReadPlan, plan_read
-from flight_server.wire.requests import Scan, Sql
 from flight_server.wire.state import ServerState
 
 _NOTHING = pa.schema([])

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import flight
 
+from flight_server.bodies.requests import Changes, Diff, Scan, Sql
 from flight_server.errors import InvalidRequest
 from flight_server.model import CommitEvery, IngestMode, IngestRequest, TableRef
 from flight_server.wire.descriptors import (
@@ -20,7 +21,6 @@ from flight_server.wire.descriptors import (
     read_of_command,
     table_of_path,
 )
-from flight_server.wire.requests import Changes, Diff, Scan, Sql
 from flight_server.wire.tickets import command_of
 
 CATALOGS = ("lake", "pixeltable")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flight_server.bodies.requests import Scan, Sql
 from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.model import Principal
-from flight_server.wire.requests import Scan, Sql
 from flight_server.wire.tickets import Claim, is_signed, issue, new_flight, redeem
 
 SECRET = b"s" * 32

@@ -8,6 +8,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from flight_server.arrow_types import field_of, parse_type, schema_from_ipc, schema_of
+from flight_server.bodies.requests import AsOf, Body, Int64, OfTable, Version, parsed
 from flight_server.errors import InvalidRequest, did_you_mean
 from flight_server.model import (
     DEFAULT_CATALOG,
@@ -23,7 +24,6 @@ from flight_server.model import (
     SetPartitioning,
     TableSpec,
 )
-from flight_server.wire.requests import AsOf, Body, Int64, OfTable, Version, parsed
 
 
 class Nothing(Body):
