@@ -1,33 +1,30 @@
-"""The HTTP door: routers, request ids, and the one place where errors become JSON.
+"""The HTTP door: routers, what surrounds them, and the one place where errors become JSON.
 
 Holds no route bodies. Knows `operations` and what stands below; knows nothing of Flight.
 """
 
 from __future__ import annotations
 
-import logging
-import uuid
-from collections.abc import Awaitable, Callable
-
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
 
-from control_api.routes import health
+from control_api.dependencies import SECURED
+from control_api.requests import RETRY_SECONDS, Requests
+from control_api.routes import health, namespaces
 from flight_server.errors import (
     ErrorCode,
-    Internal,
     InvalidRequest,
     NotFound,
     PixelflightError,
 )
 from flight_server.operations import Services
 
-log = logging.getLogger(__name__)
-
-REQUEST_ID = "x-request-id"
-REQUEST_ID_LENGTH_MAX = 128
+PREFIX = "/api/v1"
+# Under the prefix, in the order in which the documentation shows them.
+ROUTERS = (namespaces.router,)
 
 
 def create_app(services: Services) -> FastAPI:
@@ -35,29 +32,16 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="Pixelflight", version="1", redoc_url=None)
     app.state.services = services
     app.state.serving = True
-    app.middleware("http")(_with_request_id)
     app.add_exception_handler(PixelflightError, _pixelflight_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.include_router(health.router)
+    api = APIRouter(prefix=PREFIX, dependencies=[Depends(SECURED)])
+    for router in ROUTERS:
+        api.include_router(router)
+    app.include_router(api)
+    app.add_middleware(Requests, running_max=services.settings.http_requests_max)
     return app
-
-
-async def _with_request_id(
-    request: Request, call_next: Callable[[Request], Awaitable[Response]]
-) -> Response:
-    """Takes the client's request id or makes one, and echoes it. Bugs end here, logged."""
-    given = request.headers.get(REQUEST_ID, "")
-    usable = given.isprintable() and 0 < len(given) <= REQUEST_ID_LENGTH_MAX
-    request.state.request_id = given if usable else uuid.uuid4().hex
-    try:
-        response = await call_next(request)
-    except Exception:
-        request_id = request.state.request_id
-        log.exception("internal error (id=%s)", request_id)
-        response = _answer(request, Internal(f"internal error (id={request_id})"))
-    response.headers[REQUEST_ID] = request.state.request_id
-    return response
 
 
 async def _pixelflight_error(request: Request, error: Exception) -> Response:
@@ -88,4 +72,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 def _answer(request: Request, error: PixelflightError) -> JSONResponse:
     body = {"error": error.as_json(request.state.request_id)}
-    return JSONResponse(body, status_code=error.code.http)
+    response = JSONResponse(body, status_code=error.code.http)
+    if error.code in (ErrorCode.UNAVAILABLE, ErrorCode.LIMIT_EXCEEDED):
+        seconds = error.details.get("retry_after_seconds", RETRY_SECONDS)
+        response.headers["retry-after"] = str(max(1, round(seconds)))
+    if error.code is ErrorCode.UNAUTHENTICATED:
+        response.headers["www-authenticate"] = "Bearer"
+    return response

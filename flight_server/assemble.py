@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flight_server.auth import Access, KeyStore, signing_secret
+from flight_server.auth import Access, Authenticator, KeyStore, signing_secret
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.metastore import Metastore
 from flight_server.model import DEFAULT_CATALOG
@@ -20,14 +20,16 @@ def assemble(settings: Settings) -> Services:
     except BaseException:
         metastore.close()
         raise
+    keys, secret = KeyStore(metastore), signing_secret(metastore, "tickets")
     return Services(
         settings=settings,
         engines={DEFAULT_CATALOG: lake},
         access=Access(),
-        keys=KeyStore(metastore),
+        keys=keys,
+        authenticator=Authenticator(keys, secret, settings.insecure_no_auth),
         admission=Admission(
             settings.queries_max, settings.query_wait_seconds, settings.query_bytes_max
         ),
         metastore=metastore,
-        signing_secret=signing_secret(metastore, "tickets"),
+        signing_secret=secret,
     )

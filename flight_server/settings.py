@@ -71,6 +71,9 @@ class Settings(BaseModel):
         "127.0.0.1:8815", description="HOST:PORT of Arrow Flight; port 0 is any."
     )
     http: Address = Field("127.0.0.1:8816", description="HOST:PORT of HTTP; port 0 is any.")
+    http_requests_max: int = Field(
+        256, ge=1, description="HTTP requests that run at once; more are refused with 503."
+    )
     tls_certificate: Path | None = Field(
         None, description="PEM certificate chain; with tls_private_key, both doors speak TLS."
     )

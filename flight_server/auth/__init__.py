@@ -5,6 +5,7 @@ operations bring a principal and a resource and get a decision.
 """
 
 from flight_server.auth.access import ANONYMOUS, Access
+from flight_server.auth.authenticator import TOKEN_SECONDS, Authenticator, Identity
 from flight_server.auth.bootstrap import ensure_admin_key, signing_secret
 from flight_server.auth.credentials import (
     KEY_PREFIX,
@@ -36,12 +37,15 @@ __all__ = [
     "KEY_PREFIX",
     "SERVER",
     "TOKEN_PREFIX",
+    "TOKEN_SECONDS",
     "Access",
     "Action",
+    "Authenticator",
     "CatalogRef",
     "Decision",
     "Grant",
     "HandshakeToken",
+    "Identity",
     "KeyInfo",
     "KeyStore",
     "Permit",

@@ -6,35 +6,24 @@ A credential is an API key or a handshake's token as `Bearer`, or an API key as 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 import math
 import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
 from pyarrow import flight
 
-from flight_server.auth import (
-    ANONYMOUS,
-    TOKEN_PREFIX,
-    HandshakeToken,
-    sign_token,
-    verify_token,
-)
-from flight_server.errors import InvalidRequest, Unauthenticated
-from flight_server.model import Principal
+from flight_server.auth import Identity
+from flight_server.errors import InvalidRequest
 from flight_server.operations import Call, Services
 from flight_server.wire.calls import RunningCall, RunningCalls
 from flight_server.wire.guard import flight_error
 from flight_server.wire.serials import serial
 from flight_server.wire.sessions import COOKIE, SessionName
 
-TOKEN_SECONDS = 12 * 3600
 REQUEST_ID = "x-request-id"
 TIMEOUT = "x-timeout-seconds"
 
@@ -45,14 +34,6 @@ logger = logging.getLogger(__name__)
 # What pyarrow's own clients begin their user agent with.
 _PYARROW = "grpc-c++"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who shows a credential, and the handshake's token if that is it."""
-
-    principal: Principal
-    token: HandshakeToken | None = None
 
 
 class Visit(flight.ServerMiddleware):
@@ -140,36 +121,16 @@ class Gate(flight.ServerMiddlewareFactory):
             raise flight_error(error, request_id) from None
 
     def _admit(self, method: flight.FlightMethod, headers: Headers, request_id: str) -> Visit:
-        identity = self._identify(headers)
+        authenticator = self._services.authenticator
+        identity = authenticator.identify(_first(headers, "authorization"))
         answer = {}
         if method is flight.FlightMethod.HANDSHAKE:
-            answer["authorization"] = f"Bearer {self._token(identity.principal)}"
+            answer["authorization"] = f"Bearer {authenticator.session_token(identity.principal)}"
         seconds = min(_timeout(headers), self._services.settings.deadline_seconds_max)
         cookie = _cookie(headers)
         running = self._calls.begin(time.monotonic() + seconds)
         reads_codes = _PYARROW not in _first(headers, "user-agent")
         return Visit(self._calls, running, identity, request_id, cookie, answer, reads_codes)
-
-    def _identify(self, headers: Headers) -> Identity:
-        scheme, _, credential = _first(headers, "authorization").partition(" ")
-        is_token = scheme.lower() == "bearer" and credential.startswith(TOKEN_PREFIX)
-        if self._services.settings.insecure_no_auth:
-            return Identity(ANONYMOUS, self._anonymous_token(credential) if is_token else None)
-        if is_token:
-            token = verify_token(self._services.signing_secret, credential, time.time())
-            return Identity(self._services.keys.principal(token.key_id), token)
-        return Identity(self._services.keys.authenticate(_key(scheme, credential)))
-
-    def _token(self, principal: Principal) -> str:
-        key_id = principal.id.removeprefix("key:")
-        return sign_token(self._services.signing_secret, key_id, time.time() + TOKEN_SECONDS)
-
-    def _anonymous_token(self, credential: str) -> HandshakeToken | None:
-        """The session's token where nobody has to show one; a foreign one does no harm."""
-        try:
-            return verify_token(self._services.signing_secret, credential, time.time())
-        except Unauthenticated:
-            return None
 
 
 class BareHandshake(flight.ServerAuthHandler):
@@ -181,29 +142,6 @@ class BareHandshake(flight.ServerAuthHandler):
     def is_valid(self, token: bytes) -> str:
         """The peer's identity, for which the gate is asked instead."""
         return ""
-
-
-def _key(scheme: str, credential: str) -> str:
-    """The API key within a credential."""
-    if scheme.lower() == "bearer":
-        return credential
-    if scheme and scheme.lower() != "basic":
-        raise Unauthenticated(
-            "The header 'authorization' begins with neither 'Bearer' nor 'Basic': send "
-            "'Bearer <API key>', or 'Basic' with an API key as the password."
-        )
-    if not scheme:
-        raise Unauthenticated(
-            "This call shows no credential. Send the header 'authorization: Bearer <API key>', or "
-            "do a Basic handshake with an API key as the password."
-        )
-    try:
-        # Go's clients, ADBC's driver among them, leave the padding away.
-        padded = credential.rstrip("=") + "=" * (-len(credential.rstrip("=")) % 4)
-        text = base64.b64decode(padded, validate=True).decode()
-    except (binascii.Error, ValueError):
-        raise Unauthenticated("The Basic credential is not base64 of 'user:password'.") from None
-    return text.partition(":")[2]
 
 
 def _request_id(headers: Headers) -> str:

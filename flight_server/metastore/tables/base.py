@@ -1,4 +1,4 @@
-"""The tables of the metastore as SQLAlchemy Core knows them.
+"""What all tables of the metastore have in common.
 
 A change here needs a migration beside it: a test holds the two against each other. Columns keep
 to types that SQLite and PostgreSQL share.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 
-from sqlalchemy import Column, DateTime, Dialect, LargeBinary, MetaData, Table, Text, TypeDecorator
+from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
 
 # Named constraints can be altered by later migrations on every database.
 metadata = MetaData(
@@ -42,29 +42,3 @@ class Moment(TypeDecorator[dt.datetime]):
         if value is None:
             return None
         return value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
-
-
-# API keys. Only a hash of each secret is kept; `roles` is a JSON list of names. A revoked key
-# stays as a row, so that what it did can still be told.
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("id", Text, primary_key=True),
-    Column("name", Text, nullable=False),
-    Column("secret_hash", Text, nullable=False),
-    Column("roles", Text, nullable=False),
-    Column("workspace", Text, nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment),
-    Column("revoked_at", Moment),
-    Column("created_by", Text, nullable=False),
-)
-
-# Secrets that the server makes for itself, one a purpose: they sign tickets and tokens.
-server_secrets = Table(
-    "server_secrets",
-    metadata,
-    Column("name", Text, primary_key=True),
-    Column("value", LargeBinary, nullable=False),
-    Column("created_at", Moment, nullable=False),
-)

@@ -1,0 +1,49 @@
+"""What routes ask for: the services, and the call that they serve."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+
+from flight_server import operations
+from flight_server.engines.cancellation import Cancellation
+from flight_server.errors import InvalidRequest
+
+TIMEOUT = "x-timeout-seconds"
+# Tells OpenAPI how to ask; who asks is found out by `_call`.
+SECURED = HTTPBearer(auto_error=False, description="An API key or a token, as 'Bearer …'.")
+
+
+def _services(request: Request) -> operations.Services:
+    services: operations.Services = request.app.state.services
+    return services
+
+
+def _call(request: Request) -> operations.Call:
+    """The request as operations see it. Unauthenticated; InvalidRequest."""
+    services = _services(request)
+    identity = services.authenticator.identify(request.headers.get("authorization", ""))
+    seconds = min(_timeout(request), services.settings.deadline_seconds_max)
+    cancellation = Cancellation(time.monotonic() + seconds, request.state.client.is_gone)
+    return operations.Call(identity.principal, request.state.request_id, cancellation)
+
+
+Services = Annotated[operations.Services, Depends(_services)]
+Call = Annotated[operations.Call, Depends(_call)]
+
+
+def _timeout(request: Request) -> float:
+    text = request.headers.get(TIMEOUT, "")
+    if not text:
+        return math.inf
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise InvalidRequest(f"The header '{TIMEOUT}' is '{text[:40]}': give a number above 0.")
+    return seconds

@@ -1,0 +1,126 @@
+"""What surrounds every HTTP request: its id, its place among those that run, its client's leaving.
+
+Pure ASGI, because Starlette's middleware of functions copies every body through a queue, and a
+stream of rows passes here untouched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flight_server.errors import Internal, PixelflightError, Unavailable
+
+REQUEST_ID = "x-request-id"
+RETRY_SECONDS = 1
+# Load balancers must hear an answer while the server is full.
+ALWAYS_ADMITTED = ("/health/", "/metrics")
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
+
+log = logging.getLogger(__name__)
+
+
+class Requests:
+    """The outermost layer. `running_max` requests run at once; others are refused on the spot."""
+
+    def __init__(self, app: ASGIApp, running_max: int) -> None:
+        self._app = app
+        self._running_max = running_max
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or whatever else ASGI brings."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(REQUEST_ID, "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        answer = _Answer(send, request_id)
+        client = _Client(receive)
+        scope.setdefault("state", {}).update(request_id=request_id, client=client)
+        is_counted = not scope["path"].startswith(ALWAYS_ADMITTED)
+        if is_counted and self._running >= self._running_max:
+            await answer.refuse(Unavailable("The server is at its limit: try again in a moment."))
+            return
+        self._running += is_counted
+        try:
+            await self._app(scope, client.receive, answer.send)
+        except Exception:
+            log.exception("internal error (id=%s)", request_id)
+            if answer.is_started:
+                raise  # The server below cuts the connection: the client sees that it broke off.
+            await answer.refuse(Internal(f"internal error (id={request_id})"))
+        finally:
+            self._running -= is_counted
+            client.forget()
+
+
+class _Answer:
+    """The way back, on which every answer gets the request's id."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self.is_started = False
+
+    async def send(self, message: Message) -> None:
+        """Passes a message on."""
+        if message["type"] == "http.response.start":
+            self.is_started = True
+            MutableHeaders(scope=message)[REQUEST_ID] = self._request_id
+        await self._send(message)
+
+    async def refuse(self, error: PixelflightError) -> None:
+        """Answers with an error that never reached a route."""
+        body = json.dumps({"error": error.as_json(self._request_id)}).encode()
+        headers = [(b"content-type", b"application/json")]
+        if isinstance(error, Unavailable):
+            headers.append((b"retry-after", str(RETRY_SECONDS).encode()))
+        start = {"type": "http.response.start", "status": error.code.http, "headers": headers}
+        await self.send(start)
+        await self.send({"type": "http.response.body", "body": body})
+
+
+class _Client:
+    """Who sent the request. `is_gone` may be asked from any thread.
+
+    Once the body has been read, ASGI tells of the client's leaving by one more message, for which
+    somebody has to wait.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._leaving: asyncio.Task[Message] | None = None
+        self._gone = False
+
+    def is_gone(self) -> bool:
+        """Whether it has left."""
+        return self._gone
+
+    async def receive(self) -> Message:
+        """The next message."""
+        if self._leaving is not None:
+            return await asyncio.shield(self._leaving)
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._gone = True
+        elif not message.get("more_body", False):
+            self._leaving = asyncio.create_task(self._wait())
+        return message
+
+    async def _wait(self) -> Message:
+        message = await self._receive()
+        self._gone = message["type"] == "http.disconnect"
+        return message
+
+    def forget(self) -> None:
+        """The request is over."""
+        if self._leaving is not None:
+            self._leaving.cancel()

@@ -1,0 +1,10 @@
+"""The tables of the metastore as SQLAlchemy Core knows them.
+
+A change here needs a migration beside it: a test holds the two against each other. Columns keep
+to types that SQLite and PostgreSQL share.
+"""
+
+from flight_server.metastore.tables.base import Moment, metadata
+from flight_server.metastore.tables.keys import api_keys, server_secrets
+
+__all__ = ["Moment", "api_keys", "metadata", "server_secrets"]
