@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from control_api.dependencies import SECURED
+from control_api.paths import Paths, with_slashes
 from control_api.requests import RETRY_SECONDS, Requests
 from control_api.routes import health, namespaces
 from flight_server.errors import (
@@ -40,6 +41,7 @@ def create_app(services: Services) -> FastAPI:
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
+    app.add_middleware(Paths)
     app.add_middleware(Requests, running_max=services.settings.http_requests_max)
     return app
 
@@ -61,9 +63,10 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: unknown paths and methods."""
     assert isinstance(error, HTTPException), "registered for this class"
+    path = with_slashes(request.url.path)
     if error.status_code == ErrorCode.NOT_FOUND.http:
-        return _answer(request, NotFound(f"There is nothing at '{request.url.path}'."))
-    message = f"'{request.method} {request.url.path}' is not possible: {error.detail}."
+        return _answer(request, NotFound(f"There is nothing at '{path}'."))
+    message = f"'{request.method} {path}' is not possible: {error.detail}."
     response = _answer(request, InvalidRequest(message))
     response.status_code = error.status_code
     response.headers.update(error.headers or {})
