@@ -5,6 +5,10 @@ Holds no route bodies. Knows `operations` and what stands below; knows nothing o
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -30,7 +34,7 @@ ROUTERS = (namespaces.router,)
 
 def create_app(services: Services) -> FastAPI:
     """The application over assembled services. `app.state.serving` is what `ready` says."""
-    app = FastAPI(title="Pixelflight", version="1", redoc_url=None)
+    app = FastAPI(title="Pixelflight", version="1", redoc_url=None, lifespan=_with_threads)
     app.state.services = services
     app.state.serving = True
     app.add_exception_handler(PixelflightError, _pixelflight_error)
@@ -44,6 +48,14 @@ def create_app(services: Services) -> FastAPI:
     app.add_middleware(Paths)
     app.add_middleware(Requests, running_max=services.settings.http_requests_max)
     return app
+
+
+@asynccontextmanager
+async def _with_threads(app: FastAPI) -> AsyncIterator[None]:
+    """A thread for each request that may run: otherwise slow ones would keep others waiting."""
+    threads = anyio.to_thread.current_default_thread_limiter()
+    threads.total_tokens = app.state.services.settings.http_requests_max
+    yield
 
 
 async def _pixelflight_error(request: Request, error: Exception) -> Response:

@@ -18,21 +18,22 @@ TIMEOUT = "x-timeout-seconds"
 SECURED = HTTPBearer(auto_error=False, description="An API key or a token, as 'Bearer …'.")
 
 
-def _services(request: Request) -> operations.Services:
+async def _services(request: Request) -> operations.Services:
     services: operations.Services = request.app.state.services
     return services
 
 
-def _call(request: Request) -> operations.Call:
+Services = Annotated[operations.Services, Depends(_services)]
+
+
+def _call(request: Request, services: Services) -> operations.Call:
     """The request as operations see it. Unauthenticated; InvalidRequest."""
-    services = _services(request)
     identity = services.authenticator.identify(request.headers.get("authorization", ""))
     seconds = min(_timeout(request), services.settings.deadline_seconds_max)
     cancellation = Cancellation(time.monotonic() + seconds, request.state.client.is_gone)
     return operations.Call(identity.principal, request.state.request_id, cancellation)
 
 
-Services = Annotated[operations.Services, Depends(_services)]
 Call = Annotated[operations.Call, Depends(_call)]
 
 
