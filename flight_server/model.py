@@ -222,12 +222,16 @@ class NamespaceRef:
 
 @dataclass(frozen=True)
 class Principal:
-    """Who is asking: a user or an API key."""
+    """Who is asking: a user or an API key.
+
+    `scopes` narrow what may be done with the credential below what the roles allow; None is all.
+    """
 
     id: str
     name: str
     roles: frozenset[str] = frozenset()
     workspace: str = "default"
+    scopes: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

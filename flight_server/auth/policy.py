@@ -203,12 +203,21 @@ class Decision:
 def may(
     principal: Principal, action: Action, resource: Resource, grants: Collection[Grant]
 ) -> Decision:
-    """What the grants to the principal's roles allow. Nothing of the server's own is for anyone."""
+    """What the grants to the principal's roles allow, within the scopes of its credential.
+
+    Nothing of the server's own is for anyone.
+    """
     if _is_own(resource):
         return Decision(visible=False)
     held = [grant for grant in grants if grant.role in principal.roles and grant.touches(resource)]
     permits = [grant.permit for grant in held if grant.allows(action) and grant.covers(resource)]
-    return Decision(bool(held), _largest(permits))
+    decision = Decision(bool(held), _largest(permits))
+    if principal.scopes is None:
+        return decision
+    # Imported here, since scopes are written as grants.
+    from flight_server.auth.scopes import narrowed
+
+    return narrowed(decision, principal.scopes, action, resource)
 
 
 BUILT_IN_ROLES: Mapping[str, tuple[Grant, ...]] = {
