@@ -16,8 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from control_api.dependencies import SECURED
-from control_api.paths import Paths, with_slashes
-from control_api.requests import RETRY_SECONDS, Requests
+from control_api.layers import surround
+from control_api.paths import with_slashes
+from control_api.refusals import error_response
 from control_api.routes import health, namespaces
 from flight_server.errors import (
     ErrorCode,
@@ -45,8 +46,7 @@ def create_app(services: Services) -> FastAPI:
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
-    app.add_middleware(Paths)
-    app.add_middleware(Requests, running_max=services.settings.http_requests_max)
+    surround(app, services.settings)
     return app
 
 
@@ -75,6 +75,9 @@ async def _validation_error(request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     """What Starlette itself refuses: unknown paths and methods."""
     assert isinstance(error, HTTPException), "registered for this class"
+    if isinstance(error.__cause__, PixelflightError):
+        # FastAPI's own word for whatever goes wrong while it reads a body.
+        return _answer(request, error.__cause__)
     path = with_slashes(request.url.path)
     if error.status_code == ErrorCode.NOT_FOUND.http:
         return _answer(request, NotFound(f"There is nothing at '{path}'."))
@@ -86,11 +89,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _answer(request: Request, error: PixelflightError) -> JSONResponse:
-    body = {"error": error.as_json(request.state.request_id)}
-    response = JSONResponse(body, status_code=error.code.http)
-    if error.code in (ErrorCode.UNAVAILABLE, ErrorCode.LIMIT_EXCEEDED):
-        seconds = error.details.get("retry_after_seconds", RETRY_SECONDS)
-        response.headers["retry-after"] = str(max(1, round(seconds)))
-    if error.code is ErrorCode.UNAUTHENTICATED:
-        response.headers["www-authenticate"] = "Bearer"
-    return response
+    # Told to what measures and logs, around the routes.
+    request.state.code = error.code
+    return error_response(error, request.state.request_id)

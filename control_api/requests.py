@@ -7,7 +7,6 @@ stream of rows passes here untouched.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import uuid
@@ -15,10 +14,10 @@ import uuid
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from control_api.refusals import error_response
 from flight_server.errors import Internal, PixelflightError, Unavailable
 
 REQUEST_ID = "x-request-id"
-RETRY_SECONDS = 1
 # Load balancers must hear an answer while the server is full.
 ALWAYS_ADMITTED = ("/health/", "/metrics")
 
@@ -42,8 +41,8 @@ class Requests:
             return
         given = Headers(scope=scope).get(REQUEST_ID, "")
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        answer = _Answer(send, request_id)
         client = _Client(receive)
+        answer = _Answer(scope, client.receive, send, request_id)
         scope.setdefault("state", {}).update(request_id=request_id, client=client)
         is_counted = not scope["path"].startswith(ALWAYS_ADMITTED)
         if is_counted and self._running >= self._running_max:
@@ -65,7 +64,9 @@ class Requests:
 class _Answer:
     """The way back, on which every answer gets the request's id."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        self._scope = scope
+        self._receive = receive
         self._send = send
         self._request_id = request_id
         self.is_started = False
@@ -79,13 +80,8 @@ class _Answer:
 
     async def refuse(self, error: PixelflightError) -> None:
         """Answers with an error that never reached a route."""
-        body = json.dumps({"error": error.as_json(self._request_id)}).encode()
-        headers = [(b"content-type", b"application/json")]
-        if isinstance(error, Unavailable):
-            headers.append((b"retry-after", str(RETRY_SECONDS).encode()))
-        start = {"type": "http.response.start", "status": error.code.http, "headers": headers}
-        await self.send(start)
-        await self.send({"type": "http.response.body", "body": body})
+        response = error_response(error, self._request_id)
+        await response(self._scope, self._receive, self.send)
 
 
 class _Client:

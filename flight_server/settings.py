@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SecretStr,
@@ -46,7 +47,24 @@ def _host_and_port(address: str) -> str:
     return address
 
 
+def _separated(value: Any) -> Any:
+    """A list as the environment gives it: its parts, between commas."""
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _origin(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if text != "*" and (scheme not in ("http", "https") or not rest or "/" in rest):
+        raise ValueError(f"'{text}' is not SCHEME://HOST[:PORT], such as https://app.example.com")
+    return text
+
+
 Address = Annotated[str, AfterValidator(_host_and_port)]
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_separated)
+]
 
 
 class Compression(StrEnum):
@@ -73,6 +91,18 @@ class Settings(BaseModel):
     http: Address = Field("127.0.0.1:8816", description="HOST:PORT of HTTP; port 0 is any.")
     http_requests_max: int = Field(
         256, ge=1, description="HTTP requests that run at once; more are refused with 503."
+    )
+    json_bytes_max: int = Field(
+        32 * 2**20, ge=1024, description="A body of JSON larger than this is refused with 413."
+    )
+    decompressed_bytes_max: int = Field(
+        16 * 2**30, ge=1024, description="The most that a compressed body may decompress to."
+    )
+    cors_origins: Origins = Field(
+        (), description="Origins whose pages may use HTTP, between commas; * is any. Default none."
+    )
+    cors_credentials: bool = Field(
+        False, description="Let pages of cors_origins send cookies and client certificates."
     )
     tls_certificate: Path | None = Field(
         None, description="PEM certificate chain; with tls_private_key, both doors speak TLS."
@@ -176,6 +206,8 @@ class Settings(BaseModel):
             raise ValueError("tls_certificate and tls_private_key go together")
         if self.tls_client_ca is not None and self.tls_certificate is None:
             raise ValueError("tls_client_ca needs tls_certificate and tls_private_key")
+        if self.cors_credentials and "*" in self.cors_origins:
+            raise ValueError("cors_credentials needs cors_origins that are named one by one")
         if self.removal_grace_seconds and self.removal_grace_seconds < self.ticket_seconds:
             raise ValueError("removal_grace_seconds must be at least ticket_seconds")
         return self

@@ -234,7 +234,7 @@ def _value(info: SqlInfo) -> str:
 
 def _default(field: FieldInfo) -> str:
     value = field.default
-    if value is None:
+    if value is None or value == ():
         return "–"
     return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
 

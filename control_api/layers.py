@@ -1,0 +1,37 @@
+"""What surrounds the routes, from the outermost layer to the innermost.
+
+1. `SafeHeaders`: every answer, whoever gives it, tells browsers what they must not do with it.
+2. CORS: answers preflights by itself, and lets pages of other origins read refusals as well.
+3. `Requests`: the request's id, its place among those that run, and what is measured and logged:
+   bytes are counted here as they cross the network.
+4. `Compression`: of answers. What lies within never sees an encoding.
+5. `Decompression`: of bodies, with its limits, before anything reads or hashes them.
+6. `Paths`: slashes within names, before the router splits the path at slashes.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from control_api.browsers import SafeHeaders, cors_options
+from control_api.compression import Compression
+from control_api.decompression import Decompression
+from control_api.paths import Paths
+from control_api.requests import Requests
+from flight_server.settings import Settings
+
+
+def surround(app: FastAPI, settings: Settings) -> None:
+    """Puts the layers around an application. Starlette wants the innermost first."""
+    app.add_middleware(Paths)
+    app.add_middleware(
+        Decompression,
+        json_bytes_max=settings.json_bytes_max,
+        decompressed_bytes_max=settings.decompressed_bytes_max,
+    )
+    app.add_middleware(Compression)
+    app.add_middleware(Requests, running_max=settings.http_requests_max)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, **cors_options(settings))
+    app.add_middleware(SafeHeaders, is_tls=settings.tls_certificate is not None)
