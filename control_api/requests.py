@@ -10,6 +10,7 @@ import asyncio
 import logging
 import re
 import uuid
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,7 +28,10 @@ log = logging.getLogger(__name__)
 
 
 class Requests:
-    """The outermost layer. `running_max` requests run at once; others are refused on the spot."""
+    """The outermost layer. `running_max` requests run at once; others are refused on the spot.
+
+    A request runs until its answer begins: rows that stream to a slow client keep nobody waiting.
+    """
 
     def __init__(self, app: ASGIApp, running_max: int) -> None:
         self._app = app
@@ -48,8 +52,10 @@ class Requests:
         if is_counted and self._running >= self._running_max:
             await answer.refuse(Unavailable("The server is at its limit: try again in a moment."))
             return
+        answer.on_start = self._leave if is_counted else None
         self._running += is_counted
         try:
+            await client.watch(scope)
             await self._app(scope, client.receive, answer.send)
         except Exception:
             log.exception("internal error (id=%s)", request_id)
@@ -57,12 +63,15 @@ class Requests:
                 raise  # The server below cuts the connection: the client sees that it broke off.
             await answer.refuse(Internal(f"internal error (id={request_id})"))
         finally:
-            self._running -= is_counted
+            answer.start()
             client.forget()
+
+    def _leave(self) -> None:
+        self._running -= 1
 
 
 class _Answer:
-    """The way back, on which every answer gets the request's id."""
+    """The way back, on which every answer gets the request's id. `on_start` is called once."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         self._scope = scope
@@ -70,11 +79,19 @@ class _Answer:
         self._send = send
         self._request_id = request_id
         self.is_started = False
+        self.on_start: Callable[[], None] | None = None
+
+    def start(self) -> None:
+        """The answer begins, or there will be none."""
+        tell, self.on_start = self.on_start, None
+        if tell is not None:
+            tell()
 
     async def send(self, message: Message) -> None:
         """Passes a message on."""
         if message["type"] == "http.response.start":
             self.is_started = True
+            self.start()
             MutableHeaders(scope=message)[REQUEST_ID] = self._request_id
         await self._send(message)
 
@@ -93,6 +110,7 @@ class _Client:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self._first: Message | None = None
         self._leaving: asyncio.Task[Message] | None = None
         self._gone = False
 
@@ -100,8 +118,17 @@ class _Client:
         """Whether it has left."""
         return self._gone
 
+    async def watch(self, scope: Scope) -> None:
+        """Looks out for the client's leaving from the beginning where no body is to come."""
+        names = {name for name, _ in scope["headers"]}
+        if not names & {b"content-length", b"transfer-encoding"}:
+            self._first = await self.receive()
+
     async def receive(self) -> Message:
         """The next message."""
+        if (first := self._first) is not None:
+            self._first = None
+            return first
         if self._leaving is not None:
             return await asyncio.shield(self._leaving)
         message = await self._receive()
