@@ -220,6 +220,11 @@ class NamespaceRef:
         return f"{_quoted_part(self.catalog)}:{_quoted_part(self.name)}"
 
 
+def resource_name(of: TableRef | NamespaceRef) -> str:
+    """What the audit trail calls a table or a namespace: `table:sales.daily`, `namespace:a/b`."""
+    return f"{'table' if isinstance(of, TableRef) else 'namespace'}:{of}"
+
+
 @dataclass(frozen=True)
 class Principal:
     """Who is asking: a user or an API key.
@@ -236,11 +241,21 @@ class Principal:
 
 @dataclass(frozen=True)
 class Author:
-    """Who makes a commit and why: what the commit log keeps of it."""
+    """Who makes a commit, why and from where: what the commit log keeps of it.
+
+    `resource` is what it is done to, as the audit trail names it; `details` say more of it, and
+    never what is in a row.
+    """
 
     principal: str
     request_id: str = ""
     reason: str = ""
+    principal_id: str = ""
+    workspace: str = ""
+    door: str = ""
+    peer: str = ""
+    resource: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True)
@@ -390,6 +405,23 @@ class Commit:
     rows_deleted: int = 0
     offset: int = 0
     duplicate: bool = False
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """What one author did to one thing in a commit, as the commit log tells it.
+
+    A commit has an entry for each of its puts where it holds several, and for each of its tables
+    where it is a transaction's. `changes` are those of `Version`, and of a namespace `created` and
+    `dropped`. `rows` is None where the log does not know.
+    """
+
+    snapshot: int
+    committed_at: dt.datetime
+    author: Author
+    resource: str
+    changes: tuple[str, ...] = ()
+    rows: int | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.log import SupportsCommitLog
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.engines.stream import Batches
 from flight_server.errors import Unsupported
@@ -361,6 +362,7 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsTransactions,
     SupportsVersions,
     SupportsChanges,
+    SupportsCommitLog,
     SupportsSlices,
     SupportsSql,
     SupportsSqlWrites,

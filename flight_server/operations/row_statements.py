@@ -93,7 +93,7 @@ def _insert(services: Services, call: Call, statement: Insert, request: SqlReque
         columns = _insert_columns(services, call, allowed, statement, source)
         source = rows_for(services, call, allowed.table, source)
     engine = require(allowed.engine, SupportsSqlWrites)
-    author = call.author("insert")
+    author = call.author("insert", allowed.table)
     return engine.insert_rows(allowed.table, columns, source, author, call.cancellation)
 
 
@@ -115,7 +115,7 @@ def insert_each(
     source = SqlRequest(sql, rows=numbered)
     columns = _insert_columns(services, call, allowed, statement, source)
     engine = require(allowed.engine, SupportsSqlWrites)
-    author = call.author("insert")
+    author = call.author("insert", allowed.table)
     return engine.insert_rows(allowed.table, columns, source, author, call.cancellation)
 
 
@@ -142,7 +142,7 @@ def update(services: Services, call: Call, statement: Update, request: SqlReques
         columns,
         source,
         allowed.row_filter,
-        call.author("update"),
+        call.author("update", allowed.table),
         call.cancellation,
     )
 
@@ -158,9 +158,8 @@ def delete(services: Services, call: Call, statement: Delete, request: SqlReques
     reading = outside(call, table, statement.rows)
     source, _ = authorised(services, reading, statement.rows, _used(statement.rows, request))
     engine = require(allowed.engine, SupportsSqlWrites)
-    return engine.delete_rows(
-        allowed.table, source, allowed.row_filter, call.author("delete"), call.cancellation
-    )
+    author = call.author("delete", allowed.table)
+    return engine.delete_rows(allowed.table, source, allowed.row_filter, author, call.cancellation)
 
 
 _MERGE_ACTIONS = {
@@ -192,7 +191,8 @@ def merge(services: Services, call: Call, statement: Merge, request: SqlRequest)
         services, reading, statement, allowed.version, _used(statement.statement, request)
     )
     engine = require(allowed.engine, SupportsSqlWrites)
-    return engine.merge_rows(allowed.table, checked, call.author("merge"), call.cancellation)
+    author = call.author("merge", allowed.table)
+    return engine.merge_rows(allowed.table, checked, author, call.cancellation)
 
 
 def _check_one_change(statement: Merge, table: TableRef) -> None:

@@ -154,7 +154,8 @@ def update(
     checked = {k: check_expression(v, readable.columns) for k, v in names.items()}
     where = _joined_filter(allowed, _joined_filter(readable, _predicate(readable, filter)))
     engine = require(allowed.engine, SupportsUpdate)
-    return engine.update(allowed.table, checked, where, call.author("update"), call.cancellation)
+    author = call.author("update", allowed.table)
+    return engine.update(allowed.table, checked, where, author, call.cancellation)
 
 
 def delete(
@@ -170,7 +171,8 @@ def delete(
     readable = permitted(services, call, table, Action.READ)
     where = _joined_filter(allowed, _joined_filter(readable, _predicate(readable, filter)))
     engine = require(allowed.engine, SupportsUpdate)
-    return engine.delete(allowed.table, where, call.author("delete"), call.cancellation)
+    author = call.author("delete", allowed.table)
+    return engine.delete(allowed.table, where, author, call.cancellation)
 
 
 def ingest(
@@ -189,7 +191,7 @@ def ingest(
         target,
         request,
         batches,
-        call.author(f"ingest ({request.mode})"),
+        call.author(f"ingest ({request.mode})", target),
         acknowledge,
         call.cancellation,
     )

@@ -10,7 +10,14 @@ from flight_server.engines.base import Engine, Transaction
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.errors import ErrorCode, NotFound, did_you_mean
 from flight_server.metastore import Metastore
-from flight_server.model import TEMPORARY_CATALOG, Author, Principal
+from flight_server.model import (
+    TEMPORARY_CATALOG,
+    Author,
+    NamespaceRef,
+    Principal,
+    TableRef,
+    resource_name,
+)
 from flight_server.operations.sessions import Session
 from flight_server.query import Admission
 from flight_server.settings import Settings
@@ -48,9 +55,16 @@ class Services:
         self.metastore.close()
 
 
+@dataclass
+class Attempt:
+    """What a call was last about to write: that is what failed, where the call does."""
+
+    author: Author | None = None
+
+
 @dataclass(frozen=True)
 class Call:
-    """One request as operations see it: who asks, under which id, and until when.
+    """One request as operations see it: who asks, from where, under which id, and until when.
 
     `transaction` is what it happens in, None where each write is a commit of its own; whoever
     makes the call keeps other calls from using it meanwhile.
@@ -61,10 +75,27 @@ class Call:
     cancellation: Cancellation = NEVER
     session: Session | None = None
     transaction: Transaction | None = None
+    door: str = ""
+    peer: str = ""
+    attempt: Attempt = field(default_factory=Attempt, compare=False, repr=False)
 
-    def author(self, reason: str = "") -> Author:
-        """Who the commit log is to name."""
-        return Author(self.principal.name, self.request_id, reason)
+    def author(
+        self, reason: str = "", of: TableRef | NamespaceRef | None = None, **details: object
+    ) -> Author:
+        """Who the commit log is to name for what is about to be done, and to what."""
+        author = Author(
+            self.principal.name,
+            self.request_id,
+            reason,
+            self.principal.id,
+            self.principal.workspace,
+            self.door,
+            self.peer,
+            resource_name(of) if of is not None else "",
+            details,
+        )
+        self.attempt.author = author
+        return author
 
 
 def engine_of(services: Services, call: Call, catalog: str) -> Engine:

@@ -204,8 +204,8 @@ def _make(
     # The query may read the old table: until it has, the new one goes by a name of its own.
     aside = replace(table, name=f"{HIDDEN_PREFIX}_{uuid4().hex}")
     made = _filled(services, call, aside, spec, source)
-    engine.drop_table(old.table, call.author("drop table"))
-    engine.rename_table(aside, table, call.author("create table"))
+    engine.drop_table(old.table, call.author("drop table", old.table))
+    engine.rename_table(aside, table, call.author("create table", table))
     return made
 
 
@@ -220,14 +220,14 @@ def _filled(
     except BaseException:
         engine = require(engine_of(services, call, table.catalog), SupportsTables)
         with suppress(PixelflightError):
-            engine.drop_table(table, call.author("create table"))
+            engine.drop_table(table, call.author("create table", table))
         raise
 
 
 def _inserted(
     services: Services, call: Call, table: TableRef, spec: TableSpec, source: SqlRequest
 ) -> Commit:
-    engine, author = engine_of(services, call, table.catalog), call.author("create table")
+    engine, author = engine_of(services, call, table.catalog), call.author("create table", table)
     if source.version is None:
         return require(engine, SupportsSqlWrites).insert_rows(
             table, spec.schema.names, source, author, call.cancellation

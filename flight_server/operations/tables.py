@@ -80,14 +80,14 @@ def create_namespace(services: Services, call: Call, namespace: NamespaceRef) ->
         )
     may_on_namespace(services, call, namespace, Action.CREATE)
     engine = require(engine_of(services, call, namespace.catalog), SupportsNamespaces)
-    return engine.create_namespace(namespace, call.author("create namespace"))
+    return engine.create_namespace(namespace, call.author("create namespace", namespace))
 
 
 def drop_namespace(services: Services, call: Call, namespace: NamespaceRef) -> Commit:
     """NotFound; Conflict while tables are in it; Forbidden."""
     may_on_namespace(services, call, namespace, Action.DROP)
     engine = require(engine_of(services, call, namespace.catalog), SupportsNamespaces)
-    return engine.drop_namespace(namespace, call.author("drop namespace"))
+    return engine.drop_namespace(namespace, call.author("drop namespace", namespace))
 
 
 def list_tables(
@@ -156,7 +156,7 @@ def create_table(services: Services, call: Call, table: TableRef, spec: TableSpe
     hide_internal(table)
     may_on_namespace(services, call, NamespaceRef(table.catalog, table.namespace), Action.CREATE)
     engine = require(engine_of(services, call, table.catalog), SupportsTables)
-    return engine.create_table(table, checked_spec(spec), call.author("create table"))
+    return engine.create_table(table, checked_spec(spec), call.author("create table", table))
 
 
 def rename_table(services: Services, call: Call, table: TableRef, to: TableRef) -> Commit:
@@ -165,14 +165,15 @@ def rename_table(services: Services, call: Call, table: TableRef, to: TableRef) 
     allowed = permitted(services, call, table, Action.ALTER)
     may_on_namespace(services, call, NamespaceRef(to.catalog, to.namespace), Action.CREATE)
     engine = require(allowed.engine, SupportsTables)
-    return engine.rename_table(allowed.table, to, call.author("rename table"))
+    author = call.author("rename table", allowed.table, to=str(to))
+    return engine.rename_table(allowed.table, to, author)
 
 
 def drop_table(services: Services, call: Call, table: TableRef) -> Commit:
     """NotFound; Forbidden."""
     allowed = permitted(services, call, table, Action.DROP)
     return require(allowed.engine, SupportsTables).drop_table(
-        allowed.table, call.author("drop table")
+        allowed.table, call.author("drop table", allowed.table)
     )
 
 
@@ -181,7 +182,7 @@ def undrop_table(services: Services, call: Call, table: TableRef) -> Commit:
     hide_internal(table)
     may_on_namespace(services, call, NamespaceRef(table.catalog, table.namespace), Action.CREATE)
     engine = require(engine_of(services, call, table.catalog), SupportsUndrop)
-    return engine.undrop_table(table, call.author("undrop table"))
+    return engine.undrop_table(table, call.author("undrop table", table))
 
 
 def alter_table(
@@ -193,7 +194,7 @@ def alter_table(
     allowed = permitted(services, call, table, Action.ALTER)
     engine = require(allowed.engine, SupportsSchemaChange)
     checked = [_checked_change(change) for change in changes]
-    return engine.alter_table(allowed.table, checked, call.author("alter table"))
+    return engine.alter_table(allowed.table, checked, call.author("alter table", allowed.table))
 
 
 def namespace_not_found(name: str, known: Iterable[str]) -> NotFound:

@@ -73,7 +73,8 @@ def restore(services: Services, call: Call, table: TableRef, version: int) -> Co
     """A new commit in which the table is as it was. NotFound; Forbidden."""
     allowed = _whole(services, call, table, "restore", Action.UPDATE, Action.DELETE, Action.INSERT)
     engine = require(allowed.engine, SupportsVersions)
-    return engine.restore(allowed.table, version, call.author(f"restore to version {version}"))
+    author = call.author(f"restore to version {version}", allowed.table, version=version)
+    return engine.restore(allowed.table, version, author)
 
 
 def list_tags(services: Services, call: Call, table: TableRef) -> list[Tag]:
@@ -89,14 +90,16 @@ def create_tag(
     check_tag_name(name)
     allowed = permitted(services, call, table, Action.ALTER)
     engine = require(allowed.engine, SupportsVersions)
-    return engine.create_tag(allowed.table, name, version, call.author(f"create tag {name}"))
+    author = call.author(f"create tag {name}", allowed.table, tag=name)
+    return engine.create_tag(allowed.table, name, version, author)
 
 
 def drop_tag(services: Services, call: Call, table: TableRef, name: str) -> None:
     """NotFound (tag_not_found); Forbidden."""
     allowed = permitted(services, call, table, Action.ALTER)
     engine = require(allowed.engine, SupportsVersions)
-    engine.drop_tag(allowed.table, name, call.author(f"drop tag {name}"))
+    author = call.author(f"drop tag {name}", allowed.table, tag=name)
+    engine.drop_tag(allowed.table, name, author)
 
 
 def _whole(

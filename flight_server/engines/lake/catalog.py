@@ -162,7 +162,7 @@ def versions(
         Version(
             snapshot=snapshot,
             committed_at=moment,
-            changes=_kinds(changes, {str(number) for number in ids}, created, notes),
+            changes=kinds(changes, {str(number) for number in ids}, created, notes),
             author=author or "",
             reason=reason or "",
         )
@@ -170,14 +170,18 @@ def versions(
     ]
 
 
-def _kinds(changes: str, ids: set[str], created: bool, notes: str | None) -> tuple[str, ...]:
-    """What happened to the table: as the commit's own notes say, else as DuckLake's log says."""
-    kinds = ["created"] if created else []
+def kinds(changes: str, ids: set[str], created: bool, notes: str | None) -> tuple[str, ...]:
+    """What happened to the table: as the commit's own notes say, and DuckLake's log beyond them.
+
+    An update is a delete and an insert to DuckLake.
+    """
     noted = json.loads(notes).get("tables", {}) if notes else {}
     told = [kind for number in ids for kind in noted.get(number, ())]
     logged = (change.partition(":") for change in changes.split(","))
-    kinds += told or [_KINDS[verb] for verb, _, what in logged if verb in _KINDS and what in ids]
-    return tuple(dict.fromkeys(kinds))
+    found = [_KINDS[verb] for verb, _, what in logged if verb in _KINDS and what in ids]
+    if "updated" in told:
+        found = [kind for kind in found if kind not in ("inserted", "deleted")]
+    return tuple(dict.fromkeys((["created"] if created else []) + told + found))
 
 
 def deletes(instance: Instance, table: int, start: int, until: int) -> list[int]:

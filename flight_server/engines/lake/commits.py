@@ -28,6 +28,9 @@ from flight_server.engines.lake.statistics import put_back
 from flight_server.errors import Conflict, NotFound
 from flight_server.model import Author, TableRef, TableSpec
 
+# Reasons of commits that are nobody's doing.
+HOUSEKEEPING = "housekeeping"
+SETTING_UP = "set up the lake"
 _READS = ("SELECT ", "FROM ")
 
 
@@ -207,6 +210,9 @@ class CommitLog:
         self.publishing = threading.Lock()
         # Called once old snapshots have expired.
         self.on_expiry: list[Callable[[], object]] = []
+        # Called at each commit, and the last snapshots that those who follow them have dealt with.
+        self.on_commit: list[Callable[[], object]] = []
+        self.positions: list[Callable[[], int]] = []
         self._reader = instance.connection()
         self.snapshot = self._newest()
 
@@ -263,6 +269,8 @@ class CommitLog:
                 self.snapshot = snapshot
                 for action in transaction.after_commit:
                     action(snapshot)
+            for wake in self.on_commit:
+                wake()
             self.instance.forget_stale(snapshot)
             # A transaction that in the end changed nothing makes none.
             assert snapshot in (before, before + 1), "somebody else wrote to the lake"
@@ -287,8 +295,23 @@ class CommitLog:
 
 def _message(transaction: WriteTransaction) -> str:
     author = transaction.author
-    notes = {"request_id": author.request_id, **transaction.notes}
+    notes = {**noted(author), **transaction.notes}
     return (
         f"CALL {CATALOG}.set_commit_message({literal(author.principal)}, "
         f"{literal(author.reason)}, extra_info => {literal(json.dumps(notes))})"
     )
+
+
+def noted(author: Author) -> dict[str, Any]:
+    """What a commit's extra info says of its author, beside the name and the reason."""
+    told = {
+        "principal_id": author.principal_id,
+        "workspace": author.workspace,
+        "door": author.door,
+        "peer": author.peer,
+        "resource": author.resource,
+        "details": dict(author.details),
+    }
+    return {"request_id": author.request_id} | {
+        name: value for name, value in told.items() if value
+    }

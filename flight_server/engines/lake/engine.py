@@ -15,6 +15,7 @@ from flight_server.engines.lake import catalog, tables
 from flight_server.engines.lake.assignments import SqlValues
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.definitions import Definitions
+from flight_server.engines.lake.followed import FollowedLog
 from flight_server.engines.lake.groups import GroupCommits
 from flight_server.engines.lake.history import History, Tags
 from flight_server.engines.lake.housekeeping import Housekeeper
@@ -52,7 +53,7 @@ from flight_server.model import (
 from flight_server.settings import Settings
 
 
-class LakeEngine(SqlValues):
+class LakeEngine(SqlValues, FollowedLog):
     """Bulk tables in DuckLake; has every ability but search and computed columns."""
 
     name = DEFAULT_CATALOG

@@ -13,11 +13,12 @@ import threading
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pyarrow as pa
 
 from flight_server.engines.cancellation import NEVER, POLL_SECONDS, Cancellation
-from flight_server.engines.lake.commits import CommitLog, WriteTransaction
+from flight_server.engines.lake.commits import CommitLog, WriteTransaction, noted
 from flight_server.engines.lake.inserts import insert_table
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.tokens import Claim
@@ -154,6 +155,7 @@ class GroupCommits:
                     small.claim.record(transaction, small.commit, small.digest)
             if len(group) > 1:
                 transaction.notes["authors"] = sorted({s.author.principal for s in group})
+                transaction.notes["parts"] = [_part(small) for small in group]
             transaction.notes["rows"] = sum(small.commit.rows for small in group)
             # Once it is committed nothing may let a part of it be committed again.
             transaction.after_commit.append(lambda snapshot: _finish(group, snapshot))
@@ -173,6 +175,13 @@ def _finish(group: list[SmallAppend], snapshot: int) -> None:
     for small in group:
         small.commit = replace(small.commit, snapshot=snapshot)
         small.is_done = True
+
+
+def _part(small: SmallAppend) -> dict[str, Any]:
+    """What the commit's extra info says of one of the puts in it."""
+    author = small.author
+    told = {"author": author.principal, "reason": author.reason, "rows": small.commit.rows}
+    return told | noted(author)
 
 
 def _by_shape(group: list[SmallAppend]) -> list[list[SmallAppend]]:

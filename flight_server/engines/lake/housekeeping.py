@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flight_server.engines.lake.catalog import table_id
-from flight_server.engines.lake.commits import CommitLog
+from flight_server.engines.lake.commits import HOUSEKEEPING, CommitLog
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.flushes import CLOCK_SLACK_SECONDS
 from flight_server.engines.lake.history import Tags
@@ -161,7 +161,7 @@ class Housekeeper:
                 if self._instance.flushes:
                     self._instance.flusher.flush_since(began)
                 connection.execute(
-                    f"CALL {CATALOG}.set_commit_message('pixelflight', 'housekeeping')"
+                    f"CALL {CATALOG}.set_commit_message('pixelflight', {literal(HOUSEKEEPING)})"
                 )
                 is_rewrite = call is _REWRITE
                 with kept_wide(self._instance, due.number) if is_rewrite else nullcontext():
@@ -204,6 +204,8 @@ class Housekeeper:
         newest = self._commits.snapshot
         oldest_needed, _ = self._pins.oldest_stream()
         limit = newest if oldest_needed is None else min(newest, oldest_needed)
+        # Whoever follows the log finds all that is behind its position.
+        limit = min([limit, *(position() + 1 for position in self._commits.positions)])
         spared = self._tags.snapshots() | self._pins.held_snapshots()
         now = dt.datetime.now(dt.UTC)
         old = now - dt.timedelta(seconds=self._settings.snapshot_seconds_max)

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from flight_server.engines.lake.catalog import written_tables
-from flight_server.engines.lake.commits import Base, CommitLog, WriteTransaction
+from flight_server.engines.lake.commits import SETTING_UP, Base, CommitLog, WriteTransaction
 from flight_server.engines.lake.instance import CATALOG, METADATA, Instance
 from flight_server.errors import Conflict, ErrorCode, NotFound
 from flight_server.model import (
@@ -224,7 +224,7 @@ class Registry:
             )
 
     def _create_missing(self) -> None:
-        with self._log.transaction(Author("pixelflight", reason="set up the lake")) as transaction:
+        with self._log.transaction(Author("pixelflight", reason=SETTING_UP)) as transaction:
             transaction.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             for name, columns in _TABLES.items():
                 transaction.run(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{name} ({columns})")
