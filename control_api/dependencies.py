@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 
-from flight_server import operations
+from flight_server import auth, operations
 from flight_server.engines.cancellation import Cancellation
 from flight_server.errors import InvalidRequest
 
@@ -26,9 +26,25 @@ async def _services(request: Request) -> operations.Services:
 Services = Annotated[operations.Services, Depends(_services)]
 
 
-def _call(request: Request, services: Services) -> operations.Call:
+async def _peer(request: Request) -> str | None:
+    """The address that asks."""
+    return request.client.host if request.client is not None else None
+
+
+Peer = Annotated[str | None, Depends(_peer)]
+
+
+def _identity(request: Request, services: Services, peer: Peer) -> auth.Identity:
+    """Who asks. Unauthenticated."""
+    authorization = request.headers.get("authorization", "")
+    return services.authenticator.identify(authorization, peer)
+
+
+Identity = Annotated[auth.Identity, Depends(_identity)]
+
+
+async def _call(request: Request, services: Services, identity: Identity) -> operations.Call:
     """The request as operations see it. Unauthenticated; InvalidRequest."""
-    identity = services.authenticator.identify(request.headers.get("authorization", ""))
     seconds = min(_timeout(request), services.settings.deadline_seconds_max)
     cancellation = Cancellation(time.monotonic() + seconds, request.state.client.is_gone)
     return operations.Call(identity.principal, request.state.request_id, cancellation)

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from flight_server.auth import Access, Authenticator, KeyStore, signing_secret
+from typing import TYPE_CHECKING
+
+from flight_server.auth import (
+    Access,
+    Authenticator,
+    KeyStore,
+    Passwords,
+    TokenStore,
+    UserStore,
+    signing_secret,
+)
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.metastore import Metastore
 from flight_server.model import DEFAULT_CATALOG
 from flight_server.operations import Services
 from flight_server.query import Admission
 from flight_server.settings import Settings
+
+if TYPE_CHECKING:
+    from flight_server.auth.issuer import Issuer
 
 
 def assemble(settings: Settings) -> Services:
@@ -20,16 +33,35 @@ def assemble(settings: Settings) -> Services:
     except BaseException:
         metastore.close()
         raise
-    keys, secret = KeyStore(metastore), signing_secret(metastore, "tickets")
+    secret = signing_secret(metastore, "tickets")
+    users = UserStore(metastore)
+    keys, passwords = KeyStore(metastore, users=users), Passwords(users)
+    lifetimes = (settings.access_token_seconds, settings.refresh_token_seconds)
+    tokens = TokenStore(metastore, secret, *lifetimes)
     return Services(
         settings=settings,
         engines={DEFAULT_CATALOG: lake},
         access=Access(),
         keys=keys,
-        authenticator=Authenticator(keys, secret, settings.insecure_no_auth),
+        users=users,
+        passwords=passwords,
+        tokens=tokens,
+        authenticator=Authenticator(
+            keys, users, passwords, tokens, secret, _issuer(settings), settings.insecure_no_auth
+        ),
         admission=Admission(
             settings.queries_max, settings.query_wait_seconds, settings.query_bytes_max
         ),
         metastore=metastore,
         signing_secret=secret,
     )
+
+
+def _issuer(settings: Settings) -> Issuer | None:
+    """The issuer of tokens that is trusted beside this server, where there is one."""
+    if settings.oidc_issuer is None:
+        return None
+    # Imported here, since it brings an HTTP client along.
+    from flight_server.auth.issuer import Issuer
+
+    return Issuer(settings)

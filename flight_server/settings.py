@@ -7,12 +7,14 @@ has is refused with the nearest name, in the file and in the environment alike.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -61,7 +63,39 @@ def _origin(text: str) -> str:
     return text
 
 
+def is_confidential(url: str) -> bool:
+    """Whether nobody on the way can read or change what comes from there: HTTPS, or this machine.
+
+    Whoever could change an issuer's keys on the way could be anybody.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "http" and parts.hostname is not None:
+        try:
+            return ipaddress.ip_address(parts.hostname).is_loopback
+        except ValueError:
+            return parts.hostname == "localhost"
+    return parts.scheme == "https" and bool(parts.hostname)
+
+
+def _confidential(url: str) -> str:
+    if not is_confidential(url):
+        raise ValueError("it must begin with https://, or be http:// on this machine")
+    return url
+
+
+def _pairs(given: Any) -> Any:
+    """A mapping that the environment writes as `a=x, b=y`."""
+    if not isinstance(given, str):
+        return given
+    pairs = [pair.rpartition("=") for pair in given.split(",") if pair.strip()]
+    if not all(separator for _, separator, _ in pairs):
+        raise ValueError("it must be a table, or a text such as 'analysts=reader, ops=admin'")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
 Address = Annotated[str, AfterValidator(_host_and_port)]
+ConfidentialUrl = Annotated[str, AfterValidator(_confidential)]
+Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_separated)
 ]
@@ -110,6 +144,38 @@ class Settings(BaseModel):
     tls_private_key: Path | None = Field(None, description="PEM private key of tls_certificate.")
     tls_client_ca: Path | None = Field(
         None, description="PEM authorities; clients must then show a certificate of one of them."
+    )
+    tls_client_identity: bool = Field(
+        False,
+        description="A client that shows a certificate and no credential is the user whose "
+        "certificate it is. Flight then has no Basic handshake.",
+    )
+    access_token_seconds: float = Field(
+        900, ge=1, description="How long an access token of a login works."
+    )
+    refresh_token_seconds: float = Field(
+        14 * 24 * 3600, ge=1, description="A login that is not refreshed for so long ends."
+    )
+    oidc_issuer: ConfidentialUrl | None = Field(
+        None, description="Issuer of tokens (OpenID Connect) that are taken as credentials."
+    )
+    oidc_audience: str | None = Field(
+        None, description="The audience that the issuer's tokens must be for."
+    )
+    oidc_jwks_url: ConfidentialUrl | None = Field(
+        None, description="Where the issuer's keys are; default as its discovery document says."
+    )
+    oidc_username_claim: str = Field(
+        "preferred_username", description="The claim that names the user."
+    )
+    oidc_roles_claim: str | None = Field(
+        None, description="The claim that lists roles or groups; dots lead inward: realm.roles."
+    )
+    oidc_role_map: Pairs = Field(
+        {}, description="Which of its values mean which role: 'analysts=reader, ops=admin'."
+    )
+    oidc_workspace_claim: str | None = Field(
+        None, description="The claim that names the user's workspace."
     )
     insecure_no_auth: bool = Field(
         False, description="Anyone may do anything. For a laptop: binds to loopback only."
@@ -208,6 +274,10 @@ class Settings(BaseModel):
             raise ValueError("tls_client_ca needs tls_certificate and tls_private_key")
         if self.cors_credentials and "*" in self.cors_origins:
             raise ValueError("cors_credentials needs cors_origins that are named one by one")
+        if self.tls_client_identity and self.tls_client_ca is None:
+            raise ValueError("tls_client_identity needs tls_client_ca")
+        if self.oidc_issuer is not None and not self.oidc_audience:
+            raise ValueError("oidc_issuer needs oidc_audience")
         if self.removal_grace_seconds and self.removal_grace_seconds < self.ticket_seconds:
             raise ValueError("removal_grace_seconds must be at least ticket_seconds")
         return self

@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.fix_client",
     "tests.fix_flight_sql",
     "tests.fix_http",
+    "tests.fix_identity",
     "tests.fix_lake",
     "tests.fix_messages",
     "tests.fix_metastore",

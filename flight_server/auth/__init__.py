@@ -1,11 +1,17 @@
-"""Who is asking, and may they? Credentials, the store of API keys, and the policy.
+"""Who is asking, and may they? Credentials, users, API keys, tokens, and the policy.
 
 Knows no protocol and no engine: a door brings the text of a credential and gets a principal,
 operations bring a principal and a resource and get a decision.
 """
 
 from flight_server.auth.access import ANONYMOUS, Access
-from flight_server.auth.authenticator import TOKEN_SECONDS, Authenticator, Identity
+from flight_server.auth.authenticator import (
+    TOKEN_SECONDS,
+    Attempt,
+    Authenticator,
+    Credential,
+    Identity,
+)
 from flight_server.auth.bootstrap import ensure_admin_key, signing_secret
 from flight_server.auth.credentials import (
     KEY_PREFIX,
@@ -16,6 +22,7 @@ from flight_server.auth.credentials import (
     sign_token,
     verify_token,
 )
+from flight_server.auth.passwords import Passwords
 from flight_server.auth.policy import (
     BUILT_IN_ROLES,
     SERVER,
@@ -28,36 +35,53 @@ from flight_server.auth.policy import (
     ServerRef,
     may,
 )
+from flight_server.auth.scopes import is_everything, parse_scopes, within
 from flight_server.auth.signing import sign, verify
-from flight_server.auth.store import KeyInfo, KeyStore
+from flight_server.auth.store import KEY, KeyInfo, KeyStore, key_not_found
+from flight_server.auth.tokens import Issued, TokenStore
+from flight_server.auth.users import USER, User, UserStore, user_not_found
 
 __all__ = [
     "ANONYMOUS",
     "BUILT_IN_ROLES",
+    "KEY",
     "KEY_PREFIX",
     "SERVER",
     "TOKEN_PREFIX",
     "TOKEN_SECONDS",
+    "USER",
     "Access",
     "Action",
+    "Attempt",
     "Authenticator",
     "CatalogRef",
+    "Credential",
     "Decision",
     "Grant",
     "HandshakeToken",
     "Identity",
+    "Issued",
     "KeyInfo",
     "KeyStore",
+    "Passwords",
     "Permit",
     "Resource",
     "ServerRef",
+    "TokenStore",
+    "User",
+    "UserStore",
     "ensure_admin_key",
+    "is_everything",
+    "key_not_found",
     "may",
     "new_key",
     "parse_key",
+    "parse_scopes",
     "sign",
     "sign_token",
     "signing_secret",
+    "user_not_found",
     "verify",
     "verify_token",
+    "within",
 ]

@@ -1,7 +1,9 @@
-"""From the text of a credential to who shows it: the same on both doors.
+"""From a credential to who shows it: the same on both doors.
 
-A credential is the value of the header `authorization`: `Bearer` with an API key or a
-handshake's token, or `Basic` with an API key as the password.
+A credential is the value of the header `authorization`: `Bearer` with an API key, a handshake's
+token, an access token or a token of the issuer of the settings; or `Basic` with a user and its
+password, or with any user and an API key as the password. Where there is no header, it is the
+client's certificate, if the settings say so.
 """
 
 from __future__ import annotations
@@ -9,53 +11,263 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from flight_server.auth.access import ANONYMOUS
 from flight_server.auth.credentials import (
+    KEY_PREFIX,
+    REFRESH_PREFIX,
     TOKEN_PREFIX,
     HandshakeToken,
     sign_token,
     verify_token,
 )
-from flight_server.auth.store import KeyStore
-from flight_server.errors import Unauthenticated
+from flight_server.auth.external import external_user
+from flight_server.auth.passwords import Passwords
+from flight_server.auth.store import KEY, KeyStore
+from flight_server.auth.tokens import ISSUER, Issued, TokenStore, unverified_issuer
+from flight_server.auth.users import User, UserStore
+from flight_server.errors import PixelflightError, Unauthenticated
 from flight_server.model import Principal
+
+if TYPE_CHECKING:
+    from flight_server.auth.issuer import Issuer
 
 TOKEN_SECONDS = 12 * 3600
 
 
+class Credential(StrEnum):
+    """What somebody shows to say who they are."""
+
+    NONE = "none"
+    API_KEY = "api_key"
+    PASSWORD = "password"  # noqa: S105 - the name of a kind
+    ACCESS_TOKEN = "access_token"  # noqa: S105
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105
+    SESSION_TOKEN = "session_token"  # noqa: S105
+    ISSUER_TOKEN = "issuer_token"  # noqa: S105
+    CERTIFICATE = "certificate"
+
+
 @dataclass(frozen=True)
 class Identity:
-    """Who shows a credential, and the handshake's token if that is it."""
+    """Who shows a credential, and what of it matters later.
+
+    `bearer` is what tokens are made for: `key:ID` or `user:NAME`, of this `generation`. `token` is
+    the handshake's, if that was shown; `origins` are ids with whose revocation this ends.
+    """
 
     principal: Principal
+    credential: Credential
+    bearer: str = ""
+    generation: str = field(default="", repr=False)
+    expires_at: float | None = None
     token: HandshakeToken | None = None
+    origins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One credential that was shown, for the audit trail: never the secret in it.
+
+    `shown` is whose it claims to be, as far as it says. `failure` is why it was refused.
+    """
+
+    credential: Credential
+    shown: str
+    peer: str | None
+    principal: Principal | None = None
+    failure: PixelflightError | None = None
 
 
 class Authenticator:
-    """Knows every kind of credential. `anyone` lets everybody in, as somebody who may do all."""
+    """Knows every kind of credential. `anyone` lets everybody in, as somebody who may do all.
 
-    def __init__(self, keys: KeyStore, secret: bytes, anyone: bool = False) -> None:
+    Whatever is in `on_authentication` is told of every credential that is shown, good or bad, on
+    every call: it has to be quick.
+    """
+
+    def __init__(
+        self,
+        keys: KeyStore,
+        users: UserStore,
+        passwords: Passwords,
+        tokens: TokenStore,
+        secret: bytes,
+        issuer: Issuer | None = None,
+        anyone: bool = False,
+    ) -> None:
         self._keys = keys
+        self._users = users
+        self._passwords = passwords
+        self._tokens = tokens
         self._secret = secret
+        self._issuer = issuer
         self._anyone = anyone
+        self.on_authentication: list[Callable[[Attempt], object]] = []
 
-    def identify(self, authorization: str) -> Identity:
-        """Who shows the header's value. Unauthenticated says what is wrong with it."""
+    def identify(
+        self, authorization: str, peer: str | None = None, certificate: str | None = None
+    ) -> Identity:
+        """Who shows the header's value, or this certificate. Unauthenticated says what is wrong.
+
+        `peer` is the address that asks, where the door knows it. LimitExceeded after many wrong
+        passwords; Unavailable where a token's issuer cannot be asked.
+        """
         scheme, _, credential = authorization.partition(" ")
-        is_token = scheme.lower() == "bearer" and credential.startswith(TOKEN_PREFIX)
         if self._anyone:
-            return Identity(ANONYMOUS, self._anonymous_token(credential) if is_token else None)
-        if is_token:
-            token = verify_token(self._secret, credential, time.time())
-            return Identity(self._keys.principal(token.key_id), token)
-        return Identity(self._keys.authenticate(_key(scheme, credential)))
+            return self._anybody(scheme, credential)
+        if not authorization and certificate:
+            kind, shown = Credential.CERTIFICATE, certificate
+            return self._told(kind, shown, peer, lambda: self._of_certificate(certificate))
+        if scheme.lower() == "bearer":
+            kind, shown = _kind(credential), _claimed(credential)
+            return self._told(kind, shown, peer, lambda: self._of_bearer(kind, credential.strip()))
+        if scheme.lower() != "basic":
+            return self._told(Credential.NONE, "", peer, lambda: _refuse(scheme))
+        return self._of_pair(*_basic(credential), peer)
 
-    def session_token(self, principal: Principal) -> str:
-        """The token that a handshake of the principal is answered with."""
-        key_id = principal.id.removeprefix("key:")
-        return sign_token(self._secret, key_id, time.time() + TOKEN_SECONDS)
+    def login(self, name: str, password: str, peer: str | None) -> Issued:
+        """Tokens for a user and its password, or an API key as the password. Unauthenticated."""
+        return self._issued(_ANYBODY if self._anyone else self._of_pair(name, password, peer))
+
+    def login_with_key(self, text: str, peer: str | None) -> Issued:
+        """Tokens for an API key. Unauthenticated."""
+        return self._issued(_ANYBODY if self._anyone else self._of_shown_key(text, peer))
+
+    def refresh(self, text: str, peer: str | None) -> Issued:
+        """Tokens for a refresh token, which ends by it. Unauthenticated."""
+        found: list[Principal] = []
+
+        def subject(bearer: str, generation: str) -> str:
+            found.append(self._bearer(bearer, generation))
+            return found[0].id
+
+        try:
+            issued = self._tokens.refresh(text, subject)
+        except PixelflightError as error:
+            self._tell(Attempt(Credential.REFRESH_TOKEN, "", peer, failure=error))
+            raise
+        self._tell(Attempt(Credential.REFRESH_TOKEN, found[0].id, peer, found[0]))
+        return issued
+
+    def session_token(self, identity: Identity) -> str:
+        """The token that a handshake is answered with; it outlives no credential that ends."""
+        expires_at = time.time() + TOKEN_SECONDS
+        if identity.expires_at is not None:
+            expires_at = min(expires_at, identity.expires_at)
+        return sign_token(
+            self._secret, identity.bearer, identity.generation, expires_at, identity.origins
+        )
+
+    def _of_pair(self, name: str, password: str, peer: str | None) -> Identity:
+        """A user and a password, which may be an API key, whoever the user is."""
+        if password.startswith(KEY_PREFIX):
+            return self._of_shown_key(password, peer)
+
+        def found() -> Identity:
+            return _of_user(self._passwords.check(name, password, peer), Credential.PASSWORD)
+
+        return self._told(Credential.PASSWORD, name, peer, found)
+
+    def _of_shown_key(self, text: str, peer: str | None) -> Identity:
+        return self._told(Credential.API_KEY, _claimed(text), peer, lambda: self._of_key(text))
+
+    def _issued(self, identity: Identity) -> Issued:
+        return self._tokens.issue(identity.principal.id, identity.bearer, identity.generation)
+
+    def _told(
+        self, kind: Credential, shown: str, peer: str | None, found: Callable[[], Identity]
+    ) -> Identity:
+        try:
+            identity = found()
+        except PixelflightError as error:
+            self._tell(Attempt(kind, shown, peer, failure=error))
+            raise
+        if self.on_authentication:
+            self._tell(Attempt(kind, shown, peer, identity.principal))
+        return identity
+
+    def _tell(self, attempt: Attempt) -> None:
+        for listener in self.on_authentication:
+            listener(attempt)
+
+    def _of_bearer(self, kind: Credential, credential: str) -> Identity:
+        match kind:
+            case Credential.SESSION_TOKEN:
+                return self._of_session(credential)
+            case Credential.ACCESS_TOKEN:
+                return self._of_token(credential)
+            case Credential.REFRESH_TOKEN:
+                raise Unauthenticated(
+                    "This is a refresh token: it is good for POST /api/v1/auth/token/refresh, and "
+                    "the access token that comes back is good here."
+                )
+        return self._of_key(credential)
+
+    def _of_key(self, text: str) -> Identity:
+        checked = self._keys.check(text)
+        expires_at = (
+            None if checked.info.expires_at is None else checked.info.expires_at.timestamp()
+        )
+        bearer = KEY + checked.info.id
+        return Identity(
+            checked.principal, Credential.API_KEY, bearer, checked.generation, expires_at
+        )
+
+    def _of_session(self, text: str) -> Identity:
+        token = verify_token(self._secret, text, time.time())
+        principal = self._bearer(token.bearer, token.generation)
+        self._tokens.check_alive(token.origins)
+        return Identity(
+            principal,
+            Credential.SESSION_TOKEN,
+            token.bearer,
+            token.generation,
+            token.expires_at,
+            token,
+            token.origins,
+        )
+
+    def _of_token(self, text: str) -> Identity:
+        """An access token of ours, or one of the issuer: as it says itself, and is then held to."""
+        if self._issuer is not None and unverified_issuer(text) == self._issuer.url != ISSUER:
+            told = self._issuer.verify(text)
+            user = external_user(self._users, told)
+            return _of_user(user, Credential.ISSUER_TOKEN, told.expires_at)
+        token = self._tokens.verify(text)
+        principal = self._bearer(token.bearer, token.generation)
+        return Identity(
+            principal,
+            Credential.ACCESS_TOKEN,
+            token.bearer,
+            token.generation,
+            token.expires_at,
+            origins=token.ids,
+        )
+
+    def _of_certificate(self, certificate: str) -> Identity:
+        user = self._users.of_certificate(certificate)
+        if user is None or user.disabled_at is not None:
+            raise Unauthenticated(
+                f"The client certificate of '{certificate[:80]}' stands for no user here. Ask an "
+                "administrator to name it at one, or show another credential."
+            )
+        return _of_user(user, Credential.CERTIFICATE)
+
+    def _bearer(self, bearer: str, generation: str) -> Principal:
+        """Who somebody is that showed its credential before. Unauthenticated."""
+        if bearer.startswith(KEY):
+            return self._keys.principal(bearer.removeprefix(KEY), generation)
+        return self._users.active(bearer.partition(":")[2], generation).principal
+
+    def _anybody(self, scheme: str, credential: str) -> Identity:
+        if scheme.lower() != "bearer" or not credential.startswith(TOKEN_PREFIX):
+            return _ANYBODY
+        return replace(_ANYBODY, token=self._anonymous_token(credential))
 
     def _anonymous_token(self, credential: str) -> HandshakeToken | None:
         """The session's token where nobody has to show one; a foreign one does no harm."""
@@ -65,24 +277,48 @@ class Authenticator:
             return None
 
 
-def _key(scheme: str, credential: str) -> str:
-    """The API key within a credential."""
-    if scheme.lower() == "bearer":
-        return credential
-    if scheme and scheme.lower() != "basic":
+_ANYBODY = Identity(ANONYMOUS, Credential.NONE, ANONYMOUS.id)
+
+
+def _of_user(user: User, kind: Credential, expires_at: float | None = None) -> Identity:
+    return Identity(user.principal, kind, user.id, user.generation, expires_at)
+
+
+def _kind(credential: str) -> Credential:
+    """What a bearer shows, by how it begins and by nothing else."""
+    if credential.startswith(TOKEN_PREFIX):
+        return Credential.SESSION_TOKEN
+    if credential.startswith(REFRESH_PREFIX):
+        return Credential.REFRESH_TOKEN
+    is_token = credential.count(".") == 2 and not credential.startswith(KEY_PREFIX)
+    return Credential.ACCESS_TOKEN if is_token else Credential.API_KEY
+
+
+def _claimed(credential: str) -> str:
+    """The part of a key that may be told: its id."""
+    return credential[:15] if credential.startswith(KEY_PREFIX) else ""
+
+
+def _refuse(scheme: str) -> Identity:
+    """Unauthenticated: there is nothing that could be checked."""
+    if scheme:
         raise Unauthenticated(
             "The header 'authorization' begins with neither 'Bearer' nor 'Basic': send "
-            "'Bearer <API key>', or 'Basic' with an API key as the password."
+            "'Bearer <API key>', or 'Basic' with a user and a password."
         )
-    if not scheme:
-        raise Unauthenticated(
-            "This call shows no credential. Send the header 'authorization: Bearer <API key>', or "
-            "do a Basic handshake with an API key as the password."
-        )
+    raise Unauthenticated(
+        "This call shows no credential. Send the header 'authorization: Bearer <API key>', or "
+        "do a Basic handshake with an API key as the password."
+    )
+
+
+def _basic(credential: str) -> tuple[str, str]:
+    """User and password."""
     try:
         # Go's clients, ADBC's driver among them, leave the padding away.
         padded = credential.rstrip("=") + "=" * (-len(credential.rstrip("=")) % 4)
         text = base64.b64decode(padded, validate=True).decode()
     except (binascii.Error, ValueError):
         raise Unauthenticated("The Basic credential is not base64 of 'user:password'.") from None
-    return text.partition(":")[2]
+    name, _, password = text.partition(":")
+    return name, password

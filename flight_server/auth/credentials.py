@@ -18,15 +18,20 @@ import re
 import secrets
 import string
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from flight_server.auth.signing import derived, sign, verify
 from flight_server.errors import Unauthenticated
 
+# What the texts begin with, so that each is known for what it is.
 KEY_PREFIX = "pf_"
 TOKEN_PREFIX = "pft_"  # noqa: S105 - says what follows, is no secret
+REFRESH_PREFIX = "pfr_"
 SECRET_BITS = 192
 
+# Changed where what is signed changes, so that no older token is misread.
+_PURPOSE = "handshake of a bearer"
 _DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _ID_LENGTH = 12
 _SECRET_LENGTH = 33  # 62 ** 33 > 2 ** 192
@@ -41,21 +46,37 @@ _KEY = re.compile(
 class HandshakeToken:
     """What a handshake's token says.
 
-    `session` differs from handshake to handshake, so that two of them by the same key do not
-    share temporary tables and transactions.
+    `bearer` is whose credential was shown: `key:ID` or `user:NAME`; what else was made for it
+    before its `generation` changed has ended. `session` differs from handshake to handshake, so
+    that two of them by the same key do not share temporary tables and transactions. `origins` are
+    the ids of the access token that was shown, with which it ends.
     """
 
-    key_id: str
+    bearer: str
+    generation: str
     session: str
     expires_at: float
+    origins: tuple[str, ...] = ()
 
 
 def new_key() -> tuple[str, str, str]:
     """A new API key: its text, to be shown once; its id; the hash to keep."""
     key_id = "".join(secrets.choice(_DIGITS) for _ in range(_ID_LENGTH))
-    secret = _base62(secrets.randbits(SECRET_BITS), _SECRET_LENGTH)
+    text, secret_hash = renewed_key(key_id)
+    return text, key_id, secret_hash
+
+
+def renewed_key(key_id: str) -> tuple[str, str]:
+    """Another API key with this id: its text, to be shown once, and the hash to keep."""
+    secret = _new_secret()
     body = f"{KEY_PREFIX}{key_id}_{secret}"
-    return body + _checksum(body), key_id, hash_secret(secret)
+    return body + _checksum(body), hash_secret(secret)
+
+
+def new_refresh_token() -> tuple[str, str]:
+    """A new refresh token: its text, to be shown once, and the hash to keep."""
+    text = REFRESH_PREFIX + _new_secret()
+    return text, hash_secret(text)
 
 
 def parse_key(text: str) -> tuple[str, str]:
@@ -84,20 +105,24 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def sign_token(secret: bytes, key_id: str, expires_at: float) -> str:
-    """A bearer token for a client that showed the API key; `expires_at` is a Unix time."""
-    claims = json.dumps([key_id, secrets.token_urlsafe(12), expires_at]).encode()
-    return TOKEN_PREFIX + _encoded(sign(derived(secret, "handshake"), claims))
+def sign_token(
+    secret: bytes, bearer: str, generation: str, expires_at: float, origins: Collection[str] = ()
+) -> str:
+    """A token for a client that showed a credential; `expires_at` is a Unix time."""
+    session = secrets.token_urlsafe(12)
+    claims = json.dumps([bearer, generation, session, expires_at, list(origins)]).encode()
+    return TOKEN_PREFIX + _encoded(sign(derived(secret, _PURPOSE), claims))
 
 
 def verify_token(secret: bytes, text: str, now: float) -> HandshakeToken:
     """What the token says. Unauthenticated where it is forged, damaged or expired."""
     data = _decoded(text.strip())
     try:
-        claims = verify(derived(secret, "handshake"), data)
+        claims = verify(derived(secret, _PURPOSE), data)
     except Unauthenticated:
         raise _bad_token() from None
-    token = HandshakeToken(*json.loads(claims))
+    bearer, generation, session, expires_at, origins = json.loads(claims)
+    token = HandshakeToken(bearer, generation, session, expires_at, tuple(origins))
     if token.expires_at <= now:
         ended = dt.datetime.fromtimestamp(token.expires_at, dt.UTC)
         raise Unauthenticated(
@@ -105,6 +130,10 @@ def verify_token(secret: bytes, text: str, now: float) -> HandshakeToken:
             "do the handshake again."
         )
     return token
+
+
+def _new_secret() -> str:
+    return _base62(secrets.randbits(SECRET_BITS), _SECRET_LENGTH)
 
 
 def _checksum(body: str) -> str:

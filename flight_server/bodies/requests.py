@@ -18,6 +18,9 @@ from flight_server.model import Images, IngestMode
 
 Request = TypeVar("Request", bound=BaseModel)
 
+# Fields whose values are never quoted back, since errors are logged.
+SECRETS = frozenset({"password", "current_password", "api_key", "refresh_token", "token", "secret"})
+
 
 def _with_zone(moment: dt.datetime) -> dt.datetime:
     if moment.tzinfo is None:
@@ -154,8 +157,10 @@ def _sentence(problem: Any, kind: type[BaseModel], what: str) -> str:
     if problem["type"] == "missing":
         return f"The {what} needs the field '{where}'."
     reason = problem["msg"].removeprefix("Value error, ")
-    quoted = json.dumps(problem["input"], default=str, ensure_ascii=False)[:80]
     field = f"field '{where}' of the {what}" if where else what
+    if problem["loc"] and problem["loc"][-1] in SECRETS:
+        return f"The {field} cannot be it: {reason[:1].lower()}{reason[1:]}."
+    quoted = json.dumps(problem["input"], default=str, ensure_ascii=False)[:80]
     return f"The {field} is {quoted}: {reason[:1].lower()}{reason[1:]}."
 
 

@@ -5,6 +5,14 @@ commit log keeps the author that a call carries. Both doors call these and hold 
 own.
 """
 
+from flight_server.operations.api_keys import (
+    create_key,
+    describe_key,
+    list_keys,
+    revoke_key,
+    rotate_key,
+)
+from flight_server.operations.logins import refresh_login, revoke_token, take_token
 from flight_server.operations.maintenance import health, hold, optimize, pinned
 from flight_server.operations.parameters import parameter_schema, rows_of
 from flight_server.operations.query import (
@@ -48,6 +56,13 @@ from flight_server.operations.tables import (
     rename_table,
     undrop_table,
 )
+from flight_server.operations.users import (
+    change_user,
+    create_user,
+    delete_user,
+    describe_user,
+    list_users,
+)
 from flight_server.operations.versions import (
     changes,
     create_tag,
@@ -72,12 +87,18 @@ __all__ = [
     "Session",
     "alter_table",
     "begin",
+    "change_user",
     "changes",
+    "create_key",
     "create_namespace",
     "create_table",
     "create_tag",
+    "create_user",
     "delete",
+    "delete_user",
+    "describe_key",
     "describe_table",
+    "describe_user",
     "diff",
     "drop_namespace",
     "drop_table",
@@ -90,9 +111,11 @@ __all__ = [
     "ingest",
     "is_control",
     "is_read",
+    "list_keys",
     "list_namespaces",
     "list_tables",
     "list_tags",
+    "list_users",
     "list_versions",
     "needs_session",
     "newest_snapshot",
@@ -105,14 +128,19 @@ __all__ = [
     "plan_scan",
     "query",
     "query_each",
+    "refresh_login",
     "rename_table",
     "replace_table",
     "restore",
+    "revoke_key",
+    "revoke_token",
+    "rotate_key",
     "rows_of",
     "scan",
     "snapshot_at",
     "snapshot_of",
     "statement_of",
+    "take_token",
     "transaction_not_found",
     "undrop_table",
     "update",

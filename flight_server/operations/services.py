@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flight_server.auth import Access, Authenticator, KeyStore
+from flight_server.auth import Access, Authenticator, KeyStore, Passwords, TokenStore, UserStore
 from flight_server.engines.base import Engine, Transaction
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.errors import ErrorCode, NotFound, did_you_mean
@@ -34,6 +34,9 @@ class Services:
     engines: Mapping[str, Engine]
     access: Access
     keys: KeyStore
+    users: UserStore
+    passwords: Passwords
+    tokens: TokenStore
     authenticator: Authenticator
     admission: Admission
     metastore: Metastore

@@ -125,7 +125,7 @@ class Gate(flight.ServerMiddlewareFactory):
         identity = authenticator.identify(_first(headers, "authorization"))
         answer = {}
         if method is flight.FlightMethod.HANDSHAKE:
-            answer["authorization"] = f"Bearer {authenticator.session_token(identity.principal)}"
+            answer["authorization"] = f"Bearer {authenticator.session_token(identity)}"
         seconds = min(_timeout(headers), self._services.settings.deadline_seconds_max)
         cookie = _cookie(headers)
         running = self._calls.begin(time.monotonic() + seconds)

@@ -23,9 +23,10 @@ def wrong_credentials(server: LocalServer) -> dict[str, str | None]:
     keys = server.services.keys
     revoked, info = keys.create("revoked", ["admin"], created_by="test")
     keys.revoke(info.id)
-    expired = sign_token(server.services.signing_secret, info.id, time.time() - 1)
-    orphaned = sign_token(server.services.signing_secret, info.id, time.time() + 60)
-    foreign = sign_token(b"x" * 32, info.id, time.time() + 60)
+    secret, bearer = server.services.signing_secret, f"key:{info.id}"
+    expired = sign_token(secret, bearer, "", time.time() - 1)
+    orphaned = sign_token(secret, bearer, "", time.time() + 60)
+    foreign = sign_token(b"x" * 32, bearer, "", time.time() + 60)
     another = server.key[:20] + ("A" if server.key[20] != "A" else "B") + server.key[21:]
     return {
         "none": None,

@@ -5,6 +5,15 @@ to types that SQLite and PostgreSQL share.
 """
 
 from flight_server.metastore.tables.base import Moment, metadata
+from flight_server.metastore.tables.identity import refresh_tokens, revoked_tokens, users
 from flight_server.metastore.tables.keys import api_keys, server_secrets
 
-__all__ = ["Moment", "api_keys", "metadata", "server_secrets"]
+__all__ = [
+    "Moment",
+    "api_keys",
+    "metadata",
+    "refresh_tokens",
+    "revoked_tokens",
+    "server_secrets",
+    "users",
+]

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flight_server.auth import new_key, parse_key, sign, sign_token, verify_token
-from flight_server.auth.credentials import TOKEN_PREFIX, hash_secret
+from flight_server.auth.credentials import _PURPOSE, TOKEN_PREFIX, hash_secret
 from flight_server.auth.signing import derived
 from flight_server.errors import Unauthenticated
 
@@ -86,20 +86,20 @@ def test_messages_do_not_repeat_the_secret() -> None:
 
 @given(st.from_regex(r"[0-9A-Za-z]{12}", fullmatch=True), st.floats(NOW + 1, NOW + 1e9))
 def test_a_token_is_read_as_it_was_written(key_id: str, expires_at: float) -> None:
-    text = sign_token(SECRET, key_id, expires_at)
+    text = sign_token(SECRET, f"key:{key_id}", "g", expires_at)
     token = verify_token(SECRET, text, NOW)
-    assert (token.key_id, token.expires_at) == (key_id, expires_at)
+    assert (token.bearer, token.generation, token.expires_at) == (f"key:{key_id}", "g", expires_at)
     assert re.fullmatch(r"pft_[0-9A-Za-z_-]+", text)
 
 
 def test_every_handshake_is_a_session_of_its_own() -> None:
-    texts = [sign_token(SECRET, "k", NOW + 1) for _ in range(100)]
+    texts = [sign_token(SECRET, "k", "", NOW + 1) for _ in range(100)]
     assert len({verify_token(SECRET, text, NOW).session for text in texts}) == 100
 
 
 def test_a_token_ends_at_its_expiry() -> None:
-    text = sign_token(SECRET, "k", NOW)
-    assert verify_token(SECRET, text, NOW - 0.001).key_id == "k"
+    text = sign_token(SECRET, "k", "", NOW)
+    assert verify_token(SECRET, text, NOW - 0.001).bearer == "k"
     for now in (NOW, NOW + 1e9):
         with pytest.raises(Unauthenticated, match=r"expired at 2027-01-15 08:00:00 UTC"):
             verify_token(SECRET, text, now)
@@ -108,7 +108,7 @@ def test_a_token_ends_at_its_expiry() -> None:
 def test_no_character_of_a_token_can_be_changed() -> None:
     """Not even to one that decodes to the same bytes."""
     for length in range(10, 14):
-        text = sign_token(SECRET, "k" * length, NOW + 60)
+        text = sign_token(SECRET, "k" * length, "", NOW + 60)
         for at in range(len(text)):
             for other in ALPHANUMERIC + "-_=+/ é\n":
                 if other != text[at]:
@@ -117,7 +117,7 @@ def test_no_character_of_a_token_can_be_changed() -> None:
 
 
 def test_no_character_of_a_token_can_be_added_or_left_out() -> None:
-    text = sign_token(SECRET, "k", NOW + 60)
+    text = sign_token(SECRET, "k", "", NOW + 60)
     for at in range(len(text)):
         assert not is_token(text[:at] + text[at + 1 :])
         assert not is_token(text[:at] + "!" + text[at:])
@@ -127,23 +127,23 @@ def test_no_character_of_a_token_can_be_added_or_left_out() -> None:
 
 def test_what_else_was_signed_is_no_token() -> None:
     """Tickets are signed with the same secret, and their bearer may choose what is in them."""
-    claims = json.dumps(["k", "s", NOW + 60]).encode()
+    claims = json.dumps(["k", "", "s", NOW + 60, []]).encode()
     for secret in (SECRET, derived(SECRET, "tickets"), bytes(32)):
         encoded = base64.urlsafe_b64encode(sign(secret, claims)).decode().rstrip("=")
         assert not is_token(TOKEN_PREFIX + encoded)
-    right = base64.urlsafe_b64encode(sign(derived(SECRET, "handshake"), claims)).decode()
+    right = base64.urlsafe_b64encode(sign(derived(SECRET, _PURPOSE), claims)).decode()
     assert is_token(TOKEN_PREFIX + right.rstrip("="))
 
 
 def test_what_is_wrong_with_a_forged_token_is_not_told() -> None:
-    text = sign_token(SECRET, "k", NOW + 60)
+    text = sign_token(SECRET, "k", "", NOW + 60)
     for forged in (
         text[:-1],
         text + "!",
         text[:20] + "A" * 90,
         "",
         "é",
-        sign_token(bytes(32), "k", NOW),
+        sign_token(bytes(32), "k", "", NOW),
     ):
         with pytest.raises(Unauthenticated) as caught:
             verify_token(SECRET, forged, NOW)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from flight_server.auth import KeyStore, new_key, signing_secret
-from flight_server.auth import store as store_module
+from flight_server.auth import remembered as remembered_module
 from flight_server.errors import ErrorCode, InvalidRequest, NotFound, Unauthenticated
 from flight_server.metastore import Metastore
 from flight_server.metastore.tables import api_keys
@@ -172,8 +172,8 @@ def test_a_revocation_elsewhere_counts_soon(
     key, info = store.create("etl", ["reader"], created_by="ann")
     store.authenticate(key)
     KeyStore(metastore).revoke(info.id)
-    assert store_module.REMEMBERED_SECONDS <= 5
-    monkeypatch.setattr(store_module, "REMEMBERED_SECONDS", 0.0)
+    assert remembered_module.REMEMBERED_SECONDS <= 5
+    monkeypatch.setattr(remembered_module, "REMEMBERED_SECONDS", 0.0)
     refusal(store, key)
 
 
@@ -245,7 +245,7 @@ def test_no_secret_is_stored_or_shown(store: KeyStore, metastore: Metastore) -> 
         stored = str(connection.execute(text("SELECT * FROM api_keys")).all())
         hashed = connection.execute(text("SELECT secret_hash FROM api_keys")).scalar_one()
     secret = key.split("_")[2]
-    remembered = repr(vars(store))
+    remembered = repr(vars(store._remembered))
     shown = [info, principal, store, remembered, store.list(), vars(info)]
     assert "etl" in remembered
     for told in [*map(repr, shown), *map(str, shown)]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0002"
 down_revision = "0001"
 
@@ -15,6 +18,50 @@ def upgrade() -> None:
 
 def _identity() -> None:
     """Users, refresh tokens, tokens that were revoked; more about keys."""
+    op.create_table(
+        "users",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("folded", sa.Text, nullable=False),
+        sa.Column("password_hash", sa.Text),
+        sa.Column("roles", sa.Text, nullable=False),
+        sa.Column("external_roles", sa.Text, nullable=False),
+        sa.Column("external_at", sa.DateTime(timezone=True)),
+        sa.Column("workspace", sa.Text, nullable=False),
+        sa.Column("issuer", sa.Text),
+        sa.Column("subject", sa.Text),
+        sa.Column("certificate", sa.Text),
+        sa.Column("generation", sa.Text, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Text, nullable=False),
+        sa.Column("disabled_at", sa.DateTime(timezone=True)),
+        sa.PrimaryKeyConstraint("name", name="pk_users"),
+        sa.UniqueConstraint("folded", name="uq_users_folded"),
+        sa.UniqueConstraint("issuer", "subject", name="uq_users_issuer_subject"),
+        sa.UniqueConstraint("certificate", name="uq_users_certificate"),
+    )
+    op.create_table(
+        "refresh_tokens",
+        sa.Column("hash", sa.Text, nullable=False),
+        sa.Column("family", sa.Text, nullable=False),
+        sa.Column("bearer", sa.Text, nullable=False),
+        sa.Column("generation", sa.Text, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True)),
+        sa.PrimaryKeyConstraint("hash", name="pk_refresh_tokens"),
+    )
+    op.create_index("ix_refresh_tokens_family", "refresh_tokens", ["family"])
+    op.create_table(
+        "revoked_tokens",
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_revoked_tokens"),
+    )
+    op.create_index("ix_revoked_tokens_expires_at", "revoked_tokens", ["expires_at"])
+    for name in ("owner", "scopes", "generation", "previous_hash", "previous_generation"):
+        op.add_column("api_keys", sa.Column(name, sa.Text))
+    op.add_column("api_keys", sa.Column("previous_until", sa.DateTime(timezone=True)))
+    op.create_index("ix_api_keys_owner", "api_keys", ["owner"])
 
 
 def _permissions() -> None:

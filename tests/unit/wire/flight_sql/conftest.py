@@ -10,7 +10,17 @@ from typing import cast
 import pyarrow as pa
 import pytest
 
-from flight_server.auth import BUILT_IN_ROLES, Access, Action, Authenticator, Grant, KeyStore
+from flight_server.auth import (
+    BUILT_IN_ROLES,
+    Access,
+    Action,
+    Authenticator,
+    Grant,
+    KeyStore,
+    Passwords,
+    TokenStore,
+    UserStore,
+)
 from flight_server.engines.base import TemporaryTables
 from flight_server.metastore import Metastore
 from flight_server.model import Author, NamespaceRef, Principal, TableRef, TableSpec
@@ -63,13 +73,17 @@ def services(tmp_path: Path) -> Iterator[Services]:
     )
     roles = {**BUILT_IN_ROLES, "clerk": GRANTS}
     with Metastore.open(tmp_path / "metastore.sqlite") as metastore:
-        keys = KeyStore(metastore, roles)
+        keys, users = KeyStore(metastore, roles), UserStore(metastore, roles)
+        passwords, tokens = Passwords(users), TokenStore(metastore, bytes(32), 60, 60)
         yield Services(
             settings=Settings(data=tmp_path),
             engines={"lake": lake, "archive": engine("archive", staff=PLAIN, old__open=PLAIN)},
             access=Access(roles),
             keys=keys,
-            authenticator=Authenticator(keys, b"secret"),
+            users=users,
+            passwords=passwords,
+            tokens=tokens,
+            authenticator=Authenticator(keys, users, passwords, tokens, b"secret"),
             admission=Admission(1, 1, None),
             metastore=metastore,
             signing_secret=b"secret",

@@ -1,0 +1,71 @@
+"""Who may manage users and keys, and which of them: nobody gives away what they do not have.
+
+Whoever may `admin` the server may do all of it. Whoever may `grant` on the server manages those
+users and keys of its own workspace that have no role beyond its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from flight_server.auth import SERVER, Action, is_everything
+from flight_server.errors import Forbidden, NotFound
+from flight_server.model import Principal
+from flight_server.operations.services import Call, Services
+
+
+@dataclass(frozen=True)
+class Authority:
+    """What somebody who manages others may do with whom."""
+
+    principal: Principal
+    is_admin: bool
+
+    def check_roles(self, roles: Collection[str]) -> None:
+        """Forbidden where a role is to be handed out that the giver does not have."""
+        beyond = sorted(set(roles) - self.principal.roles)
+        if beyond and not self.is_admin:
+            raise Forbidden(
+                f"You may not hand out the role '{beyond[0]}': you do not have it yourself."
+            )
+
+    def check_workspace(self, workspace: str) -> None:
+        """Forbidden where somebody is to be put into a workspace that is not the giver's."""
+        if workspace != self.principal.workspace and not self.is_admin:
+            raise Forbidden(
+                f"You may not put anybody into the workspace '{workspace}': yours is "
+                f"'{self.principal.workspace}'."
+            )
+
+    def sees(self, workspace: str) -> bool:
+        """Whether users and keys of the workspace may be known of."""
+        return self.is_admin or workspace == self.principal.workspace
+
+    def check(self, what: str, roles: Collection[str], workspace: str, missing: NotFound) -> None:
+        """`missing` where it is in another workspace; Forbidden where it may do more."""
+        if not self.sees(workspace):
+            raise missing
+        if not self.is_admin and not set(roles) <= self.principal.roles:
+            raise Forbidden(f"You may not manage {what}: it has roles that you do not have.")
+
+
+def authority(services: Services, call: Call) -> Authority | None:
+    """What the caller may manage; None is nothing. A credential with scopes manages nothing."""
+    if not is_everything(call.principal.scopes):
+        return None
+    is_admin = services.access.may(call.principal, Action.ADMIN, SERVER).allowed
+    if is_admin or services.access.may(call.principal, Action.GRANT, SERVER).allowed:
+        return Authority(call.principal, is_admin)
+    return None
+
+
+def required_authority(services: Services, call: Call, what: str) -> Authority:
+    """As `authority`. Forbidden where it is none: `what` cannot be managed."""
+    found = authority(services, call)
+    if found is None:
+        raise Forbidden(
+            f"You may not manage {what}: it takes a credential without scopes of somebody who "
+            "may admin the server, or grant on it."
+        )
+    return found
