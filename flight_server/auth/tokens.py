@@ -9,6 +9,7 @@ was stolen, by whichever of the two: all tokens of that login end.
 from __future__ import annotations
 
 import datetime as dt
+import math
 import secrets
 import time
 from collections.abc import Callable, Collection
@@ -165,7 +166,7 @@ class TokenStore:
             "aud": AUDIENCE,
             "sub": subject,
             "iat": int(now),
-            "exp": int(now + self._access_seconds),
+            "exp": math.ceil(now + self._access_seconds),
             "jti": secrets.token_hex(12),
             "sid": family,
             "bearer": bearer,
