@@ -19,7 +19,7 @@ from control_api.dependencies import SECURED
 from control_api.layers import surround
 from control_api.paths import with_slashes
 from control_api.refusals import error_response
-from control_api.routes import auth_keys, auth_tokens, auth_users, health, namespaces
+from control_api.routes import auth_keys, auth_tokens, auth_users, health, namespaces, rows
 from flight_server.errors import (
     ErrorCode,
     InvalidRequest,
@@ -30,7 +30,13 @@ from flight_server.operations import Services
 
 PREFIX = "/api/v1"
 # Under the prefix, in the order in which the documentation shows them.
-ROUTERS = (auth_tokens.router, auth_users.router, auth_keys.router, namespaces.router)
+ROUTERS = (
+    auth_tokens.router,
+    auth_users.router,
+    auth_keys.router,
+    namespaces.router,
+    rows.router,
+)
 
 
 def create_app(services: Services) -> FastAPI:

@@ -60,6 +60,9 @@ class ErrorCode(Enum):
     INTERNAL = Row(500, 13, False, "A bug of ours: quote the id.")
     TRANSACTION_NOT_FOUND = Row(404, 5, False, "No such transaction is open, or it was idle.")
     STATEMENT_NOT_FOUND = Row(404, 5, False, "No such prepared statement, or it has expired.")
+    ROW_NOT_FOUND = Row(404, 5, False, "The table has no such row, or it is hidden from you.")
+    NOT_ACCEPTABLE = Row(406, 3, False, "The answer has none of the forms that 'Accept' names.")
+    UNSUPPORTED_MEDIA_TYPE = Row(415, 3, False, "Bodies of this 'Content-Type' are not read.")
 
     @property
     def http(self) -> int:

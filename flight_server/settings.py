@@ -132,6 +132,12 @@ class Settings(BaseModel):
     decompressed_bytes_max: int = Field(
         16 * 2**30, ge=1024, description="The most that a compressed body may decompress to."
     )
+    json_rows_max: int = Field(
+        1000, ge=1, description="Rows, or operations, of a body of JSON; more are refused with 413."
+    )
+    page_rows_max: int = Field(
+        10_000, ge=1, description="Largest limit up to which rows come with a cursor to go on by."
+    )
     cors_origins: Origins = Field(
         (), description="Origins whose pages may use HTTP, between commas; * is any. Default none."
     )

@@ -23,6 +23,16 @@ from flight_server.operations.query import (
     query_each,
     statement_of,
 )
+from flight_server.operations.row_changes import set_values
+from flight_server.operations.row_reads import (
+    Found,
+    one_row,
+    open_scan,
+    page,
+    readable_schema,
+    row_not_found,
+    writable_schema,
+)
 from flight_server.operations.rows import (
     ScanPlan,
     delete,
@@ -80,6 +90,7 @@ from flight_server.query import parameters_of
 __all__ = [
     "Call",
     "Executed",
+    "Found",
     "OpenTransaction",
     "QueryPlan",
     "ScanPlan",
@@ -119,8 +130,11 @@ __all__ = [
     "list_versions",
     "needs_session",
     "newest_snapshot",
+    "one_row",
+    "open_scan",
     "open_temporary",
     "optimize",
+    "page",
     "parameter_schema",
     "parameters_of",
     "pinned",
@@ -128,6 +142,7 @@ __all__ = [
     "plan_scan",
     "query",
     "query_each",
+    "readable_schema",
     "refresh_login",
     "rename_table",
     "replace_table",
@@ -135,8 +150,10 @@ __all__ = [
     "revoke_key",
     "revoke_token",
     "rotate_key",
+    "row_not_found",
     "rows_of",
     "scan",
+    "set_values",
     "snapshot_at",
     "snapshot_of",
     "statement_of",
@@ -144,4 +161,5 @@ __all__ = [
     "transaction_not_found",
     "undrop_table",
     "update",
+    "writable_schema",
 ]

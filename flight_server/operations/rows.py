@@ -65,14 +65,14 @@ class ScanPlan:
 def scan(services: Services, call: Call, table: TableRef, request: ScanRequest) -> Batches:
     """The rows, as far as the principal may read them. NotFound; InvalidRequest; Forbidden."""
     allowed = permitted(services, call, table, Action.READ, request.version)
-    checked = _checked_scan(allowed, request)
+    checked = checked_scan(allowed, request)
     found = allowed.engine.scan(allowed.table, checked, call.cancellation)
     if found.schema.metadata and len(allowed.columns) < len(allowed.version.schema):
-        return _without_metadata(found)
+        return without_metadata(found)
     return found
 
 
-def _without_metadata(found: Batches) -> Batches:
+def without_metadata(found: Batches) -> Batches:
     """The batches without what is noted of the whole table, which may name its other columns."""
     batches = (batch.replace_schema_metadata(None) for batch in found)
     return BatchStream(found.schema.remove_metadata(), batches, found.close)
@@ -81,7 +81,7 @@ def _without_metadata(found: Batches) -> Batches:
 def plan_scan(services: Services, call: Call, table: TableRef, request: ScanRequest) -> ScanPlan:
     """The scan without running it, pinned to one snapshot. Errors as `scan`."""
     allowed = permitted(services, call, table, Action.READ, request.version)
-    checked = _checked_scan(allowed, request)
+    checked = checked_scan(allowed, request)
     schema = scan_schema(allowed, checked)
     # What a transaction has written is in no snapshot yet.
     pinned = checked
@@ -117,7 +117,7 @@ def schema_of_scan(
 ) -> pa.Schema:
     """The schema that a scan would answer in. Errors as `scan`."""
     allowed = permitted(services, call, table, Action.READ, request.version)
-    return scan_schema(allowed, _checked_scan(allowed, request))
+    return scan_schema(allowed, checked_scan(allowed, request))
 
 
 def scan_schema(allowed: Permitted, request: ScanRequest) -> pa.Schema:
@@ -142,7 +142,22 @@ def update(
 
     `all_rows` has to be said where there is no filter.
     """
-    _refuse_unfiltered(filter, all_rows, "update")
+    allowed, checked, where = checked_update(services, call, table, assignments, filter, all_rows)
+    engine = require(allowed.engine, SupportsUpdate)
+    author = call.author("update", allowed.table)
+    return engine.update(allowed.table, checked, where, author, call.cancellation)
+
+
+def checked_update(
+    services: Services,
+    call: Call,
+    table: TableRef,
+    assignments: Mapping[str, str],
+    filter: str | None,
+    all_rows: bool,
+) -> tuple[Permitted, Mapping[str, str], str | None]:
+    """The table, the columns in their true case with checked expressions, and the whole filter."""
+    refuse_unfiltered(filter, all_rows, "update")
     if not assignments:
         raise InvalidRequest("'set' is empty: name at least one column and its new value.")
     allowed = permitted(services, call, table, Action.UPDATE)
@@ -152,10 +167,8 @@ def update(
         raise InvalidRequest("'set' names a column twice; the case of letters does not count.")
     check_in_sight(names, allowed, readable)
     checked = {k: check_expression(v, readable.columns) for k, v in names.items()}
-    where = _joined_filter(allowed, _joined_filter(readable, _predicate(readable, filter)))
-    engine = require(allowed.engine, SupportsUpdate)
-    author = call.author("update", allowed.table)
-    return engine.update(allowed.table, checked, where, author, call.cancellation)
+    where = joined_filter(allowed, joined_filter(readable, _predicate(readable, filter)))
+    return allowed, checked, where
 
 
 def delete(
@@ -166,13 +179,20 @@ def delete(
     all_rows: bool = False,
 ) -> Commit:
     """Deletes the rows where the filter holds. Errors and `all_rows` as `update`."""
-    _refuse_unfiltered(filter, all_rows, "delete")
-    allowed = permitted(services, call, table, Action.DELETE)
-    readable = permitted(services, call, table, Action.READ)
-    where = _joined_filter(allowed, _joined_filter(readable, _predicate(readable, filter)))
+    allowed, where = checked_delete(services, call, table, filter, all_rows)
     engine = require(allowed.engine, SupportsUpdate)
     author = call.author("delete", allowed.table)
     return engine.delete(allowed.table, where, author, call.cancellation)
+
+
+def checked_delete(
+    services: Services, call: Call, table: TableRef, filter: str | None, all_rows: bool
+) -> tuple[Permitted, str | None]:
+    """The table and the whole filter of a delete."""
+    refuse_unfiltered(filter, all_rows, "delete")
+    allowed = permitted(services, call, table, Action.DELETE)
+    readable = permitted(services, call, table, Action.READ)
+    return allowed, joined_filter(allowed, joined_filter(readable, _predicate(readable, filter)))
 
 
 def ingest(
@@ -280,7 +300,7 @@ def _check_known(services: Services, call: Call, allowed: Permitted, schema: pa.
     check_left_out(services, call, allowed, schema.names)
 
 
-def _checked_scan(allowed: Permitted, request: ScanRequest) -> ScanRequest:
+def checked_scan(allowed: Permitted, request: ScanRequest) -> ScanRequest:
     """The request with true column names, checked SQL, and the principal's row filter in it."""
     if not allowed.columns:
         raise Forbidden(f"You may see no column of '{allowed.table}'.")
@@ -288,7 +308,7 @@ def _checked_scan(allowed: Permitted, request: ScanRequest) -> ScanRequest:
     return replace(
         request,
         columns=narrow(allowed, request.columns),
-        filter=_joined_filter(allowed, _predicate(allowed, request.filter)),
+        filter=joined_filter(allowed, _predicate(allowed, request.filter)),
         order_by=check_order_by(order_by, allowed.columns) if order_by else None,
     )
 
@@ -297,7 +317,7 @@ def _predicate(allowed: Permitted, text: str | None) -> str | None:
     return check_predicate(text, allowed.columns) if text is not None else None
 
 
-def _joined_filter(allowed: Permitted, text: str | None) -> str | None:
+def joined_filter(allowed: Permitted, text: str | None) -> str | None:
     """The filter within the rows of the principal's, in which alone it is evaluated.
 
     Of two conditions DuckDB chooses which it tries first, and an error that the text makes in a
@@ -314,7 +334,8 @@ def _after_limit(rows: int, request: ScanRequest) -> int:
     return left if request.limit is None else min(left, request.limit)
 
 
-def _refuse_unfiltered(text: str | None, all_rows: bool, verb: str) -> None:
+def refuse_unfiltered(text: str | None, all_rows: bool, verb: str) -> None:
+    """InvalidRequest where every row would be meant, and nobody has said so."""
     if text is None and not all_rows:
         raise InvalidRequest(
             f"This would {verb} every row. Give a 'filter', or say \"all\": true if you mean it."

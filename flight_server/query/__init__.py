@@ -12,6 +12,7 @@ from flight_server.query.expressions import (
     check_predicate,
     columns_named,
 )
+from flight_server.query.keysets import behind, total_order
 from flight_server.query.kinds import parse_any
 from flight_server.query.merges import merge_source, rewrite_merge
 from flight_server.query.parameter_hints import parameter_hints
@@ -62,6 +63,7 @@ __all__ = [
     "Update",
     "Use",
     "Write",
+    "behind",
     "check_expression",
     "check_literal",
     "check_order_by",
@@ -76,6 +78,7 @@ __all__ = [
     "rewrite",
     "rewrite_merge",
     "simple_scan",
+    "total_order",
     "uses_of",
     "width_of",
     "with_defaults",

@@ -1,4 +1,4 @@
-"""Batches are brought to the wire's size, and none of their rows is lost or moved."""
+"""How batches are brought to a size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from flight_server.wire.outgoing import holds_dictionary, resized
+from flight_server.formats.batches import holds_dictionary, resized
 
 SIZES = st.lists(st.integers(0, 3000), max_size=30)
 
