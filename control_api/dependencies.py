@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
@@ -37,7 +38,7 @@ Peer = Annotated[str | None, Depends(_peer)]
 def _identity(request: Request, services: Services, peer: Peer) -> auth.Identity:
     """Who asks. Unauthenticated."""
     authorization = request.headers.get("authorization", "")
-    return services.authenticator.identify(authorization, peer)
+    return services.authenticator.identify(authorization, peer, _certificate(request))
 
 
 Identity = Annotated[auth.Identity, Depends(_identity)]
@@ -51,6 +52,19 @@ async def _call(request: Request, services: Services, identity: Identity) -> ope
 
 
 Call = Annotated[operations.Call, Depends(_call)]
+
+
+def _certificate(request: Request) -> str | None:
+    """The name in the client's certificate, if the settings say that it counts.
+
+    A browser shows its certificate for every page that asks it to send something. So it does not
+    count for pages of other origins.
+    """
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        return None
+    name: str | None = getattr(request.state, "certificate", None)
+    return name
 
 
 def _timeout(request: Request) -> float:

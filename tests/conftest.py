@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.fix_messages",
     "tests.fix_metastore",
     "tests.fix_server",
+    "tests.fix_tls",
 ]
 
 # The shipped suite asserts as tests do, and should say as much when it fails.

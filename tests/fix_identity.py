@@ -8,6 +8,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from flight_server.auth import passwords
+from flight_server.testing.server import LocalServer
 from tests.fix_http import TwoDoors
 
 PASSWORD = "correct horse battery"
@@ -22,7 +23,9 @@ def quick_passwords() -> Iterator[None]:
         yield
 
 
-def new_user(doors: TwoDoors, name: str, *roles: str, password: str | None = PASSWORD) -> str:
+def new_user(
+    doors: TwoDoors | LocalServer, name: str, *roles: str, password: str | None = PASSWORD
+) -> str:
     """A user with these roles and the usual password; its name."""
     more = (
         {} if password is None else {"password_hash": doors.services.passwords.hash(name, password)}

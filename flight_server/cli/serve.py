@@ -141,6 +141,10 @@ def _http(app: Any, settings: Settings, listening: socket.socket) -> Iterator[No
         }
     if settings.tls_client_ca:
         options |= {"ssl_ca_certs": settings.tls_client_ca, "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    if settings.tls_client_identity:
+        from control_api.certificates import CertificateProtocol
+
+        options["http"] = CertificateProtocol
     server = uvicorn.Server(
         uvicorn.Config(
             app, log_config=None, access_log=False, timeout_graceful_shutdown=5, **options

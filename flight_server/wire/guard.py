@@ -89,6 +89,7 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     def rpc(self: Any, context: flight.ServerCallContext, *arguments: Any) -> Any:
         visit = self.visit(context)
         try:
+            visit.identify()
             return method(self, visit, *arguments)
         except Exception as error:
             known = described(error, visit.request_id)
@@ -106,6 +107,7 @@ def quietly_guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     def rpc(self: Any, context: flight.ServerCallContext, *arguments: Any) -> Any:
         visit = self.visit(context)
         try:
+            visit.identify()
             return method(self, visit, *arguments)
         except Exception as error:
             known = described(error, visit.request_id)

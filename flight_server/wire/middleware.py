@@ -1,7 +1,8 @@
 """The gate before every call of every method: who asks, under which id, and until when.
 
-A credential is an API key or a handshake's token as `Bearer`, or an API key as the password of
-`Basic`; a handshake is answered with a token. What the gate refuses never reaches a handler.
+Credentials are those of `auth.authenticator`; a handshake is answered with a token. What the gate
+refuses never reaches a handler. Only a client certificate is looked at later, as pyarrow shows it
+to handlers alone: before anything else that they do.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from http.cookies import CookieError, SimpleCookie
 
 from pyarrow import flight
 
-from flight_server.auth import Identity
-from flight_server.errors import InvalidRequest
+from flight_server.auth import Authenticator, HandshakeToken, Identity
+from flight_server.errors import InvalidRequest, Unsupported
+from flight_server.model import Principal
 from flight_server.operations import Call, Services
 from flight_server.wire.calls import RunningCall, RunningCalls
 from flight_server.wire.guard import flight_error
@@ -46,7 +48,7 @@ class Visit(flight.ServerMiddleware):
         self,
         calls: RunningCalls,
         running: RunningCall,
-        identity: Identity,
+        identity: Identity | Authenticator,
         request_id: str,
         cookie: str | None,
         answer: Mapping[str, str],
@@ -55,14 +57,38 @@ class Visit(flight.ServerMiddleware):
         # Whether the client goes by the gRPC code of an error.
         self.reads_codes = reads_codes
         self.running = running
-        self.principal = identity.principal
-        self.token = identity.token
+        # Whom to ask for the identity, until the handler has begun.
+        self._identity = identity
         self.request_id = request_id
         self._cookie = cookie
         self._calls = calls
         self._answer = {REQUEST_ID: request_id, **answer}
         self._context: flight.ServerCallContext | None = None
         self.at_end = ExitStack()
+
+    @property
+    def identity(self) -> Identity:
+        """Who asks."""
+        assert isinstance(self._identity, Identity), "asked for inside of handlers"
+        return self._identity
+
+    @property
+    def principal(self) -> Principal:
+        """Who asks, as the policy sees it."""
+        return self.identity.principal
+
+    @property
+    def token(self) -> HandshakeToken | None:
+        """The handshake's token, if that is what was shown."""
+        return self.identity.token
+
+    def identify(self) -> None:
+        """Finds out whose certificate the client shows, where that is all it does."""
+        if isinstance(self._identity, Identity):
+            return
+        assert self._context is not None, "the handler has begun"
+        name = self._context.peer_identity().decode("utf-8", "replace")
+        self._identity = self._identity.identify("", self._context.peer(), name or None)
 
     @property
     def call(self) -> Call:
@@ -122,15 +148,30 @@ class Gate(flight.ServerMiddlewareFactory):
 
     def _admit(self, method: flight.FlightMethod, headers: Headers, request_id: str) -> Visit:
         authenticator = self._services.authenticator
-        identity = authenticator.identify(_first(headers, "authorization"))
+        identity = self._identity(method, _first(headers, "authorization"))
         answer = {}
-        if method is flight.FlightMethod.HANDSHAKE:
+        if method is flight.FlightMethod.HANDSHAKE and isinstance(identity, Identity):
             answer["authorization"] = f"Bearer {authenticator.session_token(identity)}"
         seconds = min(_timeout(headers), self._services.settings.deadline_seconds_max)
         cookie = _cookie(headers)
         running = self._calls.begin(time.monotonic() + seconds)
         reads_codes = _PYARROW not in _first(headers, "user-agent")
         return Visit(self._calls, running, identity, request_id, cookie, answer, reads_codes)
+
+    def _identity(
+        self, method: flight.FlightMethod, authorization: str
+    ) -> Identity | Authenticator:
+        """Who asks, or whom to ask for it once the client's certificate is known."""
+        authenticator = self._services.authenticator
+        if self._services.settings.tls_client_identity:
+            if method is flight.FlightMethod.HANDSHAKE:
+                raise Unsupported(
+                    "This server knows clients by their certificates and has no handshake: send "
+                    "another credential in the header 'authorization' of each call."
+                )
+            if not authorization:
+                return authenticator
+        return authenticator.identify(authorization)
 
 
 class BareHandshake(flight.ServerAuthHandler):

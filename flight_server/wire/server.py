@@ -37,7 +37,9 @@ class FlightServer(flight.FlightServerBase):
         self._state = state
         self._services = state.services
         gate = Gate(state.services, state.calls)
-        super().__init__(location, auth_handler=BareHandshake(), middleware={_VISIT: gate}, **tls)
+        # pyarrow tells whose certificate a client shows only where it has no handshake.
+        handshake = None if state.services.settings.tls_client_identity else BareHandshake()
+        super().__init__(location, auth_handler=handshake, middleware={_VISIT: gate}, **tls)
 
     def visit(self, context: flight.ServerCallContext) -> Visit:
         """The call as the gate let it in."""

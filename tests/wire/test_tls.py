@@ -14,29 +14,9 @@ from pyarrow import flight
 from flight_server.errors import InvalidRequest, Unavailable
 from flight_server.testing.server import LocalServer
 from tests.fix_client import Client
+from tests.fix_tls import roots
 
 DATA = pa.table({"a": [1]})
-
-
-@pytest.fixture(scope="session")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def tls(authority: trustme.CA, tmp_path: Path) -> dict[str, Any]:
-    """Settings of a server with a certificate for this machine."""
-    certificate = authority.issue_cert("localhost", "127.0.0.1")
-    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
-    for pem in certificate.cert_chain_pems:
-        pem.write_to_path(chain, append=True)
-    certificate.private_key_pem.write_to_path(key)
-    return {"tls_certificate": chain, "tls_private_key": key}
-
-
-def roots(authority: trustme.CA) -> bytes:
-    pem: bytes = authority.cert_pem.bytes()
-    return pem
 
 
 def test_tls(
@@ -62,12 +42,9 @@ def test_mutual_tls(
     start_server: Callable[..., LocalServer],
     connect: Callable[..., Client],
     authority: trustme.CA,
-    tls: dict[str, Any],
-    tmp_path: Path,
+    mutual_tls: dict[str, Any],
 ) -> None:
-    ca = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(ca)
-    server = start_server(**tls, tls_client_ca=ca)
+    server = start_server(**mutual_tls)
 
     def shown(issuer: trustme.CA | None, key: str = "admin") -> Client:
         options: dict[str, Any] = {"tls_root_certs": roots(authority)}
