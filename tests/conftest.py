@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.fix_flight_sql",
     "tests.fix_http",
     "tests.fix_identity",
+    "tests.fix_issuer",
     "tests.fix_lake",
     "tests.fix_messages",
     "tests.fix_metastore",

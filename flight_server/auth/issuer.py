@@ -88,17 +88,14 @@ class Issuer:
                 f"The token has no claim '{settings.oidc_username_claim}' that names its user."
             )
         found = _claim(claims, settings.oidc_roles_claim) if settings.oidc_roles_claim else None
-        values = found.split() if isinstance(found, str) else found
-        told = [value for value in values if isinstance(value, str)] if values else []
-        roles = frozenset(
-            settings.oidc_role_map[value] for value in told if value in settings.oidc_role_map
-        )
+        roles = settings.oidc_role_map
+        told = frozenset(roles[value] for value in _texts(found) if value in roles)
         where = settings.oidc_workspace_claim
         workspace = _claim(claims, where) if where else None
         if where and not isinstance(workspace, str):
             raise Unauthenticated(f"The token has no claim '{where}' that names a workspace.")
         moments = (float(claims["iat"]), float(claims["exp"]) + LEEWAY_SECONDS)
-        return ExternalUser(self.url, claims["sub"], name, roles, workspace, *moments)
+        return ExternalUser(self.url, claims["sub"], name, told, workspace, *moments)
 
     def _key(self, text: str) -> jwt.PyJWK:
         """The key that the token says it was signed with."""
@@ -207,6 +204,14 @@ def _claim(claims: Mapping[str, Any], path: str) -> Any:
     for part in path.split("."):
         value = value.get(part) if isinstance(value, Mapping) else None
     return value
+
+
+def _texts(value: Any) -> list[str]:
+    """A claim that lists something, as issuers write it: a list, or words in one text."""
+    if isinstance(value, str):
+        return value.split()
+    found = value if isinstance(value, list | dict) else ()
+    return [text for text in found if isinstance(text, str)]
 
 
 def _reason(error: Exception) -> str:

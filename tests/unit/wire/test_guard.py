@@ -31,6 +31,9 @@ class Context:
 class Visit:
     request_id = "r-1"
 
+    def identify(self) -> None:
+        pass
+
 
 class Server:
     """RPCs that fail with what they are given."""
