@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -19,7 +20,7 @@ from control_api.dependencies import SECURED
 from control_api.layers import surround
 from control_api.paths import with_slashes
 from control_api.refusals import error_response
-from control_api.routes import auth_keys, auth_tokens, auth_users, health, namespaces, rows
+from control_api.routes import audit, auth_keys, auth_tokens, auth_users, health, namespaces, rows
 from flight_server.errors import (
     ErrorCode,
     InvalidRequest,
@@ -27,6 +28,7 @@ from flight_server.errors import (
     PixelflightError,
 )
 from flight_server.operations import Services
+from flight_server.operations.audit import Attempt
 
 PREFIX = "/api/v1"
 # Under the prefix, in the order in which the documentation shows them.
@@ -36,6 +38,7 @@ ROUTERS = (
     auth_keys.router,
     namespaces.router,
     rows.router,
+    audit.router,
 )
 
 
@@ -66,7 +69,20 @@ async def _with_threads(app: FastAPI) -> AsyncIterator[None]:
 
 async def _pixelflight_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, PixelflightError), "registered for this class"
+    await _record(request, error)
     return _answer(request, error)
+
+
+async def _record(request: Request, error: PixelflightError) -> None:
+    """Tells the audit trail of an error that a client is about to be told of."""
+    trail = request.app.state.services.audit
+    route = request.scope.get("route")
+    # Of the path only its pattern: within it stand names of columns' values.
+    called = f"{request.method} {route.path}" if route is not None else request.method
+    attempt = getattr(request.state, "attempt", None) or Attempt()
+    told = (request.state.stage.actor, error, called, attempt)
+    # The loop has other clients to serve than one who has to wait.
+    await run_in_threadpool(trail.told, *told) if trail.is_crowded else trail.told(*told)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
@@ -83,6 +99,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for this class"
     if isinstance(error.__cause__, PixelflightError):
         # FastAPI's own word for whatever goes wrong while it reads a body.
+        await _record(request, error.__cause__)
         return _answer(request, error.__cause__)
     path = with_slashes(request.url.path)
     if error.status_code == ErrorCode.NOT_FOUND.http:

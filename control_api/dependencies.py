@@ -8,6 +8,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPBearer
 
 from flight_server import auth, operations
@@ -28,8 +29,8 @@ Services = Annotated[operations.Services, Depends(_services)]
 
 
 async def _peer(request: Request) -> str | None:
-    """The address that asks."""
-    return request.client.host if request.client is not None else None
+    """The address that asks, or that a trusted proxy asks for."""
+    return request.state.stage.actor.host or None
 
 
 Peer = Annotated[str | None, Depends(_peer)]
@@ -48,7 +49,22 @@ async def _call(request: Request, services: Services, identity: Identity) -> ope
     """The request as operations see it. Unauthenticated; InvalidRequest."""
     seconds = min(_timeout(request), services.settings.deadline_seconds_max)
     cancellation = Cancellation(time.monotonic() + seconds, request.state.client.is_gone)
-    return operations.Call(identity.principal, request.state.request_id, cancellation)
+    stage = request.state.stage
+    call = operations.Call(
+        identity.principal,
+        request.state.request_id,
+        cancellation,
+        door=stage.actor.door,
+        peer=stage.actor.peer,
+    )
+    stage.actor = call.actor
+    request.state.attempt = call.attempt
+    arrived = (call.actor, identity.credential)
+    trail = services.audit
+    await run_in_threadpool(trail.arrived, *arrived) if trail.is_crowded else trail.arrived(
+        *arrived
+    )
+    return call
 
 
 Call = Annotated[operations.Call, Depends(_call)]

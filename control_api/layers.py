@@ -31,7 +31,9 @@ def surround(app: FastAPI, settings: Settings) -> None:
         decompressed_bytes_max=settings.decompressed_bytes_max,
     )
     app.add_middleware(Compression)
-    app.add_middleware(Requests, running_max=settings.http_requests_max)
+    app.add_middleware(
+        Requests, running_max=settings.http_requests_max, proxies=settings.trusted_proxies
+    )
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, **cors_options(settings))
     app.add_middleware(SafeHeaders, is_tls=settings.tls_certificate is not None)

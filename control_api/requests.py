@@ -10,13 +10,15 @@ import asyncio
 import logging
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from control_api.peers import networks, peer_of
 from control_api.refusals import error_response
 from flight_server.errors import Internal, PixelflightError, Unavailable
+from flight_server.metastore.audit import Actor, Stage, enter_stage
 
 REQUEST_ID = "x-request-id"
 # Load balancers must hear an answer while the server is full.
@@ -33,8 +35,9 @@ class Requests:
     A request runs until its answer begins: rows that stream to a slow client keep nobody waiting.
     """
 
-    def __init__(self, app: ASGIApp, running_max: int) -> None:
+    def __init__(self, app: ASGIApp, running_max: int, proxies: Sequence[str] = ()) -> None:
         self._app = app
+        self._proxies = networks(proxies)
         self._running_max = running_max
         self._running = 0
 
@@ -47,7 +50,9 @@ class Requests:
         request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
         client = _Client(receive)
         answer = _Answer(scope, client.receive, send, request_id)
-        scope.setdefault("state", {}).update(request_id=request_id, client=client)
+        stage = Stage(Actor(door="http", peer=peer_of(scope, self._proxies), request_id=request_id))
+        enter_stage(stage)
+        scope.setdefault("state", {}).update(request_id=request_id, client=client, stage=stage)
         is_counted = not scope["path"].startswith(ALWAYS_ADMITTED)
         if is_counted and self._running >= self._running_max:
             await answer.refuse(Unavailable("The server is at its limit: try again in a moment."))

@@ -15,8 +15,11 @@ from flight_server.auth import (
 )
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.metastore import Metastore
+from flight_server.metastore.audit import AuditTrail
 from flight_server.model import DEFAULT_CATALOG
 from flight_server.operations import Services
+from flight_server.operations.audit import Audit
+from flight_server.operations.followers import AuditedCommits
 from flight_server.query import Admission
 from flight_server.settings import Settings
 
@@ -38,6 +41,8 @@ def assemble(settings: Settings) -> Services:
     keys, passwords = KeyStore(metastore, users=users), Passwords(users)
     lifetimes = (settings.access_token_seconds, settings.refresh_token_seconds)
     tokens = TokenStore(metastore, secret, *lifetimes)
+    trail = AuditTrail(metastore, settings.audit_seconds_max, settings.housekeeping_seconds)
+    commits = [AuditedCommits(lake, DEFAULT_CATALOG, metastore)]
     return Services(
         settings=settings,
         engines={DEFAULT_CATALOG: lake},
@@ -53,6 +58,7 @@ def assemble(settings: Settings) -> Services:
             settings.queries_max, settings.query_wait_seconds, settings.query_bytes_max
         ),
         metastore=metastore,
+        audit=Audit(trail, commits, settings.audit_repeat_seconds),
         signing_secret=secret,
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 
 class Row(NamedTuple):
@@ -104,6 +104,8 @@ class PixelflightError(Exception):
     default: ClassVar[ErrorCode] = ErrorCode.INTERNAL
     # Which request it was, as the server told it; set by clients on what came over the wire.
     request_id: str = ""
+    # The action that was refused and on what, for the audit trail alone: no client is told.
+    refusal: tuple[str, str] | None = None
 
     def __init__(
         self,
@@ -116,6 +118,11 @@ class PixelflightError(Exception):
         self.message = message
         self.code = code or self.default
         self.details: dict[str, Any] = dict(details or {})
+
+    def refusing(self, action: str, resource: str) -> Self:
+        """The same error, saying to the audit trail what it refuses."""
+        self.refusal = (action, resource)
+        return self
 
     def as_json(self, request_id: str) -> dict[str, Any]:
         """The error shape of every protocol."""

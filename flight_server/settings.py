@@ -101,6 +101,16 @@ Origins = Annotated[
 ]
 
 
+def _network(text: str) -> str:
+    ipaddress.ip_network(text, strict=False)
+    return text
+
+
+Networks = Annotated[
+    tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_separated)
+]
+
+
 class Compression(StrEnum):
     """How the lake's Parquet files are compressed."""
 
@@ -137,6 +147,10 @@ class Settings(BaseModel):
     )
     page_rows_max: int = Field(
         10_000, ge=1, description="Largest limit up to which rows come with a cursor to go on by."
+    )
+    trusted_proxies: Networks = Field(
+        (),
+        description="Proxies whose X-Forwarded-For and Forwarded say where requests come from.",
     )
     cors_origins: Origins = Field(
         (), description="Origins whose pages may use HTTP, between commas; * is any. Default none."
@@ -260,6 +274,14 @@ class Settings(BaseModel):
     )
     removal_grace_seconds: float = Field(
         3600, ge=0, description="Files nobody needs are removed so long after they fell out of use."
+    )
+    audit_seconds_max: float = Field(
+        365 * 24 * 3600, ge=0, description="Older entries of the audit trail go; 0 keeps them all."
+    )
+    audit_repeat_seconds: float = Field(
+        3600,
+        ge=0,
+        description="A credential that comes again from one address is recorded so often.",
     )
     s3_endpoint: str | None = Field(None, description="HOST:PORT of an S3 server that is not AWS.")
     s3_region: str | None = Field(None, description="S3 region.")

@@ -31,6 +31,7 @@ from flight_server.auth.store import KEY, KeyStore
 from flight_server.auth.tokens import ISSUER, Issued, TokenStore, unverified_issuer
 from flight_server.auth.users import User, UserStore
 from flight_server.errors import PixelflightError, Unauthenticated
+from flight_server.metastore.audit import act_as
 from flight_server.model import Principal
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class Authenticator:
 
         def subject(bearer: str, generation: str) -> str:
             found.append(self._bearer(bearer, generation))
+            _act_as(found[0])
             return found[0].id
 
         try:
@@ -177,6 +179,7 @@ class Authenticator:
         return self._told(Credential.API_KEY, _claimed(text), peer, lambda: self._of_key(text))
 
     def _issued(self, identity: Identity) -> Issued:
+        _act_as(identity.principal)
         return self._tokens.issue(identity.principal.id, identity.bearer, identity.generation)
 
     def _told(
@@ -186,10 +189,20 @@ class Authenticator:
             identity = found()
         except PixelflightError as error:
             self._tell(Attempt(kind, shown, peer, failure=error))
-            raise
+            raise error.refusing("authenticate", self._whose(kind, shown)) from None
         if self.on_authentication:
             self._tell(Attempt(kind, shown, peer, identity.principal))
         return identity
+
+    def _whose(self, kind: Credential, shown: str) -> str:
+        """What the audit trail calls the owner of a credential that is refused.
+
+        Only of a user who exists: some type their password where their name belongs.
+        """
+        if kind is Credential.API_KEY and shown:
+            return KEY + shown.removeprefix(KEY_PREFIX)
+        user = self._users.find(shown) if kind is Credential.PASSWORD else None
+        return "" if user is None else user.id
 
     def _tell(self, attempt: Attempt) -> None:
         for listener in self.on_authentication:
@@ -278,6 +291,10 @@ class Authenticator:
 
 
 _ANYBODY = Identity(ANONYMOUS, Credential.NONE, ANONYMOUS.id)
+
+
+def _act_as(principal: Principal) -> None:
+    act_as(principal.id, principal.name, principal.workspace)
 
 
 def _of_user(user: User, kind: Credential, expires_at: float | None = None) -> Identity:

@@ -24,6 +24,7 @@ from flight_server.auth.scopes import parse_scopes
 from flight_server.auth.users import UserStore, check_roles, folded, new_generation
 from flight_server.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
 from flight_server.metastore import Metastore
+from flight_server.metastore.audit import record_change
 from flight_server.metastore.tables import api_keys, users
 from flight_server.model import Principal, check_name
 
@@ -138,6 +139,7 @@ class KeyStore:
             if owner is None:
                 _check_free(connection, name)
             connection.execute(insert(api_keys).values(row))
+            _record(connection, "create_key", info)
         self._remembered.forget(info.id)
         return text, info
 
@@ -155,6 +157,7 @@ class KeyStore:
                 return None
             deliver(text)
             connection.execute(insert(api_keys).values(row))
+            _record(connection, "create_key", info)
         return info
 
     def authenticate(self, text: str) -> Principal:
@@ -208,6 +211,7 @@ class KeyStore:
             row = _existing(connection, key_id)
             if row["revoked_at"] is None:
                 row = _changed(connection, key_id, {"revoked_at": _moment(self._now())})
+                _record(connection, "revoke_key", _info(row))
         self._remembered.forget(key_id)
         return _info(row)
 
@@ -234,6 +238,7 @@ class KeyStore:
                 "previous_until": _moment(self._now() + overlap_seconds),
             }
             row = _changed(connection, key_id, values)
+            _record(connection, "rotate_key", _info(row))
         self._remembered.forget(key_id)
         return text, _info(row)
 
@@ -305,6 +310,15 @@ class KeyStore:
 def key_not_found(key_id: str) -> NotFound:
     """There is no such key, or none that may be known of."""
     return NotFound(f"There is no API key with the id '{key_id[:80]}'.")
+
+
+def _record(connection: Connection, action: str, key: KeyInfo) -> None:
+    told = {"name": key.name, "roles": list(key.roles), "workspace": key.workspace}
+    if key.owner is not None:
+        told["owner"] = key.owner
+    if key.scopes is not None:
+        told["scopes"] = list(key.scopes)
+    record_change(connection, action, KEY + key.id, **told)
 
 
 def _check_expiry(expires_at: dt.datetime | None, now: dt.datetime) -> None:

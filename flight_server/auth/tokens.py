@@ -23,6 +23,7 @@ from flight_server.auth.remembered import Remembered
 from flight_server.auth.signing import derived
 from flight_server.errors import Unauthenticated
 from flight_server.metastore import Metastore
+from flight_server.metastore.audit import record_change
 from flight_server.metastore.tables import refresh_tokens, revoked_tokens
 
 ISSUER = "pixelflight"
@@ -83,6 +84,7 @@ class TokenStore:
         with self._metastore.begin() as connection:
             self._tidy(connection)
             refresh = self._new_refresh(connection, family, bearer, generation)
+            record_change(connection, "issue_token", bearer)
         return self._issued(subject, bearer, generation, family, refresh)
 
     def refresh(self, text: str, subject_of: Callable[[str, str], str]) -> Issued:
@@ -95,6 +97,7 @@ class TokenStore:
             is_reused = found["used_at"] is not None
             if is_reused:
                 self._end_family(connection, found["family"])
+                record_change(connection, "end_login", found["bearer"], reused=True)
             elif found["expires_at"].timestamp() <= self._now():
                 raise _bad_refresh()
             else:
@@ -105,6 +108,7 @@ class TokenStore:
                 )
                 whose = (found["family"], found["bearer"], found["generation"])
                 refresh = self._new_refresh(connection, *whose)
+                record_change(connection, "refresh_token", found["bearer"])
         if is_reused:
             self._revoked.forget(None)
             raise Unauthenticated(
@@ -149,12 +153,14 @@ class TokenStore:
                 row = _find_refresh(connection, text)
                 if row is not None:
                     self._end_family(connection, row["family"])
+                    record_change(connection, "end_login", row["bearer"])
             else:
                 try:
                     token = self.verify(text)
                 except Unauthenticated:
                     return
                 self._revoke(connection, token.id, token.expires_at)
+                record_change(connection, "revoke_token", token.bearer)
         self._revoked.forget(None)
 
     def _issued(

@@ -30,6 +30,7 @@ from flight_server.errors import (
     did_you_mean,
 )
 from flight_server.metastore import Metastore
+from flight_server.metastore.audit import record_change
 from flight_server.metastore.tables import api_keys, refresh_tokens, users
 from flight_server.model import Principal, check_name
 
@@ -112,6 +113,8 @@ class UserStore:
             _check_unbound(connection, name, more)
             connection.execute(insert(users).values(row))
             made = _user(_row(connection, name))
+            told = {"roles": list(made.roles), "workspace": made.workspace}
+            record_change(connection, "create_user", made.id, **told)
         self._forget(name)
         return made
 
@@ -148,6 +151,7 @@ class UserStore:
             if values:
                 connection.execute(update(users).where(users.c.name == name).values(values))
             changed = _user(_row(connection, name))
+            record_change(connection, "change_user", changed.id, **_told(values))
         self._forget(name)
         return changed
 
@@ -174,6 +178,7 @@ class UserStore:
             tokens = refresh_tokens.c.bearer == USER + name
             connection.execute(delete(refresh_tokens).where(tokens))
             connection.execute(delete(users).where(users.c.name == name))
+            record_change(connection, "delete_user", USER + name, revoked_keys=list(revoked))
         self._forget(name)
         return revoked
 
@@ -287,6 +292,13 @@ def _check_alone(connection: Connection, name: str, is_same: Any, what: str) -> 
     other = connection.scalar(select(users.c.name).where(is_same & (users.c.name != name)))
     if other is not None:
         raise Conflict(f"{what} stands for the user '{other}' already.")
+
+
+def _told(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the audit trail is told of a change: the columns, and values where they are rights."""
+    told: dict[str, Any] = {"changed": sorted(values)}
+    told |= {name: json.loads(values[name]) for name in values.keys() & {"roles"}}
+    return told | {name: values[name] for name in values.keys() & {"workspace"}}
 
 
 def _row(connection: Connection, name: str) -> RowMapping | None:

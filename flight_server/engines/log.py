@@ -12,6 +12,9 @@ from flight_server.model import LogEntry
 class SupportsCommitLog(Protocol):
     """What was committed can be followed: by whom, why, and to what it was done."""
 
+    def snapshot(self) -> int:
+        """The newest snapshot."""
+
     def entries(self, after: int, limit: int) -> tuple[list[LogEntry], int]:
         """What the next `limit` commits after a snapshot did, and the last of them."""
 

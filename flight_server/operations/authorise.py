@@ -22,6 +22,7 @@ from flight_server.model import (
     NamespaceRef,
     TableRef,
     TableVersion,
+    resource_name,
     table_not_found,
 )
 from flight_server.operations.services import Call, Services, engine_of
@@ -75,13 +76,17 @@ def permitted(
         resolved = engine.resolve(table, version)
     except NotFound as error:
         if error.code is not ErrorCode.VERSION_NOT_FOUND or not _visible(services, call, table):
+            if error.code is ErrorCode.VERSION_NOT_FOUND:
+                raise _missing(services, call, table).refusing(*_refusal(action, table)) from None
             raise _missing(services, call, table) from None
         raise
     decision = _decision(services, call, resolved.table, action)
     if not decision.allowed:
+        refusal = _refusal(action, resolved.table)
         if not decision.visible:
-            raise _missing(services, call, table)
-        raise Forbidden(f"You may not {action.value} the table '{resolved.table}'.")
+            raise _missing(services, call, table).refusing(*refusal)
+        message = f"You may not {action.value} the table '{resolved.table}'."
+        raise Forbidden(message).refusing(*refusal)
     return Permitted(engine, resolved, _columns(resolved, decision), decision.row_filter)
 
 
@@ -89,12 +94,14 @@ def may_on_namespace(
     services: Services, call: Call, namespace: NamespaceRef, action: Action
 ) -> None:
     """Forbidden unless the principal may do this in the namespace."""
+    refusal = _refusal(action, namespace)
     if namespace.name.lower().startswith(HIDDEN_PREFIX):
-        raise Forbidden(f"The namespace '{namespace}' is the server's own.")
+        raise Forbidden(f"The namespace '{namespace}' is the server's own.").refusing(*refusal)
     if namespace.catalog == TEMPORARY_CATALOG:
         return
     if not services.access.may(call.principal, action, namespace).allowed:
-        raise Forbidden(f"You may not {action.value} in the namespace '{namespace}'.")
+        message = f"You may not {action.value} in the namespace '{namespace}'."
+        raise Forbidden(message).refusing(*refusal)
 
 
 def narrow(allowed: Permitted, names: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -139,7 +146,8 @@ def check_columns(
     mine = {name.lower() for name in allowed.columns}
     for name in names:
         if name.lower() in known - mine:
-            raise Forbidden(f"You may not {action.value} the column '{name}'.")
+            refusal = _refusal(action, allowed.table)
+            raise Forbidden(f"You may not {action.value} the column '{name}'.").refusing(*refusal)
 
 
 def check_left_out(
@@ -172,7 +180,7 @@ def check_in_sight(names: Collection[str], *limits: Permitted) -> None:
 def hide_internal(table: TableRef) -> None:
     """NotFound for the server's own tables, whoever asks."""
     if table.namespace.lower().startswith(HIDDEN_PREFIX):
-        raise table_not_found(table)
+        raise table_not_found(table).refusing(*_refusal(Action.READ, table))
 
 
 def visible_tables(services: Services, call: Call, catalog: str, namespace: str) -> list[TableRef]:
@@ -192,6 +200,11 @@ def without_hidden(spec: Any, columns: tuple[str, ...]) -> Any:
         partition_by=tuple(one for one in spec.partition_by if columns_named(one) <= seen),
         defaults={name: text for name, text in spec.defaults.items() if name in columns},
     )
+
+
+def _refusal(action: Action, of: TableRef | NamespaceRef) -> tuple[str, str]:
+    """What the audit trail is told of a refusal."""
+    return action.value, resource_name(of)
 
 
 def _visible(services: Services, call: Call, table: TableRef) -> bool:

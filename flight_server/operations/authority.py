@@ -45,9 +45,10 @@ class Authority:
     def check(self, what: str, roles: Collection[str], workspace: str, missing: NotFound) -> None:
         """`missing` where it is in another workspace; Forbidden where it may do more."""
         if not self.sees(workspace):
-            raise missing
+            raise missing.refusing("manage", what)
         if not self.is_admin and not set(roles) <= self.principal.roles:
-            raise Forbidden(f"You may not manage {what}: it has roles that you do not have.")
+            message = f"You may not manage {what}: it has roles that you do not have."
+            raise Forbidden(message).refusing("manage", what)
 
 
 def authority(services: Services, call: Call) -> Authority | None:
@@ -67,5 +68,5 @@ def required_authority(services: Services, call: Call, what: str) -> Authority:
         raise Forbidden(
             f"You may not manage {what}: it takes a credential without scopes of somebody who "
             "may admin the server, or grant on it."
-        )
+        ).refusing("manage", what)
     return found

@@ -10,6 +10,7 @@ from flight_server.engines.base import Engine, Transaction
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.errors import ErrorCode, NotFound, did_you_mean
 from flight_server.metastore import Metastore
+from flight_server.metastore.audit import Actor
 from flight_server.model import (
     TEMPORARY_CATALOG,
     Author,
@@ -18,6 +19,7 @@ from flight_server.model import (
     TableRef,
     resource_name,
 )
+from flight_server.operations.audit import Attempt, Audit
 from flight_server.operations.sessions import Session
 from flight_server.query import Admission
 from flight_server.settings import Settings
@@ -40,6 +42,7 @@ class Services:
     authenticator: Authenticator
     admission: Admission
     metastore: Metastore
+    audit: Audit
     signing_secret: bytes = field(repr=False)
 
     def engine(self, catalog: str) -> Engine:
@@ -52,17 +55,11 @@ class Services:
         return self.engines[catalog]
 
     def close(self) -> None:
-        """Ends the engines, then the metastore."""
+        """Ends the audit trail, then the engines, then the metastore."""
+        self.audit.close()
         for engine in self.engines.values():
             engine.close()
         self.metastore.close()
-
-
-@dataclass
-class Attempt:
-    """What a call was last about to write: that is what failed, where the call does."""
-
-    author: Author | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +78,12 @@ class Call:
     door: str = ""
     peer: str = ""
     attempt: Attempt = field(default_factory=Attempt, compare=False, repr=False)
+
+    @property
+    def actor(self) -> Actor:
+        """Who the audit trail is to name."""
+        who = self.principal
+        return Actor(who.id, who.name, who.workspace, self.door, self.peer, self.request_id)
 
     def author(
         self, reason: str = "", of: TableRef | NamespaceRef | None = None, **details: object

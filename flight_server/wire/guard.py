@@ -89,10 +89,11 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     def rpc(self: Any, context: flight.ServerCallContext, *arguments: Any) -> Any:
         visit = self.visit(context)
         try:
-            visit.identify()
+            visit.enter(context)
             return method(self, visit, *arguments)
         except Exception as error:
             known = described(error, visit.request_id)
+            visit.told(known)
             if _is_quiet(known, visit):
                 raise _quietly(context, known, visit.request_id) from None
             raise flight_error(known, visit.request_id) from None
@@ -107,10 +108,11 @@ def quietly_guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     def rpc(self: Any, context: flight.ServerCallContext, *arguments: Any) -> Any:
         visit = self.visit(context)
         try:
-            visit.identify()
+            visit.enter(context)
             return method(self, visit, *arguments)
         except Exception as error:
             known = described(error, visit.request_id)
+            visit.told(known)
             raise _quietly(context, known, visit.request_id) from None
 
     return rpc

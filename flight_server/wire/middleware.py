@@ -1,8 +1,8 @@
 """The gate before every call of every method: who asks, under which id, and until when.
 
-Credentials are those of `auth.authenticator`; a handshake is answered with a token. What the gate
-refuses never reaches a handler. Only a client certificate is looked at later, as pyarrow shows it
-to handlers alone: before anything else that they do.
+Credentials are those of `auth.authenticator`; a handshake is answered with a token. Whoever shows
+none gets no further, or no further than the first line of a handler, which knows where the call
+came from. A client certificate is looked at there, too, as pyarrow shows it to handlers alone.
 """
 
 from __future__ import annotations
@@ -14,13 +14,17 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from http.cookies import CookieError, SimpleCookie
+from typing import NamedTuple
+from urllib.parse import unquote
 
 from pyarrow import flight
 
 from flight_server.auth import Authenticator, HandshakeToken, Identity
-from flight_server.errors import InvalidRequest, Unsupported
+from flight_server.errors import InvalidRequest, PixelflightError, Unauthenticated, Unsupported
+from flight_server.metastore.audit import Actor, Stage, enter_stage
 from flight_server.model import Principal
 from flight_server.operations import Call, Services
+from flight_server.operations.audit import Attempt, Audit
 from flight_server.wire.calls import RunningCall, RunningCalls
 from flight_server.wire.guard import flight_error
 from flight_server.wire.serials import serial
@@ -33,15 +37,67 @@ Headers = Mapping[str, Sequence[str]]
 
 logger = logging.getLogger(__name__)
 
+# Of these nothing is read of what the client sends before their handlers begin. Of the others
+# pyarrow reads a descriptor or a schema, which is not for strangers: the gate refuses those.
+_TAKEN_IN = frozenset(
+    {
+        flight.FlightMethod.LIST_FLIGHTS,
+        flight.FlightMethod.DO_GET,
+        flight.FlightMethod.DO_ACTION,
+        flight.FlightMethod.LIST_ACTIONS,
+    }
+)
 # What pyarrow's own clients begin their user agent with.
 _PYARROW = "grpc-c++"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 
+class Arrival(NamedTuple):
+    """What is known of a call before its credential is looked at.
+
+    `reads_codes` says whether the client goes by the gRPC code of an error.
+    """
+
+    method: str
+    request_id: str
+    reads_codes: bool
+
+
+class Stranger(flight.ServerMiddleware):
+    """One call without a valid credential, until its handler refuses it.
+
+    The gate could do that itself, and does it where a handler would begin too late, but only
+    handlers know the address that the call came from.
+    """
+
+    def __init__(self, audit: Audit, arrival: Arrival, error: PixelflightError) -> None:
+        self.reads_codes = arrival.reads_codes
+        self.request_id = arrival.request_id
+        self._audit = audit
+        self._method = arrival.method
+        self._error = error
+        self._peer = ""
+
+    def enter(self, context: flight.ServerCallContext) -> None:
+        """Unauthenticated, always."""
+        self._peer = _address(context.peer())
+        raise self._error
+
+    def told(self, error: PixelflightError) -> None:
+        """The client is told so."""
+        actor = Actor(door="flight", peer=self._peer, request_id=self.request_id)
+        self._audit.told(actor, error, self._method, Attempt())
+
+    def sending_headers(self) -> dict[str, str]:
+        """The request's id, echoed or made."""
+        return {REQUEST_ID: self.request_id}
+
+
 class Visit(flight.ServerMiddleware):
     """One call as the gate let it in, until it is completed.
 
-    `at_end` is what is closed when the call ends, however it ends.
+    `door` becomes `flight_sql` where the call turns out to be one of that. `at_end` is what is
+    closed when the call ends, however it ends.
     """
 
     def __init__(
@@ -49,20 +105,24 @@ class Visit(flight.ServerMiddleware):
         calls: RunningCalls,
         running: RunningCall,
         identity: Identity | Authenticator,
-        request_id: str,
+        arrival: Arrival,
+        audit: Audit,
         cookie: str | None,
         answer: Mapping[str, str],
-        reads_codes: bool = False,
     ) -> None:
-        # Whether the client goes by the gRPC code of an error.
-        self.reads_codes = reads_codes
+        self.reads_codes = arrival.reads_codes
         self.running = running
         # Whom to ask for the identity, until the handler has begun.
         self._identity = identity
-        self.request_id = request_id
+        self.request_id = arrival.request_id
+        self.door = "flight"
+        self._method = arrival.method
+        self._audit = audit
+        self._attempt = Attempt()
+        self._peer = ""
         self._cookie = cookie
         self._calls = calls
-        self._answer = {REQUEST_ID: request_id, **answer}
+        self._answer = {REQUEST_ID: self.request_id, **answer}
         self._context: flight.ServerCallContext | None = None
         self.at_end = ExitStack()
 
@@ -82,23 +142,43 @@ class Visit(flight.ServerMiddleware):
         """The handshake's token, if that is what was shown."""
         return self.identity.token
 
-    def identify(self) -> None:
-        """Finds out whose certificate the client shows, where that is all it does."""
-        if isinstance(self._identity, Identity):
-            return
-        assert self._context is not None, "the handler has begun"
-        name = self._context.peer_identity().decode("utf-8", "replace")
-        self._identity = self._identity.identify("", self._context.peer(), name or None)
-
     @property
     def call(self) -> Call:
         """The call as operations see it."""
-        return Call(self.principal, self.request_id, self.running.cancellation)
+        return Call(
+            self.principal,
+            self.request_id,
+            self.running.cancellation,
+            door=self.door,
+            peer=self._peer,
+            attempt=self._attempt,
+        )
 
     def enter(self, context: flight.ServerCallContext) -> None:
-        """The handler begins: from here on the client's leaving is seen."""
+        """The handler begins: from here on the client's leaving is seen, and where it is.
+
+        Unauthenticated where a certificate is all that the client shows, and it is nobody's.
+        """
         self._context = context
         self.running.attach(context.is_cancelled)
+        self._peer = _address(context.peer())
+        if not isinstance(self._identity, Identity):
+            name = context.peer_identity().decode("utf-8", "replace")
+            self._identity = self._identity.identify("", self._actor.host, name or None)
+        actor = self._actor
+        enter_stage(Stage(actor))
+        self._audit.arrived(actor, self._identity.credential)
+
+    def told(self, error: PixelflightError) -> None:
+        """The client is told of an error."""
+        self._audit.told(self._actor, error, self._method, self._attempt)
+
+    @property
+    def _actor(self) -> Actor:
+        """Who asks, as far as that is known by now."""
+        if isinstance(self._identity, Identity):
+            return self.call.actor
+        return Actor(door=self.door, peer=self._peer, request_id=self.request_id)
 
     def session_names(self) -> list[SessionName]:
         """What this call's session may be found under, the likeliest first."""
@@ -138,25 +218,38 @@ class Gate(flight.ServerMiddlewareFactory):
         self._services = services
         self._calls = calls
 
-    def start_call(self, info: flight.CallInfo, headers: Headers) -> Visit:
+    def start_call(self, info: flight.CallInfo, headers: Headers) -> Visit | Stranger:
         """The visit, or the coded reason why there is none."""
-        request_id = _request_id(headers)
+        reads_codes = _PYARROW not in _first(headers, "user-agent")
+        arrival = Arrival(info.method.name, _request_id(headers), reads_codes)
+        enter_stage(Stage(Actor(door="flight", request_id=arrival.request_id)))
         try:
-            return self._admit(info.method, headers, request_id)
+            return self._admit(info.method, headers, arrival)
+        except Unauthenticated as error:
+            stranger = Stranger(self._services.audit, arrival, error)
+            if info.method in _TAKEN_IN:
+                return stranger
+            stranger.told(error)
+            raise flight_error(error, arrival.request_id) from None
         except Exception as error:
-            raise flight_error(error, request_id) from None
+            raise flight_error(error, arrival.request_id) from None
 
-    def _admit(self, method: flight.FlightMethod, headers: Headers, request_id: str) -> Visit:
-        authenticator = self._services.authenticator
+    def _admit(self, method: flight.FlightMethod, headers: Headers, arrival: Arrival) -> Visit:
+        services = self._services
         identity = self._identity(method, _first(headers, "authorization"))
         answer = {}
         if method is flight.FlightMethod.HANDSHAKE and isinstance(identity, Identity):
-            answer["authorization"] = f"Bearer {authenticator.session_token(identity)}"
-        seconds = min(_timeout(headers), self._services.settings.deadline_seconds_max)
+            answer = {"authorization": self._shake_hands(identity, arrival)}
+        seconds = min(_timeout(headers), services.settings.deadline_seconds_max)
         cookie = _cookie(headers)
         running = self._calls.begin(time.monotonic() + seconds)
-        reads_codes = _PYARROW not in _first(headers, "user-agent")
-        return Visit(self._calls, running, identity, request_id, cookie, answer, reads_codes)
+        return Visit(self._calls, running, identity, arrival, services.audit, cookie, answer)
+
+    def _shake_hands(self, identity: Identity, arrival: Arrival) -> str:
+        """The credential that the handshake is answered with."""
+        call = Call(identity.principal, arrival.request_id, door="flight")
+        self._services.audit.authenticated(call.actor, identity.credential, handshake=True)
+        return f"Bearer {self._services.authenticator.session_token(identity)}"
 
     def _identity(
         self, method: flight.FlightMethod, authorization: str
@@ -183,6 +276,11 @@ class BareHandshake(flight.ServerAuthHandler):
     def is_valid(self, token: bytes) -> str:
         """The peer's identity, for which the gate is asked instead."""
         return ""
+
+
+def _address(peer: str) -> str:
+    """HOST:PORT of what gRPC calls a peer: `ipv4:127.0.0.1:5000`, `ipv6:%5B::1%5D:5000`."""
+    return unquote(peer.partition(":")[2]) if peer.startswith(("ipv4:", "ipv6:")) else peer
 
 
 def _request_id(headers: Headers) -> str:

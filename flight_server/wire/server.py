@@ -20,13 +20,14 @@ from flight_server.wire.flight_sql.messages import unpacked
 from flight_server.wire.guard import guarded, quietly_guarded
 from flight_server.wire.incoming import Incoming
 from flight_server.wire.infos import info_of_plan, list_infos
-from flight_server.wire.middleware import BareHandshake, Gate, Visit
+from flight_server.wire.middleware import BareHandshake, Gate, Stranger, Visit
 from flight_server.wire.outgoing import flight_stream
 from flight_server.wire.puts import put
 from flight_server.wire.reads import plan_read
 from flight_server.wire.redemption import open_ticket
 from flight_server.wire.state import ServerState
 
+FLIGHT_SQL = "flight_sql"
 _VISIT = "visit"
 
 
@@ -41,10 +42,9 @@ class FlightServer(flight.FlightServerBase):
         handshake = None if state.services.settings.tls_client_identity else BareHandshake()
         super().__init__(location, auth_handler=handshake, middleware={_VISIT: gate}, **tls)
 
-    def visit(self, context: flight.ServerCallContext) -> Visit:
-        """The call as the gate let it in."""
-        visit: Visit = context.get_middleware(_VISIT)
-        visit.enter(context)
+    def visit(self, context: flight.ServerCallContext) -> Visit | Stranger:
+        """The call as the gate let it in, or as it is to be refused: `enter` it."""
+        visit: Visit | Stranger = context.get_middleware(_VISIT)
         return visit
 
     @guarded
@@ -60,6 +60,7 @@ class FlightServer(flight.FlightServerBase):
         """Schema, estimates and tickets of a read, pinned to a snapshot."""
         message = unpacked(descriptor.command or b"")
         if message is not None:
+            visit.door = FLIGHT_SQL
             return info_of(self._state, visit, descriptor, message)
         read = read_of(descriptor, self._services.engines)
         with call_in(self._state, visit) as call:
@@ -71,6 +72,7 @@ class FlightServer(flight.FlightServerBase):
         """The schema of a read."""
         message = unpacked(descriptor.command or b"")
         if message is not None:
+            visit.door = FLIGHT_SQL
             return flight.SchemaResult(schema_of(self._state, visit, message))
         read = read_of(descriptor, self._services.engines)
         with call_in(self._state, visit) as call:
@@ -95,6 +97,7 @@ class FlightServer(flight.FlightServerBase):
         """Batches into a table; each commit is acknowledged. Or a DoPut of Flight SQL."""
         message = unpacked(descriptor.command or b"")
         if message is not None:
+            visit.door = FLIGHT_SQL
             incoming = Incoming(reader, visit.running.cancellation, may_be_missing=True)
             put_command(self._state, visit, message, incoming, writer)
             return
@@ -121,6 +124,7 @@ class FlightServer(flight.FlightServerBase):
         """One action, one result."""
         body = action.body.to_pybytes()
         if action.type in SQL_ACTIONS:
+            visit.door = FLIGHT_SQL
             return iter(run_sql_action(self._state, visit, action.type, body))
         if action.type in FLIGHT_ACTIONS:
             return iter([FLIGHT_ACTIONS[action.type][1](self._state, visit, body)])

@@ -4,16 +4,21 @@ A change here needs a migration beside it: a test holds the two against each oth
 to types that SQLite and PostgreSQL share.
 """
 
+from flight_server.metastore.tables.audit import audit, followers
 from flight_server.metastore.tables.base import Moment, metadata
 from flight_server.metastore.tables.identity import refresh_tokens, revoked_tokens, users
 from flight_server.metastore.tables.keys import api_keys, server_secrets
+from flight_server.metastore.tables.usage import usage
 
 __all__ = [
     "Moment",
     "api_keys",
+    "audit",
+    "followers",
     "metadata",
     "refresh_tokens",
     "revoked_tokens",
     "server_secrets",
+    "usage",
     "users",
 ]

@@ -8,7 +8,13 @@ import pytest
 from google.rpc import status_pb2
 from pyarrow import flight
 
-from flight_server.errors import ErrorCode, InvalidRequest, NotFound, Unsupported
+from flight_server.errors import (
+    ErrorCode,
+    InvalidRequest,
+    NotFound,
+    PixelflightError,
+    Unsupported,
+)
 from flight_server.wire.guard import (
     MESSAGE_BYTES_MAX,
     described,
@@ -31,8 +37,11 @@ class Context:
 class Visit:
     request_id = "r-1"
 
-    def identify(self) -> None:
-        pass
+    def enter(self, context: Context) -> None:
+        """A credential was shown."""
+
+    def told(self, error: PixelflightError) -> None:
+        """Nobody keeps an audit trail."""
 
 
 class Server:

@@ -70,7 +70,48 @@ def _permissions() -> None:
 
 def _audit() -> None:
     """The audit trail."""
+    op.create_table(
+        "audit",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("principal_id", sa.Text, nullable=False),
+        sa.Column("principal", sa.Text, nullable=False),
+        sa.Column("workspace", sa.Text, nullable=False),
+        sa.Column("door", sa.Text, nullable=False),
+        sa.Column("peer", sa.Text, nullable=False),
+        sa.Column("action", sa.Text, nullable=False),
+        sa.Column("resource", sa.Text, nullable=False),
+        sa.Column("outcome", sa.Text, nullable=False),
+        sa.Column("code", sa.Text, nullable=False),
+        sa.Column("request_id", sa.Text, nullable=False),
+        sa.Column("snapshot", sa.BigInteger),
+        sa.Column("details", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_audit"),
+    )
+    op.create_index("ix_audit_at", "audit", ["at"])
+    op.create_index("ix_audit_request_id", "audit", ["request_id"])
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(
+            "CREATE TRIGGER audit_is_append_only BEFORE UPDATE ON audit "
+            "BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END"
+        )
+    op.create_table(
+        "followers",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("snapshot", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_followers"),
+    )
 
 
 def _usage() -> None:
     """Counters of what was used; answers kept for requests that are sent again."""
+    counters = ("requests", "rows_in", "rows_out", "bytes_in", "bytes_out", "errors")
+    op.create_table(
+        "usage",
+        sa.Column("workspace", sa.Text, nullable=False),
+        sa.Column("principal_id", sa.Text, nullable=False),
+        sa.Column("day", sa.Text, nullable=False),
+        sa.Column("principal", sa.Text, nullable=False),
+        *(sa.Column(name, sa.BigInteger, nullable=False) for name in counters),
+        sa.PrimaryKeyConstraint("workspace", "principal_id", "day", name="pk_usage"),
+    )

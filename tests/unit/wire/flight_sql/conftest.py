@@ -23,8 +23,10 @@ from flight_server.auth import (
 )
 from flight_server.engines.base import TemporaryTables
 from flight_server.metastore import Metastore
+from flight_server.metastore.audit import AuditTrail
 from flight_server.model import Author, NamespaceRef, Principal, TableRef, TableSpec
 from flight_server.operations import Call, Services
+from flight_server.operations.audit import Audit
 from flight_server.operations.sessions import Session
 from flight_server.query import Admission
 from flight_server.settings import Settings
@@ -75,6 +77,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
     with Metastore.open(tmp_path / "metastore.sqlite") as metastore:
         keys, users = KeyStore(metastore, roles), UserStore(metastore, roles)
         passwords, tokens = Passwords(users), TokenStore(metastore, bytes(32), 60, 60)
+        audit = Audit(AuditTrail(metastore), (), 3600)
         yield Services(
             settings=Settings(data=tmp_path),
             engines={"lake": lake, "archive": engine("archive", staff=PLAIN, old__open=PLAIN)},
@@ -86,8 +89,10 @@ def services(tmp_path: Path) -> Iterator[Services]:
             authenticator=Authenticator(keys, users, passwords, tokens, b"secret"),
             admission=Admission(1, 1, None),
             metastore=metastore,
+            audit=audit,
             signing_secret=b"secret",
         )
+        audit.close()
 
 
 def caller(role: str) -> Call:

@@ -1,0 +1,98 @@
+"""Reading the audit trail: page by page, or all that a filter leaves as Arrow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from flight_server.auth import SERVER, Action
+from flight_server.engines.stream import Batches, BatchStream
+from flight_server.errors import Forbidden, Unavailable
+from flight_server.metastore.audit_search import AuditFilter, Recorded, search
+from flight_server.operations.services import Call, Services
+
+EXPORT_ROWS = 2_000
+AUDIT_SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),
+        pa.field("at", pa.timestamp("us", "UTC"), nullable=False),
+        *(
+            pa.field(name, pa.string(), nullable=False)
+            for name in (
+                "principal_id",
+                "principal",
+                "workspace",
+                "door",
+                "peer",
+                "action",
+                "resource",
+                "outcome",
+                "code",
+                "request_id",
+            )
+        ),
+        pa.field("snapshot", pa.int64()),
+        pa.field("details", pa.string(), nullable=False),
+    ]
+)
+
+
+def read_audit(
+    services: Services, call: Call, wanted: AuditFilter, before: int | None, limit: int
+) -> list[Recorded]:
+    """The newest entries before one with a number. Forbidden for all but admins."""
+    wanted = _permitted(services, call, wanted)
+    _settle(services)
+    with services.metastore.read() as connection:
+        return search(connection, wanted, before, limit)
+
+
+def export_audit(
+    services: Services, call: Call, wanted: AuditFilter, limit: int | None = None
+) -> Batches:
+    """All such entries as Arrow, the newest first, in bounded memory. Forbidden as above."""
+    wanted = _permitted(services, call, wanted)
+    _settle(services)
+    return BatchStream(AUDIT_SCHEMA, _exported(services, call, wanted, limit))
+
+
+def _permitted(services: Services, call: Call, wanted: AuditFilter) -> AuditFilter:
+    """The filter within what the principal may read of the trail."""
+    if services.access.may(call.principal, Action.ADMIN, SERVER).allowed:
+        return wanted
+    raise Forbidden("Only an admin may read the audit trail.").refusing("read", "audit")
+
+
+def _settle(services: Services) -> None:
+    """Whoever reads the trail finds in it all that was done before."""
+    if not services.audit.settle():
+        raise Unavailable("The audit trail is being written: try again in a moment.")
+
+
+def _exported(
+    services: Services, call: Call, wanted: AuditFilter, limit: int | None
+) -> Iterator[pa.RecordBatch]:
+    before, left = None, limit
+    while left is None or left > 0:
+        call.cancellation.check()
+        rows = EXPORT_ROWS if left is None else min(left, EXPORT_ROWS)
+        with services.metastore.read() as connection:
+            found = search(connection, wanted, before, rows)
+        if not found:
+            return
+        before, left = found[-1].id, None if left is None else left - len(found)
+        yield pa.RecordBatch.from_pylist([_arrow_row(one) for one in found], AUDIT_SCHEMA)
+
+
+def _arrow_row(one: Recorded) -> dict[str, Any]:
+    entry = one.entry
+    return {
+        **vars(entry.actor),
+        **vars(entry),
+        "id": one.id,
+        "outcome": entry.outcome.value,
+        "details": json.dumps(entry.details, ensure_ascii=False),
+    }

@@ -1,0 +1,294 @@
+"""The audit trail, as it is written by both doors and read over HTTP."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pytest
+from pyarrow import flight
+
+from flight_server.metastore.audit import AuditEntry
+from flight_server.metastore.tables import api_keys
+from tests.fix_client import Client
+from tests.fix_http import TwoDoors
+
+Entries = list[dict[str, Any]]
+CREATE = {"mode": "append", "create_if_missing": True}
+
+
+@pytest.fixture
+def own(start_doors: Callable[..., TwoDoors]) -> TwoDoors:
+    """A server on which nothing has happened yet."""
+    return start_doors()
+
+
+@pytest.fixture
+def ada(own: TwoDoors, connect: Callable[..., Client]) -> Client:
+    return connect(own.flight, own.key_of("writer", name="ada"))
+
+
+def read(doors: TwoDoors, **wanted: Any) -> Entries:
+    """What the administrator finds, the oldest first."""
+    with doors.client() as client:
+        answer = client.get("/api/v1/audit", params={"limit": 1000, **wanted})
+    assert answer.status_code == 200, answer.text
+    return list(reversed(answer.json()["entries"]))
+
+
+def told(entries: Entries) -> list[tuple[Any, ...]]:
+    """Who did what to what by which door, and how it ended."""
+    names = ("principal", "door", "action", "resource", "outcome")
+    return [tuple(entry[name] for name in names) for entry in entries]
+
+
+def put(client: Client, *ids: int, **more: Any) -> None:
+    client.put(pa.table({"a": list(ids)}), ingest={"table": "t", **CREATE, **more})
+
+
+def test_writes_by_both_doors_are_recorded_each_once(own: TwoDoors, ada: Client) -> None:
+    put(ada, 1, 2)
+    put(ada, 3, token="once")
+    put(ada, 3, token="once")
+    ada.action("update", table="t", set={"a": "9"}, filter="a = 3")
+    ada.action("execute", sql="INSERT INTO t VALUES (41), (42)")
+    with own.client() as admin:
+        assert admin.post("/api/v1/namespaces", json={"namespace": "n"}).status_code == 201
+        assert admin.delete("/api/v1/namespaces/n").status_code == 200
+    found = [entry for entry in read(own) if entry["snapshot"] is not None]
+    assert (
+        told(found)
+        == [
+            ("ada", "flight", "create_table", "table:t", "ok"),
+            ("ada", "flight", "ingest", "table:t", "ok"),
+            ("ada", "flight", "ingest", "table:t", "ok"),
+            ("ada", "flight", "update", "table:t", "ok"),
+            ("ada", "flight", "insert", "table:t", "ok"),
+            ("admin", "http", "create_namespace", "namespace:n", "ok"),
+            ("admin", "http", "drop_namespace", "namespace:n", "ok"),
+        ][1:]
+    )
+    assert [entry["details"].get("rows") for entry in found[:4]] == [2, 1, 1, 2]
+    assert all(entry["peer"].startswith("127.0.0.1:") for entry in found)
+    assert all(entry["request_id"] and entry["principal_id"] for entry in found)
+    assert [entry["snapshot"] for entry in found] == sorted(entry["snapshot"] for entry in found)
+
+
+def test_changes_of_schemas_are_recorded(own: TwoDoors, connect: Callable[..., Client]) -> None:
+    admin = connect(own.flight)
+    put(admin, 1)
+    first = admin.action("list_versions", table="t")["versions"][-1]["version"]
+    column = {"name": "b", "type": "int64"}
+    admin.action("alter_table", table="t", changes=[{"add_column": column}])
+    admin.action("create_tag", table="t", name="v1")
+    admin.action("restore", table="t", version=first)
+    admin.action("drop_tag", table="t", name="v1")
+    admin.action("rename_table", table="t", to="u")
+    admin.action("drop_table", table="u")
+    admin.action("undrop_table", table="u")
+    found = [entry for entry in read(own) if entry["snapshot"] is not None]
+    assert [(entry["action"], entry["resource"]) for entry in found] == [
+        ("ingest", "table:t"),
+        ("alter_table", "table:t"),
+        ("create_tag", "table:t"),
+        ("restore", "table:t"),
+        ("drop_tag", "table:t"),
+        ("rename_table", "table:t"),
+        ("drop_table", "table:u"),
+        ("undrop_table", "table:u"),
+    ]
+    details = {entry["action"]: entry["details"] for entry in found}
+    assert details["restore"]["version"] == first
+    assert details["create_tag"]["tag"] == "v1"
+    assert details["rename_table"]["to"] == "u"
+
+
+def test_a_transaction_is_recorded_by_its_tables(
+    own: TwoDoors, connect: Callable[..., Client]
+) -> None:
+    client = connect(own.flight)
+    put(client, 1)
+    token = client.flight.authenticate_basic_token("any", own.key)
+    session = connect(own.flight, None)
+    session._headers = [(token[0].decode(), token[1].decode())]
+    for sql in ("BEGIN", "CREATE TABLE made AS SELECT 1 AS x", "DELETE FROM t", "COMMIT"):
+        session.action("execute", sql=sql)
+    found = [entry for entry in read(own) if entry["action"] == "transaction"]
+    changes = {entry["resource"]: entry["details"]["changes"] for entry in found}
+    assert changes == {"table:made": ["created", "inserted"], "table:t": ["deleted"]}
+    assert len({entry["snapshot"] for entry in found}) == 1
+
+
+def stranger_of(doors: TwoDoors) -> str:
+    """A key of somebody whose only role allows nothing here."""
+    text, info = doors.services.keys.create("str", ["reader"], created_by="test")
+    with doors.services.metastore.begin() as connection:
+        mine = api_keys.c.id == info.id
+        connection.execute(api_keys.update().where(mine).values(roles='["nothing"]'))
+    return text
+
+
+def test_refusals_are_recorded_by_what_was_refused(
+    own: TwoDoors, connect: Callable[..., Client]
+) -> None:
+    put(connect(own.flight), 1)
+    reader = connect(own.flight, own.key_of("reader", name="rea"))
+    stranger = connect(own.flight, stranger_of(own))
+    for call in (
+        lambda: put(reader, 2),
+        lambda: reader.action("drop_table", table="t"),
+        lambda: reader.action("execute", sql="DELETE FROM t"),
+        lambda: stranger.read(scan={"table": "t"}),
+        lambda: stranger.read(sql="SELECT * FROM t"),
+    ):
+        with pytest.raises(flight.FlightError):
+            call()
+    with own.client(own.key_of("reader", name="rea")) as http:
+        assert http.post("/api/v1/namespaces", json={"namespace": "n"}).status_code == 403
+        assert http.get("/api/v1/audit").status_code == 403
+        # What does not exist is not refused to anybody.
+        with pytest.raises(flight.FlightError):
+            reader.read(scan={"table": "missing"})
+    assert told(read(own, outcome="refused")) == [
+        ("rea", "flight", "insert", "table:t", "refused"),
+        ("rea", "flight", "drop", "table:t", "refused"),
+        ("rea", "flight", "delete", "table:t", "refused"),
+        ("str", "flight", "read", "table:t", "refused"),
+        ("str", "flight", "read", "table:t", "refused"),
+        ("rea", "http", "create", "namespace:n", "refused"),
+        ("rea", "http", "read", "audit", "refused"),
+    ]
+
+
+def test_who_shows_no_valid_credential_is_recorded(
+    own: TwoDoors, connect: Callable[..., Client]
+) -> None:
+    with own.client("pf_unknown") as http:
+        assert http.get("/api/v1/namespaces").status_code == 401
+    with pytest.raises(flight.FlightUnauthenticatedError):
+        connect(own.flight, "pf_unknown").action("health")
+    with pytest.raises(flight.FlightUnauthenticatedError):
+        connect(own.flight, None).flight.authenticate_basic_token("any", "wrong")
+    found = read(own, outcome="refused")
+    assert told(found) == [
+        ("", "http", "authenticate", "", "refused"),
+        ("", "flight", "authenticate", "", "refused"),
+        ("", "flight", "authenticate", "", "refused"),
+    ]
+    assert [entry["code"] for entry in found] == ["unauthenticated"] * 3
+    # Arrow tells nobody where a handshake comes from.
+    assert [bool(entry["peer"]) for entry in found] == [True, True, False]
+    assert found[0]["details"] == {"call": "GET /namespaces"}
+
+
+def test_who_comes_is_recorded_once_in_a_while(
+    own: TwoDoors, ada: Client, connect: Callable[..., Client]
+) -> None:
+    for _ in range(5):
+        ada.action("health")
+    token = ada.flight.authenticate_basic_token("any", own.key)
+    session = connect(own.flight, None)
+    session._headers = [(token[0].decode(), token[1].decode())]
+    for _ in range(3):
+        session.action("health")
+    assert [
+        (entry["principal"], entry["door"], entry["details"]["credential"])
+        for entry in read(own, action="authenticate")
+    ] == [
+        ("ada", "flight", "bearer"),
+        ("admin", "flight", "handshake"),
+        ("admin", "flight", "token"),
+        ("admin", "http", "bearer"),
+    ]
+
+
+def test_writes_that_fail_are_recorded(own: TwoDoors, ada: Client) -> None:
+    put(ada, 1)
+    with pytest.raises(flight.FlightError):
+        ada.action("update", table="t", set={"a": "CAST('x' AS BIGINT)"}, filter="a = 1")
+    with own.client() as admin:
+        assert admin.post("/api/v1/namespaces", json={"namespace": "main"}).status_code == 409
+    assert told(read(own, outcome="failed")) == [
+        ("ada", "flight", "update", "table:t", "failed"),
+        ("admin", "http", "create_namespace", "namespace:main", "failed"),
+    ]
+
+
+def test_keys_are_recorded_with_who_made_them(own: TwoDoors) -> None:
+    _, info = own.services.keys.create("k", ["reader"], created_by="test")
+    own.services.keys.revoke(info.id)
+    own.services.keys.revoke(info.id)
+    found = [e for e in read(own, principal="pixelflight") if e["resource"] == f"key:{info.id}"]
+    assert [entry["action"] for entry in found] == ["create_key", "revoke_key"]
+    assert found[0]["details"] == {"name": "k", "roles": ["reader"], "workspace": "default"}
+
+
+def test_entries_are_found_by_everything(own: TwoDoors, ada: Client) -> None:
+    before = dt.datetime.now(dt.UTC)
+    put(ada, 1)
+    with own.client() as admin:
+        admin.post("/api/v1/namespaces", json={"namespace": "n"}, headers={"x-request-id": "r-7"})
+    after = dt.datetime.now(dt.UTC)
+    writes = read(own, principal="ada", action="ingest")
+    assert [entry["resource"] for entry in writes] == ["table:t"]
+    assert read(own, principal=writes[0]["principal_id"], action="ingest") == writes
+    assert read(own, resource="table:*", outcome="ok") == writes
+    assert read(own, resource="table:t") == writes
+    assert read(own, resource="table:") == []
+    assert [e["resource"] for e in read(own, request_id="r-7", text="NAMESPACE")] == ["namespace:n"]
+    assert read(own, text="100%") == []
+    assert read(own, workspace="elsewhere") == []
+    assert writes[0] in read(own, **{"from": before.isoformat(), "to": after.isoformat()})
+    assert read(own, to=before.isoformat(), action="ingest") == []
+
+
+def test_pages_follow_each_other(own: TwoDoors, ada: Client) -> None:
+    for number in range(7):
+        put(ada, number)
+    every = list(reversed(read(own)))
+    found: Entries = []
+    with own.client() as admin:
+        cursor = None
+        while cursor is not None or not found:
+            params = {"limit": 3} | ({"cursor": cursor} if cursor else {})
+            page = admin.get("/api/v1/audit", params=params).json()
+            found += page["entries"]
+            cursor = page["cursor"]
+    assert found == every
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"limit": 0}, {"from": "yesterday"}, {"to": "2031-01-01T00:00:00"}, {"outcome": "x"}]
+)
+def test_wrong_questions_are_told(api: httpx.Client, wrong: dict[str, Any]) -> None:
+    answer = api.get("/api/v1/audit", params=wrong)
+    assert answer.status_code == 400
+    assert next(iter(wrong)) in answer.json()["error"]["message"]
+
+
+def test_entries_cannot_be_changed(own: TwoDoors) -> None:
+    own.services.audit.settle()
+    database = sqlite3.connect(own.flight.data / "metastore.sqlite")
+    with closing(database), pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        database.execute("UPDATE audit SET principal = 'somebody else'")
+    with own.client() as admin:
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            assert admin.request(method, "/api/v1/audit").status_code == 405
+
+
+def test_old_entries_go_and_that_is_recorded(start_doors: Callable[..., TwoDoors]) -> None:
+    doors = start_doors(audit_seconds_max=3600)
+    trail = doors.services.audit._trail
+    old = dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)
+    trail.record(AuditEntry("long", "ago", at=old))
+    assert trail.flush()
+    assert trail.expire() == 1
+    assert read(doors, action="long") == []
+    (gone,) = read(doors, action="expire_audit")
+    assert gone["details"]["entries"] == 1
+    assert trail.expire() == 0
