@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from flight_server.engines.lake.catalog import kinds
@@ -80,8 +81,10 @@ class FollowedLog:
         log.positions.append(position)
 
         def end() -> None:
-            log.on_commit.remove(wake)
-            log.positions.remove(position)
+            # A second time does nothing.
+            with suppress(ValueError):
+                log.on_commit.remove(wake)
+                log.positions.remove(position)
 
         return end
 
