@@ -197,10 +197,11 @@ class Authenticator:
     def _whose(self, kind: Credential, shown: str) -> str:
         """What the audit trail calls the owner of a credential that is refused.
 
-        Only of a user who exists: some type their password where their name belongs.
+        Only where there is such a key or user: some type their password where a name belongs.
         """
-        if kind is Credential.API_KEY and shown:
-            return KEY + shown.removeprefix(KEY_PREFIX)
+        if kind is Credential.API_KEY:
+            key = self._keys.find(shown.removeprefix(KEY_PREFIX)) if shown else None
+            return "" if key is None else KEY + key.id
         user = self._users.find(shown) if kind is Credential.PASSWORD else None
         return "" if user is None else user.id
 

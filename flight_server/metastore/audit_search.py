@@ -43,7 +43,7 @@ class AuditFilter:
 
 @dataclass(frozen=True)
 class Recorded:
-    """An entry with its number: later entries have larger ones."""
+    """An entry with its number: one that was recorded later has a larger one."""
 
     id: int
     entry: AuditEntry
@@ -52,11 +52,13 @@ class Recorded:
 def search(
     connection: Connection, wanted: AuditFilter, before: int | None, limit: int
 ) -> list[Recorded]:
-    """At most `limit` entries that were recorded before the one with a number."""
+    """At most `limit` entries, the newest first, that are older than the one with a number."""
     conditions = _conditions(wanted)
     if before is not None:
-        conditions.append(audit.c.id < before)
-    statement = select(audit).where(*conditions).order_by(audit.c.id.desc()).limit(limit)
+        at = select(audit.c.at).where(audit.c.id == before).scalar_subquery()
+        conditions.append(or_(audit.c.at < at, (audit.c.at == at) & (audit.c.id < before)))
+    newest_first = (audit.c.at.desc(), audit.c.id.desc())
+    statement = select(audit).where(*conditions).order_by(*newest_first).limit(limit)
     return [_recorded(row) for row in connection.execute(statement).mappings()]
 
 
