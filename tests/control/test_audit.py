@@ -293,7 +293,9 @@ def test_pages_follow_each_other(own: TwoDoors, ada: Client) -> None:
     with own.client() as admin:
         cursor = None
         while cursor is not None or not found:
-            params: dict[str, Any] = {"limit": 3, "action": "ingest"} | ({"cursor": cursor} if cursor else {})
+            params: dict[str, Any] = {"limit": 3, "action": "ingest"} | (
+                {"cursor": cursor} if cursor else {}
+            )
             page = admin.get("/api/v1/audit", params=params).json()
             found += page["entries"]
             cursor = page["cursor"]
