@@ -20,7 +20,16 @@ from control_api.dependencies import SECURED
 from control_api.layers import surround
 from control_api.paths import with_slashes
 from control_api.refusals import error_response
-from control_api.routes import audit, auth_keys, auth_tokens, auth_users, health, namespaces, rows
+from control_api.routes import (
+    audit,
+    auth_keys,
+    auth_tokens,
+    auth_users,
+    health,
+    namespaces,
+    rows,
+    single_rows,
+)
 from flight_server.errors import (
     ErrorCode,
     InvalidRequest,
@@ -38,6 +47,7 @@ ROUTERS = (
     auth_keys.router,
     namespaces.router,
     rows.router,
+    single_rows.router,
     audit.router,
 )
 

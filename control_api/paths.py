@@ -72,19 +72,34 @@ class _Rest(PathConvertor):
         return with_slashes(value)
 
 
+class _Parts(StringConvertor):
+    """Several segments, still to be taken apart by `parts_of`."""
+
+    regex = ".*"
+
+    def convert(self, value: str) -> str:
+        return value
+
+
 class _TableName(_Text):
     """One segment or several, as far as no word of the API comes."""
 
     regex = rf"[^/]+(?:/(?!(?:{'|'.join(sorted(WORDS))})(?:/|$))[^/]+)*"
 
 
-for name, convertor in (("str", _Text()), ("path", _Rest()), ("table", _TableName())):
+_CONVERTORS = {"str": _Text(), "path": _Rest(), "table": _TableName(), "parts": _Parts()}
+for name, convertor in _CONVERTORS.items():
     register_url_convertor(name, convertor)
 
 
 def with_slashes(path: str) -> str:
     """The text of a path, or of a part of it, as the client meant it."""
     return path.replace(_SLASH, "/")
+
+
+def parts_of(path: str) -> list[str]:
+    """The segments of what a route takes as `{…:parts}`, each as the client meant it."""
+    return [with_slashes(part) for part in path.split("/")]
 
 
 async def _table(

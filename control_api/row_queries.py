@@ -134,6 +134,36 @@ class WriteRows(_Query):
         return IngestRequest(self.mode, key, self.create_if_missing, self.token)
 
 
+class RemoveRow(_Query):
+    """How one row is deleted."""
+
+    soft: Annotated[bool, Field(description="Lets the row be brought back for a while.")] = False
+
+
+class RemoveRows(RemoveRow):
+    """Which rows are deleted."""
+
+    where: Annotated[
+        str | None, Field(description="A filter: a predicate of SQL, or an object of JSON.")
+    ] = None
+    all: Annotated[bool, Field(description="Has to be said where there is no `where`.")] = False
+
+
+class Undeleting(_Query):
+    """Which rows are brought back."""
+
+    deletion: Annotated[
+        Whole | None, Field(description="The commit that deleted them; by default the last.")
+    ] = None
+    on_conflict: Annotated[
+        Literal["abort", "skip"],
+        Field(description="What becomes of rows whose key is there again."),
+    ] = "abort"
+
+
+Removing = Annotated[RemoveRow, Query()]
+RemovingMany = Annotated[RemoveRows, Query()]
+BringingBack = Annotated[Undeleting, Query()]
 Reading = Annotated[ReadRows, Query()]
 ReadingOne = Annotated[ReadOne, Query()]
 Writing = Annotated[WriteRows, Query()]

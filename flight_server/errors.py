@@ -61,6 +61,7 @@ class ErrorCode(Enum):
     TRANSACTION_NOT_FOUND = Row(404, 5, False, "No such transaction is open, or it was idle.")
     STATEMENT_NOT_FOUND = Row(404, 5, False, "No such prepared statement, or it has expired.")
     ROW_NOT_FOUND = Row(404, 5, False, "The table has no such row, or it is hidden from you.")
+    VERSION_CHANGED = Row(412, 9, False, "It was changed after the version that 'If-Match' names.")
     NOT_ACCEPTABLE = Row(406, 3, False, "The answer has none of the forms that 'Accept' names.")
     UNSUPPORTED_MEDIA_TYPE = Row(415, 3, False, "Bodies of this 'Content-Type' are not read.")
 

@@ -451,6 +451,16 @@ class Tag:
     author: str = ""
 
 
+@dataclass(frozen=True)
+class Deletion:
+    """Rows of a table that were deleted and can be brought back: how many, in which commit."""
+
+    snapshot: int
+    deleted_at: dt.datetime
+    author: str
+    rows: int
+
+
 class Images(StrEnum):
     """Which images of an updated row a change feed carries."""
 

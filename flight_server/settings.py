@@ -272,6 +272,9 @@ class Settings(BaseModel):
     snapshots_max: int = Field(
         100_000, ge=1, description="Of more snapshots than this the oldest expire, unless needed."
     )
+    undelete_seconds_max: float = Field(
+        30 * 24 * 3600, ge=0, description="How long rows that were deleted softly can come back."
+    )
     removal_grace_seconds: float = Field(
         3600, ge=0, description="Files nobody needs are removed so long after they fell out of use."
     )

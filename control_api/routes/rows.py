@@ -12,16 +12,26 @@ from control_api.answers import Told, rows_answer
 from control_api.dependencies import Call, Services
 from control_api.media_types import Form
 from control_api.paths import Table
-from control_api.row_queries import Reading, Sent, Wanted, Writing
+from control_api.row_queries import (
+    BringingBack,
+    Reading,
+    RemovingMany,
+    Sent,
+    Wanted,
+    Writing,
+)
 from control_api.uploads import Body
 from flight_server import operations
-from flight_server.bodies.answers import acknowledged
+from flight_server.bodies.answers import acknowledged, deletion_listed, rows_committed
+from flight_server.bodies.changes import DeleteRows, UpdateRows, set_columns, where_sql
+from flight_server.bodies.names import where_in
+from flight_server.bodies.requests import parsed
 from flight_server.bodies.rows_in import Read, ingest_stream, ingest_text, read_json_body
 from flight_server.errors import InvalidRequest
 from flight_server.formats.arrow_streams import read_arrow
 from flight_server.formats.csv_lines import read_csv_lines
 from flight_server.formats.fitting import Report
-from flight_server.formats.json_lines import read_json_lines
+from flight_server.formats.json_lines import loaded_object, read_json_lines
 from flight_server.model import Commit
 
 router = APIRouter(prefix="/tables/{table:table}/rows", tags=["rows"])
@@ -70,6 +80,51 @@ def insert_rows(
         read = _READERS.get(sent) or read_json_body(services.settings.json_rows_max)
         commit = ingest_text(services, call, table, request, body, read, report)
     return written(commit, report)
+
+
+@router.patch("")
+def update_rows(services: Services, call: Call, table: Table, body: Body) -> dict[str, Any]:
+    """Sets columns of the rows where a filter holds: `{"where": …, "set": {"price": 5}}`.
+
+    A value is a value; `{"expr": "price * 2"}` is an expression over the row's old values.
+    """
+    what = "body of the update"
+    given = parsed(UpdateRows, loaded_object(body.read(), "The body"), what)
+    where = where_sql(services, call, table, given.where)
+    return rows_committed(set_columns(services, call, table, given.values, where, given.all))
+
+
+@router.delete("")
+def delete_rows(
+    services: Services, call: Call, table: Table, query: RemovingMany, body: Body
+) -> dict[str, Any]:
+    """Deletes the rows where a filter holds, given as `?where=…` or as a body like PATCH's."""
+    given = DeleteRows(where=query.where, all=query.all, soft=query.soft)
+    data = body.read()
+    if data:
+        if query.model_fields_set:
+            raise InvalidRequest("Say what to delete in the URL or in the body, not in both.")
+        given = parsed(DeleteRows, loaded_object(data, "The body"), "body of the delete")
+    where = where_in(given.where) if isinstance(given.where, str) else given.where
+    remove = operations.soft_delete if given.soft else operations.delete
+    text = where_sql(services, call, table, where)
+    return rows_committed(remove(services, call, table, text, given.all))
+
+
+@router.get("/deletions")
+def list_deletions(services: Services, call: Call, table: Table) -> dict[str, Any]:
+    """What was deleted softly and can be brought back, newest first."""
+    found = operations.list_deletions(services, call, table)
+    return {"deletions": [deletion_listed(one) for one in found]}
+
+
+@router.post("/undelete")
+def undelete_rows(
+    services: Services, call: Call, table: Table, query: BringingBack
+) -> dict[str, Any]:
+    """Brings back the rows of one soft delete, by default of the last, under new ids."""
+    skip = query.on_conflict == "skip"
+    return rows_committed(operations.undelete(services, call, table, query.deletion, skip))
 
 
 def answered(services: Services, call: Call, found: operations.Found, wanted: Form) -> Response:

@@ -8,7 +8,7 @@ from typing import Any
 
 from flight_server.arrow_types import columns_of, schema_to_ipc
 from flight_server.metastore.audit_search import Recorded
-from flight_server.model import Commit, TableInfo, Tag, Version
+from flight_server.model import Commit, Deletion, TableInfo, Tag, Version
 
 
 def encoded(answer: Any) -> bytes:
@@ -101,6 +101,16 @@ def recorded(one: Recorded) -> dict[str, Any]:
         "code": entry.code,
         "snapshot": entry.snapshot,
         "details": dict(entry.details),
+    }
+
+
+def deletion_listed(deletion: Deletion) -> dict[str, Any]:
+    """Rows that can be brought back."""
+    return {
+        "deletion": deletion.snapshot,
+        "rows": deletion.rows,
+        "deleted_at": deletion.deleted_at,
+        "author": deletion.author,
     }
 
 

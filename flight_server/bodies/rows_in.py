@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from flight_server import operations
+from flight_server.auth import Action
+from flight_server.bodies.changes import EXPRESSION
 from flight_server.engines.stream import BatchStream
 from flight_server.errors import ErrorCode, InvalidRequest, LimitExceeded
 from flight_server.formats.fitting import Fitting, Report
@@ -63,6 +65,21 @@ def ingest_stream(
         return operations.ingest(services, call, table, request, stream)
     except Exception as error:
         raise (broken[0] if broken else error) from None
+
+
+def whole_row(
+    services: Services, call: Call, table: TableRef, row: dict[str, Any]
+) -> dict[str, Any]:
+    """A row that takes another's place: columns that are left out get their defaults, or null."""
+    known = operations.writable_schema(services, call, table, Action.UPDATE)
+    defaults = operations.column_defaults(services, call, table)
+    given = {name.lower() for name in row}
+    rest = {
+        name: {EXPRESSION: defaults[name]} if name in defaults else None
+        for name in known.names
+        if name.lower() not in given
+    }
+    return {**row, **rest}
 
 
 def read_json_body(

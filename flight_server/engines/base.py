@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.log import SupportsCommitLog
+from flight_server.engines.soft_deletes import SupportsSoftDelete
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.engines.stream import Batches
 from flight_server.errors import Unsupported
@@ -359,6 +360,7 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsSchemaChange,
     SupportsIngest,
     SupportsUpdate,
+    SupportsSoftDelete,
     SupportsTransactions,
     SupportsVersions,
     SupportsChanges,

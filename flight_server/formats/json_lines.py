@@ -44,6 +44,14 @@ def loaded_json(data: bytes, what: str) -> Any:
         ) from None
 
 
+def loaded_object(data: bytes, what: str) -> dict[str, Any]:
+    """The object in the bytes. InvalidRequest."""
+    value = loaded_json(data, what)
+    if not isinstance(value, dict):
+        _no_object(what, value)
+    return value
+
+
 def row_batches(rows: list[Any], fitting: Fitting) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """Rows that have been read from JSON: their columns are all that any of them names."""
     objects = _objects(list(enumerate(rows, start=1)))

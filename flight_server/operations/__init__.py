@@ -23,12 +23,19 @@ from flight_server.operations.query import (
     query_each,
     statement_of,
 )
-from flight_server.operations.row_changes import set_values
+from flight_server.operations.row_changes import (
+    list_deletions,
+    set_values,
+    soft_delete,
+    undelete,
+)
 from flight_server.operations.row_reads import (
     Found,
+    column_defaults,
     one_row,
     open_scan,
     page,
+    readable_key,
     readable_schema,
     row_not_found,
     writable_schema,
@@ -44,6 +51,7 @@ from flight_server.operations.rows import (
 )
 from flight_server.operations.services import Call, Services
 from flight_server.operations.sessions import OpenTransaction, Session, transaction_not_found
+from flight_server.operations.single_rows import change_row
 from flight_server.operations.statements import (
     Executed,
     begin,
@@ -98,8 +106,10 @@ __all__ = [
     "Session",
     "alter_table",
     "begin",
+    "change_row",
     "change_user",
     "changes",
+    "column_defaults",
     "create_key",
     "create_namespace",
     "create_table",
@@ -122,6 +132,7 @@ __all__ = [
     "ingest",
     "is_control",
     "is_read",
+    "list_deletions",
     "list_keys",
     "list_namespaces",
     "list_tables",
@@ -142,6 +153,7 @@ __all__ = [
     "plan_scan",
     "query",
     "query_each",
+    "readable_key",
     "readable_schema",
     "refresh_login",
     "rename_table",
@@ -156,9 +168,11 @@ __all__ = [
     "set_values",
     "snapshot_at",
     "snapshot_of",
+    "soft_delete",
     "statement_of",
     "take_token",
     "transaction_not_found",
+    "undelete",
     "undrop_table",
     "update",
     "writable_schema",

@@ -10,18 +10,23 @@ from collections.abc import Mapping
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from flight_server.auth import Action
 from flight_server.engines.base import require
+from flight_server.engines.soft_deletes import SupportsSoftDelete
 from flight_server.engines.sql import SupportsSqlWrites
+from flight_server.errors import ErrorCode, NotFound
 from flight_server.model import (
     HIDDEN_PREFIX,
     PARAMETER_ROWS,
     Commit,
+    Deletion,
     SqlRequest,
     TableRef,
     quoted,
 )
-from flight_server.operations.rows import checked_update, update
+from flight_server.operations.rows import checked_delete, checked_update, update
 from flight_server.operations.services import Call, Services
+from flight_server.operations.versions import whole
 
 _ID = quoted(f"{HIDDEN_PREFIX}_id")
 
@@ -62,6 +67,52 @@ def set_values(
         call.author("update", allowed.table),
         call.cancellation,
     )
+
+
+def soft_delete(
+    services: Services,
+    call: Call,
+    table: TableRef,
+    filter: str | None,
+    all_rows: bool = False,
+) -> Commit:
+    """Deletes rows so that `undelete` can bring them back for a while. Errors as `delete`."""
+    allowed, where = checked_delete(services, call, table, filter, all_rows)
+    engine = require(allowed.engine, SupportsSoftDelete)
+    author = call.author("soft delete", allowed.table)
+    return engine.soft_delete(allowed.table, where, author, call.cancellation)
+
+
+def list_deletions(services: Services, call: Call, table: TableRef) -> list[Deletion]:
+    """What `undelete` can bring back, newest first. NotFound; Forbidden."""
+    allowed = whole(services, call, table, "bring back rows of", Action.INSERT)
+    return require(allowed.engine, SupportsSoftDelete).deletions(allowed.table)
+
+
+def undelete(
+    services: Services,
+    call: Call,
+    table: TableRef,
+    deletion: int | None = None,
+    skip_known: bool = False,
+) -> Commit:
+    """Brings the rows of a deletion back, of the newest where none is named.
+
+    NotFound (version_not_found); Conflict where keys are there again; Forbidden for who may not
+    read and insert all of the table.
+    """
+    allowed = whole(services, call, table, "bring back rows of", Action.INSERT)
+    engine = require(allowed.engine, SupportsSoftDelete)
+    if deletion is None:
+        found = engine.deletions(allowed.table)
+        if not found:
+            raise NotFound(
+                f"No rows of '{allowed.table}' were deleted softly, or it is too long ago.",
+                code=ErrorCode.VERSION_NOT_FOUND,
+            )
+        deletion = found[0].snapshot
+    author = call.author("undelete", allowed.table, deletion=deletion)
+    return engine.undelete(allowed.table, deletion, skip_known, author, call.cancellation)
 
 
 def _place(at: int, kind: str = "v") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from flight_server.auth.signing import derived
 from flight_server.engines.base import require
 from flight_server.engines.sql import SupportsSql
 from flight_server.engines.stream import Batches, BatchStream
-from flight_server.errors import ErrorCode, InvalidRequest, NotFound, Unauthenticated
+from flight_server.errors import Conflict, ErrorCode, InvalidRequest, NotFound, Unauthenticated
 from flight_server.model import ROW_ID, ScanRequest, TableRef
 from flight_server.operations.authorise import known_columns, permitted
 from flight_server.operations.maintenance import hold
@@ -52,6 +53,22 @@ def writable_schema(
     allowed = permitted(services, call, table, action)
     known = known_columns(services, call, allowed)
     return pa.schema([allowed.version.schema.field(name) for name in known])
+
+
+def readable_key(
+    services: Services, call: Call, table: TableRef, version: int | None = None
+) -> tuple[pa.Field, ...]:
+    """The columns that tell the table's rows apart; none where the principal may not read them."""
+    allowed = permitted(services, call, table, Action.READ, version)
+    key, schema = allowed.version.spec.key, allowed.version.schema
+    if not set(key) <= set(allowed.columns):
+        return ()
+    return tuple(schema.field(name) for name in key)
+
+
+def column_defaults(services: Services, call: Call, table: TableRef) -> Mapping[str, str]:
+    """The defaults of the table's columns, as SQL. NotFound; Forbidden."""
+    return permitted(services, call, table, Action.UPDATE).version.spec.defaults
 
 
 def open_scan(services: Services, call: Call, table: TableRef, request: ScanRequest) -> Found:
@@ -111,11 +128,17 @@ def page(
 
 
 def one_row(services: Services, call: Call, table: TableRef, request: ScanRequest) -> Found:
-    """The one row that the filter names. NotFound (row_not_found) besides the errors of `scan`."""
-    found = open_scan(services, call, table, replace(request, limit=1, offset=0))
+    """The one row that the filter names, held in memory.
+
+    NotFound (row_not_found) and Conflict, where several have the key, besides the errors of
+    `scan`.
+    """
+    found = open_scan(services, call, table, replace(request, limit=2, offset=0))
     rows = found.rows.read_all()
     if not rows.num_rows:
         raise row_not_found(table)
+    if rows.num_rows > 1:
+        raise Conflict(f"Several rows of '{table}' have this key. Name one by its _row_id.")
     return replace(found, rows=BatchStream(rows.schema, iter(rows.to_batches())))
 
 

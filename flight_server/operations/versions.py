@@ -56,7 +56,7 @@ def diff(
     services: Services, call: Call, table: TableRef, older: int, newer: int | None = None
 ) -> Batches:
     """The net difference between two versions. NotFound; Forbidden."""
-    allowed = _whole(services, call, table, "compare versions of")
+    allowed = whole(services, call, table, "compare versions of")
     engine = require(allowed.engine, SupportsVersions)
     newer = engine.snapshot() if newer is None else newer
     return engine.diff(allowed.table, older, newer, call.cancellation)
@@ -64,14 +64,14 @@ def diff(
 
 def changes(services: Services, call: Call, table: TableRef, request: ChangesRequest) -> Batches:
     """The rows that changed between snapshots. NotFound; Forbidden."""
-    allowed = _whole(services, call, table, "follow the changes of")
+    allowed = whole(services, call, table, "follow the changes of")
     engine = require(allowed.engine, SupportsChanges)
     return engine.changes(allowed.table, request, call.cancellation)
 
 
 def restore(services: Services, call: Call, table: TableRef, version: int) -> Commit:
     """A new commit in which the table is as it was. NotFound; Forbidden."""
-    allowed = _whole(services, call, table, "restore", Action.UPDATE, Action.DELETE, Action.INSERT)
+    allowed = whole(services, call, table, "restore", Action.UPDATE, Action.DELETE, Action.INSERT)
     engine = require(allowed.engine, SupportsVersions)
     author = call.author(f"restore to version {version}", allowed.table, version=version)
     return engine.restore(allowed.table, version, author)
@@ -102,7 +102,7 @@ def drop_tag(services: Services, call: Call, table: TableRef, name: str) -> None
     engine.drop_tag(allowed.table, name, author)
 
 
-def _whole(
+def whole(
     services: Services, call: Call, table: TableRef, verb: str, *actions: Action
 ) -> Permitted:
     """The table, for what only somebody may do who may do it to every row and column."""

@@ -24,6 +24,7 @@ from flight_server.engines.lake.instance import Instance
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import Scans
+from flight_server.engines.lake.soft_deletes import SoftDeletes, SoftDeleting
 from flight_server.engines.lake.statistics import put_back
 from flight_server.engines.lake.temporary import LakeTemporaryTables
 from flight_server.engines.lake.tokens import Tokens
@@ -53,7 +54,7 @@ from flight_server.model import (
 from flight_server.settings import Settings
 
 
-class LakeEngine(SqlValues, FollowedLog):
+class LakeEngine(SqlValues, FollowedLog, SoftDeleting):
     """Bulk tables in DuckLake; has every ability but search and computed columns."""
 
     name = DEFAULT_CATALOG
@@ -67,6 +68,7 @@ class LakeEngine(SqlValues, FollowedLog):
         self._tokens = Tokens(self._log)
         self._definitions = Definitions(self._registry, self._tokens, self._tags)
         self._scans = Scans(instance, self._pins, lambda: self._log.snapshot)
+        self._soft_deletes = SoftDeletes(self._log, self._registry)
         self._groups = GroupCommits(self._log, self._registry)
         self._ingests = Ingests(self._log, self._registry, self._tokens, self._groups)
         self._history = History(self._log, self._registry, self._scans, self._tags)
@@ -224,9 +226,8 @@ class LakeEngine(SqlValues, FollowedLog):
             yield self._stand_in(transaction)
 
     def _stand_in(self, transaction: WriteTransaction) -> LakeTransaction:
-        return LakeTransaction(
-            transaction, self._registry, self._definitions, self._ingests, self._scans
-        )
+        parts = (self._registry, self._definitions, self._ingests, self._scans, self._soft_deletes)
+        return LakeTransaction(transaction, *parts)
 
     # SupportsVersions, SupportsChanges
 

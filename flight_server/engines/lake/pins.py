@@ -26,6 +26,11 @@ class Pins:
         self._held: dict[int, float] = {}
         self._whole: dict[int, float] = {}
         self._quiet_until = clock() + quiet_seconds
+        self._others: list[Callable[[], set[int]]] = []
+
+    def spare(self, snapshots: Callable[[], set[int]]) -> None:
+        """Lets somebody else say which snapshots must stay."""
+        self._others.append(snapshots)
 
     @contextmanager
     def stream(self, snapshot: int) -> Iterator[None]:
@@ -81,11 +86,12 @@ class Pins:
             return min(self._streams, default=None), began
 
     def held_snapshots(self) -> set[int]:
-        """The snapshots that tickets hold now."""
+        """The snapshots that tickets, and whoever else, hold now."""
         with self._lock:
             now = self._clock()
             self._held = {key: until for key, until in self._held.items() if until > now}
-            return set(self._held)
+            held = set(self._held)
+        return held.union(*(snapshots() for snapshots in self._others))
 
     def held_tables(self) -> set[int]:
         """The tables whose files tickets hold now."""

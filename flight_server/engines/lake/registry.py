@@ -40,6 +40,8 @@ _TABLES = {
     "partition_by VARCHAR, defaults VARCHAR, comment VARCHAR",
     "tags": "namespace VARCHAR, name VARCHAR, tag VARCHAR, snapshot BIGINT, "
     "created_at TIMESTAMPTZ, author VARCHAR",
+    "soft_deletes": "table_id BIGINT, snapshot BIGINT, deleted_at TIMESTAMPTZ, author VARCHAR, "
+    "row_count BIGINT, row_ids BIGINT[]",
     "ingest": "principal VARCHAR, namespace VARCHAR, name VARCHAR, token VARCHAR, "
     "snapshot BIGINT, row_count BIGINT, rows_inserted BIGINT, rows_updated BIGINT, "
     "stream_offset BIGINT, digest VARCHAR, committed_at TIMESTAMPTZ",

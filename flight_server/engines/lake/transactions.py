@@ -30,6 +30,7 @@ from flight_server.engines.lake.scans import (
     scan_schema,
     scan_sql,
 )
+from flight_server.engines.lake.soft_deletes import SoftDeletes
 from flight_server.engines.lake.statements import Statements
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import NotFound, Unsupported
@@ -38,6 +39,7 @@ from flight_server.model import (
     HIDDEN_PREFIX,
     Author,
     Commit,
+    Deletion,
     IngestRequest,
     NamespaceRef,
     ScanRequest,
@@ -65,12 +67,14 @@ class LakeTransaction(SqlValues):
         definitions: Definitions,
         ingests: Ingests,
         scans: Scans,
+        soft_deletes: SoftDeletes,
     ) -> None:
         self._transaction = transaction
         self._registry = registry
         self._definitions = definitions
         self._ingests = ingests
         self._scans = scans
+        self._soft_deletes = soft_deletes
         self._statements = Statements(transaction)
         self._lent = LentTables()
 
@@ -207,6 +211,36 @@ class LakeTransaction(SqlValues):
         """Deletes the rows where the filter holds."""
         with self._statements.one() as transaction:
             return rows.delete(transaction, self._registry, table, filter, cancellation)
+
+    def soft_delete(
+        self,
+        table: TableRef,
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsSoftDelete.soft_delete`."""
+        with self._statements.one() as transaction:
+            return self._soft_deletes.delete(transaction, table, filter, cancellation)
+
+    def deletions(self, table: TableRef) -> list[Deletion]:
+        """See `SupportsSoftDelete.deletions`."""
+        self._statements.check()
+        return self._soft_deletes.of(table)
+
+    def undelete(
+        self,
+        table: TableRef,
+        deletion: int,
+        skip_known: bool,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """See `SupportsSoftDelete.undelete`."""
+        with self._statements.one() as transaction:
+            return self._soft_deletes.undelete(
+                transaction, table, deletion, skip_known, cancellation
+            )
 
     # SQL that writes
 
