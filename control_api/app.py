@@ -25,8 +25,10 @@ from control_api.routes import (
     auth_keys,
     auth_tokens,
     auth_users,
+    batch,
     health,
     namespaces,
+    query,
     rows,
     single_rows,
 )
@@ -48,6 +50,8 @@ ROUTERS = (
     namespaces.router,
     rows.router,
     single_rows.router,
+    query.router,
+    batch.router,
     audit.router,
 )
 

@@ -20,6 +20,7 @@ from flight_server.model import DEFAULT_CATALOG
 from flight_server.operations import Services
 from flight_server.operations.audit import Audit
 from flight_server.operations.followers import AuditedCommits
+from flight_server.operations.results import Results
 from flight_server.query import Admission
 from flight_server.settings import Settings
 
@@ -60,6 +61,7 @@ def assemble(settings: Settings) -> Services:
         metastore=metastore,
         audit=Audit(trail, commits, settings.audit_repeat_seconds),
         signing_secret=secret,
+        results=Results(settings.result_cache_bytes_max),
     )
 
 

@@ -142,6 +142,9 @@ class Settings(BaseModel):
     decompressed_bytes_max: int = Field(
         16 * 2**30, ge=1024, description="The most that a compressed body may decompress to."
     )
+    result_cache_bytes_max: int = Field(
+        64 * 2**20, ge=0, description="Memory for answers of POST /query with cache=true."
+    )
     json_rows_max: int = Field(
         1000, ge=1, description="Rows, or operations, of a body of JSON; more are refused with 413."
     )

@@ -51,6 +51,10 @@ def read_rows(
     pages show the moment of the first.
     """
     request = query.request(services, call, table)
+    if query.aggregate is not None or query.group_by is not None:
+        aggregates = query.aggregate or "count(*)"
+        found = operations.aggregate(services, call, table, request, aggregates, query.group_by)
+        return answered(services, call, found, wanted)
     if query.cursor is None:
         found = operations.open_scan(services, call, table, request)
         return answered(services, call, found, wanted)

@@ -12,6 +12,7 @@ from flight_server.operations.api_keys import (
     revoke_key,
     rotate_key,
 )
+from flight_server.operations.cached_queries import cached_query, pinned_query
 from flight_server.operations.logins import refresh_login, revoke_token, take_token
 from flight_server.operations.maintenance import health, hold, optimize, pinned
 from flight_server.operations.parameters import parameter_schema, rows_of
@@ -31,6 +32,7 @@ from flight_server.operations.row_changes import (
 )
 from flight_server.operations.row_reads import (
     Found,
+    aggregate,
     column_defaults,
     one_row,
     open_scan,
@@ -74,6 +76,7 @@ from flight_server.operations.tables import (
     rename_table,
     undrop_table,
 )
+from flight_server.operations.together import in_one_commit
 from flight_server.operations.users import (
     change_user,
     create_user,
@@ -104,8 +107,10 @@ __all__ = [
     "ScanPlan",
     "Services",
     "Session",
+    "aggregate",
     "alter_table",
     "begin",
+    "cached_query",
     "change_row",
     "change_user",
     "changes",
@@ -129,6 +134,7 @@ __all__ = [
     "explain",
     "health",
     "hold",
+    "in_one_commit",
     "ingest",
     "is_control",
     "is_read",
@@ -149,6 +155,7 @@ __all__ = [
     "parameter_schema",
     "parameters_of",
     "pinned",
+    "pinned_query",
     "plan_query",
     "plan_scan",
     "query",

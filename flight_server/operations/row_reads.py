@@ -16,12 +16,13 @@ from flight_server.engines.base import require
 from flight_server.engines.sql import SupportsSql
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Conflict, ErrorCode, InvalidRequest, NotFound, Unauthenticated
-from flight_server.model import ROW_ID, ScanRequest, TableRef
+from flight_server.model import ROW_ID, ScanRequest, SqlRequest, TableRef
 from flight_server.operations.authorise import known_columns, permitted
+from flight_server.operations.cached_queries import pinned_query
 from flight_server.operations.maintenance import hold
 from flight_server.operations.rows import checked_scan, without_metadata
 from flight_server.operations.services import Call, Services
-from flight_server.query import behind, total_order
+from flight_server.query import aggregate_sql, behind, total_order
 
 # Says at the beginning of a request that pages are wanted: the cursor of the first page.
 FIRST_PAGE = ""
@@ -81,6 +82,31 @@ def open_scan(services: Services, call: Call, table: TableRef, request: ScanRequ
     if len(allowed.columns) < len(allowed.version.schema):
         rows = without_metadata(rows)
     return Found(rows, allowed.version.snapshot)
+
+
+def aggregate(
+    services: Services,
+    call: Call,
+    table: TableRef,
+    request: ScanRequest,
+    aggregates: str,
+    group_by: str | None = None,
+) -> Found:
+    """What the rows of a scan come to. InvalidRequest besides the errors of `query`."""
+    if request.columns is not None or request.with_row_id:
+        raise InvalidRequest("With 'aggregate' there is no 'select' and no 'with_row_id'.")
+    found = permitted(services, call, table, Action.READ, request.version).table
+    sql = aggregate_sql(
+        found,
+        aggregates,
+        group_by,
+        request.filter,
+        request.order_by,
+        request.limit,
+        request.offset,
+    )
+    rows, snapshot = pinned_query(services, call, SqlRequest(sql, version=request.version))
+    return Found(rows, snapshot)
 
 
 def page(

@@ -20,6 +20,7 @@ from flight_server.model import (
     resource_name,
 )
 from flight_server.operations.audit import Attempt, Audit
+from flight_server.operations.results import Results
 from flight_server.operations.sessions import Session
 from flight_server.query import Admission
 from flight_server.settings import Settings
@@ -44,6 +45,7 @@ class Services:
     metastore: Metastore
     audit: Audit
     signing_secret: bytes = field(repr=False)
+    results: Results = field(default_factory=lambda: Results(0), repr=False)
 
     def engine(self, catalog: str) -> Engine:
         """The engine mounted under a name. NotFound (catalog_not_found)."""

@@ -5,6 +5,7 @@ protocol. Who may see what comes in as `Source`; running the SQL is an engine's 
 """
 
 from flight_server.query.admission import Admission
+from flight_server.query.aggregates import aggregate_sql
 from flight_server.query.expressions import (
     check_expression,
     check_literal,
@@ -63,6 +64,7 @@ __all__ = [
     "Update",
     "Use",
     "Write",
+    "aggregate_sql",
     "behind",
     "check_expression",
     "check_literal",

@@ -72,7 +72,7 @@ def columns_named(predicate: str) -> frozenset[str]:
 
 def check_literal(text: str) -> str:
     """A default: a literal, a cast of one, a negative number, or a clock such as `now()`."""
-    node = _parsed_expression(text, "default")
+    node = parsed_expression(text, "default")
     inner = node
     while inner["class"] == "CAST":
         inner = inner["child"]
@@ -87,15 +87,15 @@ def check_literal(text: str) -> str:
 
 @functools.lru_cache(maxsize=512)
 def _scalar(text: str, columns: tuple[str, ...], what: str, parameters: bool) -> str:
-    node = _parsed_expression(text, what)
+    node = parsed_expression(text, what)
     return written_expression(_checked(node, columns, parameters))
 
 
 @functools.lru_cache(maxsize=128)
 def _order(text: str, columns: tuple[str, ...]) -> str:
-    tree = _parsed_after("SELECT 1 ORDER BY ", text, "order")
-    expected = _parsed_after("SELECT 1 ORDER BY ", "1", "order")
-    _refuse_more(tree, expected, "modifiers", text, "order")
+    tree = parsed_after("SELECT 1 ORDER BY ", text, "order")
+    expected = parsed_after("SELECT 1 ORDER BY ", "1", "order")
+    refuse_more(tree, expected, "modifiers", text, "order")
     modifiers = tree["node"]["modifiers"]
     if [modifier["type"] for modifier in modifiers] != ["ORDER_MODIFIER"]:
         raise _not_one("order", text)
@@ -205,16 +205,16 @@ def _field_of(node: Tree, field: str) -> Tree:
     return call | {"children": [node, key | {"value": key["value"] | {"value": field}}]}
 
 
-def _parsed_expression(text: str, what: str) -> Tree:
+def parsed_expression(text: str, what: str) -> Tree:
     """The one expression that the text is, and nothing after it."""
-    tree = _parsed_after("SELECT 1 WHERE ", text, what)
-    expected = _parsed_after("SELECT 1 WHERE ", "1", what)
-    _refuse_more(tree, expected, "where_clause", text, what)
+    tree = parsed_after("SELECT 1 WHERE ", text, what)
+    expected = parsed_after("SELECT 1 WHERE ", "1", what)
+    refuse_more(tree, expected, "where_clause", text, what)
     node: Tree = tree["node"]["where_clause"]
     return node
 
 
-def _parsed_after(prefix: str, text: str, what: str) -> Tree:
+def parsed_after(prefix: str, text: str, what: str) -> Tree:
     """The tree of the text behind a prefix; errors speak of the text alone."""
     try:
         # The line's end closes a comment that the text may end with.
@@ -233,7 +233,7 @@ def _parsed_after(prefix: str, text: str, what: str) -> Tree:
         raise _not_one(what, text) from None
 
 
-def _refuse_more(tree: Tree, expected: Tree, part: str, text: str, what: str) -> None:
+def refuse_more(tree: Tree, expected: Tree, part: str, text: str, what: str) -> None:
     """Refuses a text that goes on after what was asked for: `x GROUP BY y`, `x; SELECT 1`."""
     without: Callable[[Tree], dict[str, Any]] = lambda node: {  # noqa: E731
         name: value for name, value in node["node"].items() if name != part

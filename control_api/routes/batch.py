@@ -1,0 +1,32 @@
+"""Several operations in one request."""
+
+from __future__ import annotations
+
+import json
+
+from fastapi import APIRouter, Response
+
+from control_api.dependencies import Call, Services
+from control_api.uploads import Body
+from flight_server.bodies.batch import Batch, run_batch
+from flight_server.bodies.requests import parsed
+from flight_server.formats.json_lines import loaded_object
+
+router = APIRouter(prefix="/batch", tags=["batch"])
+
+
+@router.post("/operations", response_class=Response)
+def batch_operations(services: Services, call: Call, body: Body) -> Response:
+    """Inserts, updates, deletes and upserts over several tables, in their order.
+
+    In a transaction all of them are one commit or none. The status is that of the error that ended
+    the batch, if one did; the answer has the same members in each case.
+    """
+    given = parsed(Batch, loaded_object(body.read(), "The body"), "body of the batch")
+    outcome = run_batch(services, call, given)
+    answer = outcome.as_json()
+    status = 200
+    if outcome.failure is not None:
+        status = outcome.failure.code.http
+        answer["error"] = outcome.failure.as_json(call.request_id)
+    return Response(json.dumps(answer, default=str), status, media_type="application/json")
