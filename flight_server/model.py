@@ -258,6 +258,37 @@ class Author:
     details: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
+class Kind(StrEnum):
+    """What bears a table's name."""
+
+    TABLE = "table"
+    VIEW = "view"  # a SELECT that is run whenever it is read
+    MATERIALIZED_VIEW = "materialized_view"  # a table that holds the answer of a SELECT
+
+
+class Refresh(StrEnum):
+    """When the rows of a materialised view are brought up to date."""
+
+    ON_DEMAND = "on_demand"
+    ON_CHANGE = "on_change"
+
+
+@dataclass(frozen=True)
+class Definition:
+    """The SELECT of a view, as its maker wrote it.
+
+    `catalog` and `namespace` complete the names in it that lack theirs. `refresh` is None of a
+    view that holds no rows. `maker` is the id of the principal with whose rights rows are
+    refreshed.
+    """
+
+    sql: str
+    catalog: str = DEFAULT_CATALOG
+    namespace: str = DEFAULT_NAMESPACE
+    refresh: Refresh | None = None
+    maker: str = ""
+
+
 @dataclass(frozen=True)
 class TableSpec:
     """What a new table is to be.
@@ -265,6 +296,7 @@ class TableSpec:
     `schema` is kept to the letter: types, nullability, metadata of fields and of the schema.
     `key` names the columns that upserts match by. `partition_by` holds column names or one of
     `year(c)`, `month(c)`, `day(c)`, `hour(c)`. `defaults` maps a column to a SQL literal.
+    `definition` makes it a view.
     """
 
     schema: pa.Schema
@@ -272,6 +304,14 @@ class TableSpec:
     partition_by: tuple[str, ...] = ()
     defaults: Mapping[str, str] = field(default_factory=dict)
     comment: str = ""
+    definition: Definition | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is a table, a view, or a view that holds its rows."""
+        if self.definition is None:
+            return Kind.TABLE
+        return Kind.VIEW if self.definition.refresh is None else Kind.MATERIALIZED_VIEW
 
 
 @dataclass(frozen=True)

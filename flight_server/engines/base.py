@@ -20,6 +20,7 @@ from flight_server.engines.log import SupportsCommitLog
 from flight_server.engines.soft_deletes import SupportsSoftDelete
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.engines.stream import Batches
+from flight_server.engines.views import SupportsViews
 from flight_server.errors import Unsupported
 from flight_server.model import (
     Author,
@@ -357,6 +358,7 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsNamespaces,
     SupportsTables,
     SupportsUndrop,
+    SupportsViews,
     SupportsSchemaChange,
     SupportsIngest,
     SupportsUpdate,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flight_server.engines.lake import columns, tables
+from flight_server.engines.lake import columns, tables, views
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.history import Tags
 from flight_server.engines.lake.registry import Registry
@@ -69,6 +69,25 @@ class Definitions:
             transaction.refuse_changes(found.table, "altered")
         transaction.local_rows.unite(transaction, found.table)
         columns.alter_table(transaction, self._registry, table, changes)
+
+    def create_view(
+        self,
+        transaction: WriteTransaction,
+        view: TableRef,
+        spec: TableSpec,
+        sql: str,
+        replaces: bool,
+    ) -> None:
+        """AlreadyExists; NotFound (namespace_not_found)."""
+        views.create_view(transaction, self._registry, view, spec, sql, replaces)
+
+    def rename_view(self, transaction: WriteTransaction, view: TableRef, to: TableRef) -> None:
+        """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
+        views.rename_view(transaction, self._registry, self._guarded(transaction, view).table, to)
+
+    def drop_view(self, transaction: WriteTransaction, view: TableRef) -> None:
+        """NotFound."""
+        views.drop_view(transaction, self._registry, self._guarded(transaction, view).table)
 
     def _guarded(self, transaction: WriteTransaction, table: TableRef) -> TableVersion:
         found = self._registry.resolve(table, transaction=transaction)

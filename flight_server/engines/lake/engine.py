@@ -21,10 +21,12 @@ from flight_server.engines.lake.history import History, Tags
 from flight_server.engines.lake.housekeeping import Housekeeper
 from flight_server.engines.lake.ingest import Ingests
 from flight_server.engines.lake.instance import Instance
+from flight_server.engines.lake.kept_views import LakeViews
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import Scans
 from flight_server.engines.lake.soft_deletes import SoftDeletes, SoftDeleting
+from flight_server.engines.lake.sql_writing import SqlWriting
 from flight_server.engines.lake.statistics import put_back
 from flight_server.engines.lake.temporary import LakeTemporaryTables
 from flight_server.engines.lake.tokens import Tokens
@@ -54,7 +56,7 @@ from flight_server.model import (
 from flight_server.settings import Settings
 
 
-class LakeEngine(SqlValues, FollowedLog, SoftDeleting):
+class LakeEngine(SqlValues, SqlWriting, FollowedLog, SoftDeleting, LakeViews):
     """Bulk tables in DuckLake; has every ability but search and computed columns."""
 
     name = DEFAULT_CATALOG
@@ -318,60 +320,6 @@ class LakeEngine(SqlValues, FollowedLog, SoftDeleting):
     def temporary_tables(self, session: str) -> LakeTemporaryTables:
         """See `SupportsTemporaryTables.temporary_tables`."""
         return LakeTemporaryTables(self._log, session)
-
-    # SupportsSqlWrites
-
-    def insert_rows(
-        self,
-        table: TableRef,
-        columns: Sequence[str],
-        request: SqlRequest,
-        author: Author,
-        cancellation: Cancellation = NEVER,
-    ) -> Commit:
-        """See `SupportsSqlWrites.insert_rows`."""
-        with self._exclusive(author, cancellation) as transaction:
-            done = transaction.insert_rows(table, columns, request, author, cancellation)
-            return transaction.finish(done)
-
-    def update_rows(
-        self,
-        table: TableRef,
-        columns: Sequence[str],
-        request: SqlRequest,
-        filter: str | None,
-        author: Author,
-        cancellation: Cancellation = NEVER,
-    ) -> Commit:
-        """See `SupportsSqlWrites.update_rows`."""
-        with self._exclusive(author, cancellation) as transaction:
-            done = transaction.update_rows(table, columns, request, filter, author, cancellation)
-            return transaction.finish(done)
-
-    def delete_rows(
-        self,
-        table: TableRef,
-        request: SqlRequest,
-        filter: str | None,
-        author: Author,
-        cancellation: Cancellation = NEVER,
-    ) -> Commit:
-        """See `SupportsSqlWrites.delete_rows`."""
-        with self._exclusive(author, cancellation) as transaction:
-            done = transaction.delete_rows(table, request, filter, author, cancellation)
-            return transaction.finish(done)
-
-    def merge_rows(
-        self,
-        table: TableRef,
-        request: SqlRequest,
-        author: Author,
-        cancellation: Cancellation = NEVER,
-    ) -> Commit:
-        """See `SupportsSqlWrites.merge_rows`."""
-        with self._exclusive(author, cancellation) as transaction:
-            done = transaction.merge_rows(table, request, author, cancellation)
-            return transaction.finish(done)
 
     # SupportsPins, SupportsHousekeeping
 

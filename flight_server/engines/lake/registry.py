@@ -1,30 +1,29 @@
 """What DuckLake does not keep of a table, kept in the lake itself.
 
 The hidden schema `_pixelflight` holds `tables` (the exact Arrow schema, keys, partitioning,
-defaults, comment), `tags`, and `ingest` (which token was committed where). Its rows are written in
+defaults, comment, and as JSON whatever else there is), `tags`, and `ingest` (which token was
+committed where). Views are in `tables` too. Its rows are written in
 the transaction of the change they describe, so they can be as little lost, and travel in time as
 well as the tables themselves. Rows of the newest snapshot are also held in memory.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
-import pyarrow as pa
-
 from flight_server.engines.lake.catalog import written_tables
 from flight_server.engines.lake.commits import SETTING_UP, Base, CommitLog, WriteTransaction
 from flight_server.engines.lake.instance import CATALOG, METADATA, Instance
+from flight_server.engines.lake.specs import decoded, derived, encoded, there_is
 from flight_server.errors import Conflict, ErrorCode, NotFound
 from flight_server.model import (
-    DEFAULT_CATALOG,
     HIDDEN_PREFIX,
     Author,
+    Kind,
     TableRef,
     TableSpec,
     TableVersion,
@@ -34,10 +33,11 @@ from flight_server.model import (
 SCHEMA = f"{CATALOG}.{HIDDEN_PREFIX}"
 VERSIONS_CACHED_MAX = 1024
 SETTLE_ATTEMPTS = 4
-_COLUMNS = "namespace, name, arrow_schema, key, partition_by, defaults, comment"
+_FIRST_COLUMNS = "namespace, name, arrow_schema, key, partition_by, defaults, comment"
+_COLUMNS = f"{_FIRST_COLUMNS}, properties"
 _TABLES = {
     "tables": "namespace VARCHAR, name VARCHAR, arrow_schema BLOB, key VARCHAR, "
-    "partition_by VARCHAR, defaults VARCHAR, comment VARCHAR",
+    "partition_by VARCHAR, defaults VARCHAR, comment VARCHAR, properties VARCHAR",
     "tags": "namespace VARCHAR, name VARCHAR, tag VARCHAR, snapshot BIGINT, "
     "created_at TIMESTAMPTZ, author VARCHAR",
     "soft_deletes": "table_id BIGINT, snapshot BIGINT, deleted_at TIMESTAMPTZ, author VARCHAR, "
@@ -65,6 +65,7 @@ class Registry:
         self._older: OrderedDict[tuple[Key, int], tuple[TableRef, TableSpec]] = OrderedDict()
         self._create_missing()
         self._since = self._first_snapshot()
+        self._properties_since = self._first_snapshot_of("properties")
         self._newest = self._load()
         log.on_expiry.append(self._forget_older)
 
@@ -160,10 +161,10 @@ class Registry:
         Rows are only added, since additions of several transactions never conflict.
         """
         for (namespace, name), found in transaction.pending.items():
-            row = [namespace, name, *[None] * 5]
+            row = [namespace, name, *[None] * 6]
             if found is not None:
                 table, spec = found
-                row = [table.namespace, table.name, *_encoded(spec)]
+                row = [table.namespace, table.name, *encoded(spec)]
             marks = ", ".join("?" * len(row))
             transaction.run(f"INSERT INTO {SCHEMA}.tables ({_COLUMNS}) VALUES ({marks})", row)
 
@@ -200,12 +201,13 @@ class Registry:
         self.check_version(version)
         if version < self._since:
             return None
+        columns = _COLUMNS if version >= self._properties_since else f"{_FIRST_COLUMNS}, NULL"
         rows = self._log.instance.rows(
-            f"SELECT {_COLUMNS} FROM {SCHEMA}.tables AT (VERSION => {int(version)}) "
+            f"SELECT {columns} FROM {SCHEMA}.tables AT (VERSION => {int(version)}) "
             "WHERE lower(namespace) = ? AND lower(name) = ? ORDER BY rowid DESC LIMIT 1",
             _key(table),
         )
-        return _decoded(rows[0]) if rows and rows[0][2] is not None else None
+        return decoded(rows[0]) if rows and rows[0][2] is not None else None
 
     def check_version(self, version: int) -> None:
         """NotFound (version_not_found) where the snapshot was never made or has expired."""
@@ -230,6 +232,10 @@ class Registry:
             transaction.run(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
             for name, columns in _TABLES.items():
                 transaction.run(f"CREATE TABLE IF NOT EXISTS {SCHEMA}.{name} ({columns})")
+            # Lakes of the first version have no such column.
+            transaction.run(
+                f"ALTER TABLE {SCHEMA}.tables ADD COLUMN IF NOT EXISTS properties VARCHAR"
+            )
             if "tables" not in written_tables(self._log.instance, HIDDEN_PREFIX):
                 return
             rows = f"SELECT count(*) FROM {SCHEMA}.tables"
@@ -244,21 +250,29 @@ class Registry:
         )
         return int(rows[0][0])
 
+    def _first_snapshot_of(self, column: str) -> int:
+        """The snapshot since which our table of specs has a column."""
+        rows = self._log.instance.rows(
+            f"SELECT min(c.begin_snapshot) FROM {METADATA}.ducklake_column c "
+            f"JOIN {METADATA}.ducklake_table t USING (table_id) "
+            f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
+            "WHERE s.schema_name = ? AND t.table_name = 'tables' AND c.column_name = ?",
+            [HIDDEN_PREFIX, column],
+        )
+        return int(rows[0][0])
+
     def _load(self) -> dict[Key, tuple[TableRef, TableSpec]]:
-        """The specs of all tables there are; a table made without us gets one from its columns."""
+        """The specs of all tables and views; what was made without us gets one from DuckLake's."""
         rows = own_rows(self._log.instance, "tables", _COLUMNS, f"WHERE {_LAST}")
+        known = {_key(ref): (ref, spec) for ref, spec in map(decoded, rows)}
         reader = self._log.instance.connection()
         try:
-            known = {_key(ref): (ref, spec) for ref, spec in map(_decoded, rows)}
-            names = reader.execute(
-                "SELECT schema_name, table_name FROM duckdb_tables() "
-                "WHERE database_name = ? AND schema_name NOT LIKE ?",
-                [CATALOG, f"{HIDDEN_PREFIX}%"],
-            ).fetchall()
             found = {}
-            for namespace, name in names:
-                ref = TableRef(DEFAULT_CATALOG, namespace, name)
-                found[_key(ref)] = known.get(_key(ref)) or (ref, _derived(reader, ref))
+            for ref, definition in there_is(reader):
+                mine = known.get(_key(ref))
+                if mine is None or (mine[1].kind is Kind.VIEW) != (definition is not None):
+                    mine = ref, derived(reader, ref, definition)
+                found[_key(ref)] = mine
             return found
         finally:
             reader.close()
@@ -281,29 +295,3 @@ def _merged(
 
 def _key(table: TableRef) -> Key:
     return table.namespace.lower(), table.name.lower()
-
-
-def _derived(reader: Any, table: TableRef) -> TableSpec:
-    schema = reader.execute(f"SELECT * FROM {table.sql} LIMIT 0").to_arrow_table().schema
-    return TableSpec(schema)
-
-
-def _encoded(spec: TableSpec) -> list[Any]:
-    return [
-        spec.schema.serialize().to_pybytes(),
-        json.dumps(spec.key),
-        json.dumps(spec.partition_by),
-        json.dumps(dict(spec.defaults)),
-        spec.comment,
-    ]
-
-
-def _decoded(row: Any) -> tuple[TableRef, TableSpec]:
-    namespace, name, schema, key, partition_by, defaults, comment = row
-    return TableRef(DEFAULT_CATALOG, namespace, name), TableSpec(
-        schema=pa.ipc.read_schema(pa.py_buffer(schema)),
-        key=tuple(json.loads(key)),
-        partition_by=tuple(json.loads(partition_by)),
-        defaults=json.loads(defaults),
-        comment=comment,
-    )

@@ -26,9 +26,11 @@ from flight_server.errors import (
     did_you_mean,
 )
 from flight_server.model import (
+    Kind,
     NamespaceRef,
     TableRef,
     TableSpec,
+    TableVersion,
     check_schema,
     quoted,
 )
@@ -124,7 +126,13 @@ def check_free(transaction: WriteTransaction, registry: Registry, table: TableRe
         known = registry.resolve(table, transaction=transaction)
     except NotFound:
         return
-    raise AlreadyExists(f"The table '{known.table}' exists already.")
+    raise AlreadyExists(f"{named(known)} exists already.")
+
+
+def named(found: TableVersion) -> str:
+    """The table or the view as a sentence begins with it."""
+    what = "table" if found.spec.kind is Kind.TABLE else "view"
+    return f"The {what} '{found.table}'"
 
 
 def rename_table(
@@ -132,16 +140,23 @@ def rename_table(
 ) -> None:
     """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
     found = registry.resolve(table, transaction=transaction)
-    if (to.catalog, to.namespace.lower()) != (table.catalog, found.table.namespace.lower()):
-        raise Unsupported(
-            f"'{found.table}' cannot move to '{to}': a table keeps its namespace when renamed."
-        )
-    to = replace(to, namespace=found.table.namespace)
-    if to.name.lower() != found.table.name.lower():
-        check_free(transaction, registry, to)
+    to = checked_name(transaction, registry, found, to)
     transaction.run(f"ALTER TABLE {found.table.sql} RENAME TO {quoted(to.name)}")
     registry.remove(transaction, found.table)
     registry.put(transaction, to, found.spec)
+
+
+def checked_name(
+    transaction: WriteTransaction, registry: Registry, found: TableVersion, to: TableRef
+) -> TableRef:
+    """The new name of a table. AlreadyExists; Unsupported where it is in another namespace."""
+    if (to.catalog, to.namespace.lower()) != (found.table.catalog, found.table.namespace.lower()):
+        raise Unsupported(
+            f"'{found.table}' cannot move to '{to}': a table keeps its namespace when renamed."
+        )
+    if to.name.lower() != found.table.name.lower():
+        check_free(transaction, registry, to)
+    return replace(to, namespace=found.table.namespace)
 
 
 def drop_table(transaction: WriteTransaction, registry: Registry, table: TableRef) -> None:

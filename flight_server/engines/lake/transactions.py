@@ -170,6 +170,26 @@ class LakeTransaction(SqlValues):
             self._definitions.alter_table(transaction, table, changes)
         return _DONE
 
+    def create_view(
+        self, view: TableRef, spec: TableSpec, sql: str, author: Author, replace: bool = False
+    ) -> Commit:
+        """AlreadyExists; NotFound (namespace_not_found)."""
+        with self._statements.one() as transaction:
+            self._definitions.create_view(transaction, view, spec, sql, replace)
+        return _DONE
+
+    def rename_view(self, view: TableRef, to: TableRef, author: Author) -> Commit:
+        """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
+        with self._statements.one() as transaction:
+            self._definitions.rename_view(transaction, view, to)
+        return _DONE
+
+    def drop_view(self, view: TableRef, author: Author) -> Commit:
+        """NotFound."""
+        with self._statements.one() as transaction:
+            self._definitions.drop_view(transaction, view)
+        return _DONE
+
     # Rows
 
     def ingest(

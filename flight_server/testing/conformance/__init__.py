@@ -24,6 +24,7 @@ from flight_server.engines.base import (
     SupportsUpdate,
     SupportsVersions,
 )
+from flight_server.engines.views import SupportsViews
 from flight_server.testing.conformance.alterations import AlterationTests
 from flight_server.testing.conformance.casts import CastTests
 from flight_server.testing.conformance.changes import ChangesTests
@@ -44,6 +45,7 @@ from flight_server.testing.conformance.types import TypeTests
 from flight_server.testing.conformance.undrop import UndropTests
 from flight_server.testing.conformance.updates import UpdateTests
 from flight_server.testing.conformance.versions import VersionTests
+from flight_server.testing.conformance.views import ViewTests
 
 PARTS: tuple[tuple[type, tuple[type, ...]], ...] = (
     (NamespaceTests, (SupportsNamespaces, SupportsTables)),
@@ -78,6 +80,7 @@ PARTS: tuple[tuple[type, tuple[type, ...]], ...] = (
         VersionTests,
         (SupportsTables, SupportsIngest, SupportsUpdate, SupportsSchemaChange, SupportsVersions),
     ),
+    (ViewTests, (SupportsTables, SupportsNamespaces, SupportsTransactions, SupportsViews)),
     (ChangesTests, (SupportsTables, SupportsIngest, SupportsUpdate, SupportsChanges)),
 )
 

@@ -1,0 +1,34 @@
+"""The parts of the engine that keep views."""
+
+from __future__ import annotations
+
+from flight_server.engines.lake.commits import CommitLog
+from flight_server.engines.lake.definitions import Definitions
+from flight_server.model import Author, Commit, TableRef, TableSpec
+
+
+class LakeViews:
+    """The part of the engine that keeps views: `SupportsViews`."""
+
+    _log: CommitLog
+    _definitions: Definitions
+
+    def create_view(
+        self, view: TableRef, spec: TableSpec, sql: str, author: Author, replace: bool = False
+    ) -> Commit:
+        """See `SupportsViews.create_view`."""
+        with self._log.transaction(author) as transaction:
+            self._definitions.create_view(transaction, view, spec, sql, replace)
+            return Commit(transaction.commit())
+
+    def rename_view(self, view: TableRef, to: TableRef, author: Author) -> Commit:
+        """See `SupportsViews.rename_view`."""
+        with self._log.transaction(author) as transaction:
+            self._definitions.rename_view(transaction, view, to)
+            return Commit(transaction.commit())
+
+    def drop_view(self, view: TableRef, author: Author) -> Commit:
+        """See `SupportsViews.drop_view`."""
+        with self._log.transaction(author) as transaction:
+            self._definitions.drop_view(transaction, view)
+            return Commit(transaction.commit())
