@@ -27,13 +27,14 @@ class Remembered(Generic[K, V]):
         self._changes = 0
         self._lock = threading.Lock()
 
-    def get(self, key: K) -> V:
-        """The value as it was a moment ago, or as it is now."""
+    def get(self, key: K, seconds: float | None = None) -> V:
+        """The value as it was a moment ago, or `seconds` ago at most, or as it is now."""
+        kept = REMEMBERED_SECONDS if seconds is None else seconds
         with self._lock:
             known = self._values.get(key)
             changes = self._changes
         read_at = time.monotonic()
-        if known is not None and read_at - known[0] < REMEMBERED_SECONDS:
+        if known is not None and read_at - known[0] < kept:
             return known[1]
         value = self._read(key)
         with self._lock:

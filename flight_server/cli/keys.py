@@ -1,4 +1,4 @@
-"""`keys`: API keys made, listed and revoked in a server's folder, beside it or without it."""
+"""`keys`: API keys made, rotated and revoked in a server's folder, beside it or without it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,9 @@ _SCHEMA = pa.schema(
     [
         ("id", pa.string()),
         ("name", pa.string()),
+        ("owner", pa.string()),
         ("roles", pa.string()),
+        ("scopes", pa.string()),
         ("state", pa.string()),
         ("created_at", pa.timestamp("s", "UTC")),
         ("expires_at", pa.timestamp("s", "UTC")),
@@ -47,6 +49,13 @@ def create(
         list[str] | None,
         typer.Option("--role", "-r", help="What it may do: admin, writer or reader."),
     ] = None,
+    user: Annotated[
+        str | None, typer.Option(help="Whose key it is, with that user's roles, instead of --role.")
+    ] = None,
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(help="All that it may do of that: read, insert, …, or read:sales.*"),
+    ] = None,
     days: Annotated[
         int | None, typer.Option(min=1, max=36_500, help="It expires after so many days.")
     ] = None,
@@ -57,12 +66,21 @@ def create(
     from flight_server.auth import BUILT_IN_ROLES
 
     roles = names(role or [])
-    if roles is None:
-        raise InvalidRequest(f"Give the key a --role: {', '.join(sorted(BUILT_IN_ROLES))}.")
+    if roles is None and user is None:
+        known = ", ".join(sorted(BUILT_IN_ROLES))
+        raise InvalidRequest(f"Give the key a --role ({known}), or a --user whose key it is.")
     expires_at = dt.datetime.now(dt.UTC) + dt.timedelta(days=days) if days else None
     with _store(data, config) as store:
-        text, info = store.create(name, roles, created_by="command line", expires_at=expires_at)
-    say(f"Key {info.id} for '{info.name}' ({', '.join(info.roles)}). It is shown only now:")
+        text, info = store.create(
+            name,
+            roles or (),
+            created_by="command line",
+            expires_at=expires_at,
+            owner=user,
+            scopes=scope or None,
+        )
+    what = ", ".join(info.roles) or f"as {info.owner}"
+    say(f"Key {info.id} for '{info.name}' ({what}). It is shown only now:")
     print(text)
 
 
@@ -84,6 +102,23 @@ def revoke(
     with _store(data, config) as store:
         info = store.revoke(id)
     say(f"The key {info.id} of '{info.name}' is revoked.")
+
+
+@keys.command()
+def rotate(
+    id: Annotated[str, typer.Argument(help="As 'keys list' has it.")],
+    overlap: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How long the old one works beside it.")
+    ] = 0,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Gives a key a new secret and prints it, this once; sessions of the old one end with it."""
+    with _store(data, config) as store:
+        text, info = store.rotate(id, overlap)
+    until = f"until {info.previous_until:%Y-%m-%d %H:%M:%S} UTC" if overlap else "no more"
+    say(f"Key {info.id} for '{info.name}'. The old one works {until}; the new is shown only now:")
+    print(text)
 
 
 @contextmanager
@@ -117,7 +152,9 @@ def _record(info: KeyInfo) -> dict[str, object]:
     return {
         "id": info.id,
         "name": info.name,
+        "owner": info.owner,
         "roles": ", ".join(info.roles),
+        "scopes": ", ".join(info.scopes) if info.scopes is not None else None,
         "state": "revoked" if info.revoked_at else state,
         "created_at": info.created_at,
         "expires_at": info.expires_at,
