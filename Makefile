@@ -14,7 +14,7 @@ PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.1
 # Modules are compiled once, not by each of the hundred processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo serve test test-crash test-load check fix docs bench bench-peers clean
+.PHONY: help venv demo serve browser test test-crash test-load check fix docs bench bench-peers clean
 
 help:  ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
@@ -48,7 +48,25 @@ $(CLIENTS_INSTALLED): tests/end_to_end/third_party/requirements.txt | $(INSTALLE
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $< && \
 	cp $< $@
 
-test: venv $(CLIENTS_INSTALLED)  ## All tests.
+# The driver of the browser and its reader of Arrow, from npm.
+BROWSER := tests/browser
+BROWSER_INSTALLED := $(BROWSER)/node_modules/.package-lock.json
+
+$(BROWSER_INSTALLED): $(BROWSER)/package-lock.json
+	@$(call debian,npm,nodejs npm)
+	@cd $(BROWSER) && npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json
+
+browser: $(BROWSER_INSTALLED)  ## What the browser tests need: Debian's Chromium, a driver from npm.
+	@$(call debian,chromium,chromium)
+
+# Installs packages of Debian's (the second argument) where a command (the first) is missing.
+debian = command -v $(1) >/dev/null && exit 0; echo "Installing $(2) by apt-get ..." >&2; \
+	root=; test "$$(id -u)" = 0 || root=sudo; \
+	{ $$root apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$root apt-get install -qq \
+		--no-install-recommends $(2) >/dev/null; } || { echo "The tests drive a browser: install" \
+		"$(2) so that '$(1)' is found." >&2; exit 1; }
+
+test: venv browser $(CLIENTS_INSTALLED)  ## All tests.
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 test-load: venv  ## The long form of the test of mixed load: ten minutes, sixteen clients.

@@ -1,0 +1,31 @@
+// Opens a page in a real browser, calls one of its functions, prints what came of it as JSON.
+// node drive.mjs CHROMIUM PAGE FUNCTION [ARGUMENT…]
+import { chromium } from "playwright-core";
+
+const [executablePath, page, name, ...given] = process.argv.slice(2);
+const quiet = ["quic", "background-networking", "component-update", "sync", "gpu"];
+const browser = await chromium.launch({
+  executablePath,
+  args: ["--no-sandbox", "--no-first-run", ...quiet.map((what) => `--disable-${what}`)],
+});
+try {
+  const tab = await browser.newPage();
+  const complaints = [];
+  tab.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  tab.on("pageerror", (error) => complaints.push(String(error)));
+  tab.on("requestfailed", (request) => complaints.push(`failed: ${request.url()}`));
+  await tab.goto(page);
+  const answer = await tab.evaluate(
+    async ([name, given]) => {
+      try {
+        return { value: await window[name](...given) };
+      } catch (error) {
+        return { error: String(error) };
+      }
+    },
+    [name, given],
+  );
+  console.log(JSON.stringify({ ...answer, complaints, title: await tab.title() }));
+} finally {
+  await browser.close();
+}
