@@ -9,7 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from bench import clients, group_by, machine, memory, plot, point_read, put, results, scan
+from bench import (
+    clients,
+    group_by,
+    http_latency,
+    http_load,
+    http_scan,
+    machine,
+    memory,
+    plot,
+    point_read,
+    put,
+    results,
+    scan,
+)
 from bench import flight_sql_ingest as sql_ingest
 from bench import flight_sql_latency as sql_latency
 from bench import flight_sql_scan as sql_scan
@@ -28,6 +41,9 @@ QUESTIONS: dict[str, Callable[[Sizes], list[Row]]] = {
     "flight_sql_latency": sql_latency.measure,
     "flight_sql_scan": sql_scan.measure,
     "flight_sql_ingest": sql_ingest.measure,
+    "http_latency": http_latency.measure,
+    "http_scan": http_scan.measure,
+    "http_load": http_load.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 

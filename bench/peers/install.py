@@ -16,6 +16,7 @@ PACKAGES = {
         "pyarrow==26.*",
     ),
     "roapi": ("roapi==0.12.7",),
+    "pixeltable": ("pixeltable==0.7.21", "fastapi", "uvicorn"),
 }
 MISSING = "not measured: run make bench-peers"
 
