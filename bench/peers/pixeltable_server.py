@@ -27,7 +27,7 @@ def main(table: str, folder: str) -> None:
     for start in range(0, rows.num_rows, ROWS_EACH):
         bench.insert(rows.slice(start, ROWS_EACH).to_pylist())
 
-    @pxt.query
+    @pxt.query  # type: ignore[untyped-decorator]
     def everything() -> pxt.Query:
         return bench.select(bench.id, bench.value, bench.bucket, bench.label)
 
