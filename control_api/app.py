@@ -23,6 +23,7 @@ from control_api.refusals import error_response
 from control_api.routes import (
     audit,
     auth_keys,
+    auth_roles,
     auth_tokens,
     auth_users,
     batch,
@@ -31,6 +32,7 @@ from control_api.routes import (
     query,
     rows,
     single_rows,
+    workspaces,
 )
 from flight_server.errors import (
     ErrorCode,
@@ -53,6 +55,9 @@ ROUTERS = (
     query.router,
     batch.router,
     audit.router,
+    auth_roles.router,
+    workspaces.router,
+    namespaces.router,
 )
 
 

@@ -9,6 +9,7 @@ from flight_server.auth import (
     Authenticator,
     KeyStore,
     Passwords,
+    PermissionStore,
     TokenStore,
     UserStore,
     signing_secret,
@@ -17,7 +18,7 @@ from flight_server.engines.lake.engine import LakeEngine
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import AuditTrail
 from flight_server.model import DEFAULT_CATALOG
-from flight_server.operations import Services
+from flight_server.operations import Services, bound_to
 from flight_server.operations.audit import Audit
 from flight_server.operations.followers import AuditedCommits
 from flight_server.operations.results import Results
@@ -38,8 +39,10 @@ def assemble(settings: Settings) -> Services:
         metastore.close()
         raise
     secret = signing_secret(metastore, "tickets")
-    users = UserStore(metastore)
-    keys, passwords = KeyStore(metastore, users=users), Passwords(users)
+    permissions = PermissionStore(metastore)
+    users = UserStore(metastore, permissions.role_names)
+    keys = KeyStore(metastore, permissions.role_names, users=users)
+    passwords = Passwords(users)
     lifetimes = (settings.access_token_seconds, settings.refresh_token_seconds)
     tokens = TokenStore(metastore, secret, *lifetimes)
     trail = AuditTrail(metastore, settings.audit_seconds_max, settings.housekeeping_seconds)
@@ -47,7 +50,8 @@ def assemble(settings: Settings) -> Services:
     return Services(
         settings=settings,
         engines={DEFAULT_CATALOG: lake},
-        access=Access(),
+        access=Access(permissions.current, bound_to),
+        permissions=permissions,
         keys=keys,
         users=users,
         passwords=passwords,

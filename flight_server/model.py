@@ -19,6 +19,8 @@ from flight_server.errors import ErrorCode, InvalidRequest, NotFound
 
 DEFAULT_CATALOG = "lake"
 DEFAULT_NAMESPACE = "main"
+# The workspace of the server itself: it has every namespace that no other one has.
+DEFAULT_WORKSPACE = "default"
 # The catalog of a session's temporary tables.
 TEMPORARY_CATALOG = "temp"
 NAME_LENGTH_MAX = 200
@@ -235,7 +237,7 @@ class Principal:
     id: str
     name: str
     roles: frozenset[str] = frozenset()
-    workspace: str = "default"
+    workspace: str = DEFAULT_WORKSPACE
     scopes: frozenset[str] | None = None
 
 

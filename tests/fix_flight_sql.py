@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import flight
 
-from flight_server.auth import BUILT_IN_ROLES, Access, Grant, KeyStore
+from flight_server.auth import BUILT_IN_ROLES, Access, Grant, KeyStore, fixed
 from flight_server.testing.server import LocalServer
 from flight_server.wire import FlightDoor
 from flight_server.wire.flight_sql.messages import (
@@ -283,8 +283,8 @@ def connect_as(server: LocalServer) -> Iterator[Callable[..., SqlClient]]:
         def open_as(*grants: Grant) -> SqlClient:
             roles = {**BUILT_IN_ROLES, "limited": grants}
             services = server.services
-            keys = KeyStore(services.metastore, roles)
-            door = FlightDoor(replace(services, access=Access(roles), keys=keys)).start()
+            keys = KeyStore(services.metastore, lambda workspace: roles)
+            door = FlightDoor(replace(services, access=Access(fixed(roles)), keys=keys)).start()
             opened.callback(door.stop, 5)
             key, _ = keys.create("limited", ["limited"], created_by="test")
             client = Client(door.url, key, generic_options=ALONE)

@@ -4,7 +4,7 @@ Knows no protocol and no engine: a door brings the text of a credential and gets
 operations bring a principal and a resource and get a decision.
 """
 
-from flight_server.auth.access import ANONYMOUS, Access
+from flight_server.auth.access import ANONYMOUS, Access, fixed
 from flight_server.auth.authenticator import (
     TOKEN_SECONDS,
     Attempt,
@@ -23,6 +23,14 @@ from flight_server.auth.credentials import (
     verify_token,
 )
 from flight_server.auth.passwords import Passwords
+from flight_server.auth.permission_rows import (
+    Role,
+    StoredGrant,
+    Workspace,
+    grant_not_found,
+    workspace_not_found,
+)
+from flight_server.auth.permissions import PermissionStore
 from flight_server.auth.policy import (
     BUILT_IN_ROLES,
     SERVER,
@@ -33,6 +41,7 @@ from flight_server.auth.policy import (
     Permit,
     Resource,
     ServerRef,
+    WorkspaceRef,
     may,
 )
 from flight_server.auth.scopes import is_everything, parse_scopes, within
@@ -64,13 +73,20 @@ __all__ = [
     "KeyInfo",
     "KeyStore",
     "Passwords",
+    "PermissionStore",
     "Permit",
     "Resource",
+    "Role",
     "ServerRef",
+    "StoredGrant",
     "TokenStore",
     "User",
     "UserStore",
+    "Workspace",
+    "WorkspaceRef",
     "ensure_admin_key",
+    "fixed",
+    "grant_not_found",
     "is_everything",
     "key_not_found",
     "may",
@@ -84,4 +100,5 @@ __all__ = [
     "verify",
     "verify_token",
     "within",
+    "workspace_not_found",
 ]

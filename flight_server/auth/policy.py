@@ -2,7 +2,8 @@
 
 A grant gives a role some actions on a scope: everything, a catalog, a namespace with those
 nested in it, or a table; for reading and changing rows it may be limited to columns and to rows.
-There are no denials, so that grants only ever add up.
+There are no denials, so that grants only ever add up. Every namespace belongs to one workspace;
+grants are those of the principal's workspace, and reach nothing of another.
 
 **How limited grants add up.** Each grant opens a rectangle of a table: some columns of some rows.
 What a principal may see is the union of the cells in them, and a union of rectangles is in
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from flight_server.errors import InvalidRequest
-from flight_server.model import HIDDEN_PREFIX, NamespaceRef, Principal, TableRef
+from flight_server.model import DEFAULT_WORKSPACE, HIDDEN_PREFIX, NamespaceRef, Principal, TableRef
 
 
 class Action(StrEnum):
@@ -56,8 +57,15 @@ class ServerRef:
     """The server as a whole: its keys, its settings, all of its catalogs."""
 
 
+@dataclass(frozen=True)
+class WorkspaceRef:
+    """A workspace as a whole: its users, keys, roles and grants, and all of its namespaces."""
+
+    name: str
+
+
 SERVER = ServerRef()
-Resource = TableRef | NamespaceRef | CatalogRef | ServerRef
+Resource = TableRef | NamespaceRef | CatalogRef | ServerRef | WorkspaceRef
 
 # Whatever else is done to a table concerns all of its columns and rows.
 _LIMITED_TO_ROWS = frozenset({Action.READ, Action.INSERT, Action.UPDATE, Action.DELETE})
@@ -127,7 +135,7 @@ class Grant:
                 return inside and _same(self.catalog, catalog)
             case CatalogRef(name):
                 return self.table is None and self.namespace is None and _same(self.catalog, name)
-            case ServerRef():
+            case ServerRef() | WorkspaceRef():
                 return self.table is None and self.namespace is None and self.catalog is None
 
     def touches(self, resource: Resource) -> bool:
@@ -142,7 +150,7 @@ class Grant:
                 )
             case CatalogRef(name):
                 return _same(self.catalog, name)
-            case ServerRef():
+            case ServerRef() | WorkspaceRef():
                 return True
 
     def _covers_namespace(self, name: str) -> bool:
@@ -201,16 +209,23 @@ class Decision:
 
 
 def may(
-    principal: Principal, action: Action, resource: Resource, grants: Collection[Grant]
+    principal: Principal,
+    action: Action,
+    resource: Resource,
+    grants: Collection[Grant],
+    owner: str = DEFAULT_WORKSPACE,
 ) -> Decision:
     """What the grants to the principal's roles allow, within the scopes of its credential.
 
-    Nothing of the server's own is for anyone.
+    `owner` is the workspace that a table or namespace belongs to: to everybody else it does not
+    exist. Nothing of the server's own is for anyone.
     """
-    if _is_own(resource):
+    if _is_own(resource) or not _is_in_reach(principal.workspace, resource, owner):
         return Decision(visible=False)
     held = [grant for grant in grants if grant.role in principal.roles and grant.touches(resource)]
     permits = [grant.permit for grant in held if grant.allows(action) and grant.covers(resource)]
+    if isinstance(resource, CatalogRef) and principal.workspace != DEFAULT_WORKSPACE:
+        permits = []  # It may be known of; as a whole it is the server's.
     decision = Decision(bool(held), _largest(permits))
     if principal.scopes is None:
         return decision
@@ -235,6 +250,18 @@ def _largest(permits: list[Permit]) -> tuple[Permit, ...]:
         for permit in distinct
         if not any(other.contains(permit) for other in distinct if other is not permit)
     )
+
+
+def _is_in_reach(workspace: str, resource: Resource, owner: str) -> bool:
+    """Whether grants of a workspace say anything about the resource."""
+    match resource:
+        case ServerRef():
+            return workspace == DEFAULT_WORKSPACE
+        case WorkspaceRef(name):
+            return workspace == name
+        case CatalogRef():
+            return True
+    return workspace == owner
 
 
 def _is_own(resource: Resource) -> bool:

@@ -18,10 +18,16 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from flight_server.auth.credentials import hash_secret, new_key, parse_key, renewed_key
-from flight_server.auth.policy import BUILT_IN_ROLES
 from flight_server.auth.remembered import Remembered
 from flight_server.auth.scopes import parse_scopes
-from flight_server.auth.users import UserStore, check_roles, folded, new_generation
+from flight_server.auth.users import (
+    RoleNames,
+    UserStore,
+    built_in_roles,
+    check_roles,
+    folded,
+    new_generation,
+)
 from flight_server.errors import Conflict, InvalidRequest, NotFound, Unauthenticated
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import record_change
@@ -106,14 +112,14 @@ class KeyStore:
     def __init__(
         self,
         metastore: Metastore,
-        roles: Collection[str] = BUILT_IN_ROLES,
+        role_names: RoleNames = built_in_roles,
         now: Callable[[], float] = time.time,
         users: UserStore | None = None,
     ) -> None:
         self._metastore = metastore
-        self._roles = roles
+        self._role_names = role_names
         self._now = now
-        self._users = users or UserStore(metastore, roles, now)
+        self._users = users or UserStore(metastore, role_names, now)
         self._remembered: Remembered[str, _Known | None] = Remembered(self._read)
 
     def create(
@@ -132,7 +138,7 @@ class KeyStore:
         InvalidRequest for a bad name, roles or scopes, an expiry that has passed; NotFound for an
         owner who does not exist; Conflict for the name of a user.
         """
-        self._check_rights(roles, owner)
+        self._check_rights(roles, owner, workspace)
         scopes = None if scopes is None else sorted(parse_scopes(scopes))
         text, info, row = self._new(
             name, roles, created_by, expires_at, workspace, owner=owner, scopes=scopes
@@ -283,7 +289,7 @@ class KeyStore:
         row["scopes"] = None if row["scopes"] is None else json.dumps(row["scopes"])
         return text, _info(row), row
 
-    def _check_rights(self, roles: Collection[str], owner: str | None) -> None:
+    def _check_rights(self, roles: Collection[str], owner: str | None, workspace: str) -> None:
         if owner is not None:
             self._users.get(owner)
             if roles:
@@ -292,10 +298,10 @@ class KeyStore:
                     "narrow the key with 'scopes'."
                 )
             return
+        known = self._role_names(workspace)
         if not roles:
-            known = ", ".join(sorted(self._roles))
-            raise InvalidRequest(f"A key needs a role: {known}.")
-        check_roles(roles, self._roles)
+            raise InvalidRequest(f"A key needs a role: {', '.join(sorted(known))}.")
+        check_roles(roles, known)
 
     def _read(self, key_id: str) -> _Known | None:
         with self._metastore.read() as connection:

@@ -32,7 +32,7 @@ from flight_server.errors import (
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import record_change
 from flight_server.metastore.tables import api_keys, refresh_tokens, users
-from flight_server.model import Principal, check_name
+from flight_server.model import DEFAULT_WORKSPACE, Principal, check_name
 
 USER = "user:"
 
@@ -74,17 +74,26 @@ class User:
         return Principal(self.id, self.name, self.all_roles, self.workspace)
 
 
+# The roles that there are in a workspace.
+RoleNames = Callable[[str], Collection[str]]
+
+
+def built_in_roles(workspace: str) -> Collection[str]:
+    """The roles of a workspace in which nobody has made one."""
+    return BUILT_IN_ROLES
+
+
 class UserStore:
     """Users in the metastore. Every method may be called from any thread. `now` is Unix time."""
 
     def __init__(
         self,
         metastore: Metastore,
-        roles: Collection[str] = BUILT_IN_ROLES,
+        role_names: RoleNames = built_in_roles,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._metastore = metastore
-        self._roles = roles
+        self._role_names = role_names
         self._now = now
         self._remembered: Remembered[str, User | None] = Remembered(self._read)
         self._by_certificate: Remembered[str, str | None] = Remembered(self._certified)
@@ -97,7 +106,7 @@ class UserStore:
         key goes by that name, since commits and the audit trail tell them apart by it alone.
         """
         check_user_name(name)
-        check_roles(roles, self._roles)
+        check_roles(roles, self._role_names(more.get("workspace", DEFAULT_WORKSPACE)))
         row = {
             "name": name,
             "folded": folded(name),
@@ -138,7 +147,10 @@ class UserStore:
     def change(self, name: str, changes: Mapping[str, Any], *, ends_tokens: bool = False) -> User:
         """Sets columns of a user, and ends all of its tokens where that is asked for. NotFound."""
         values = dict(changes)
-        check_roles(values.get("roles", ()), self._roles)
+        if values.keys() & {"roles", "workspace"}:
+            user = self.get(name)
+            known = self._role_names(values.get("workspace", user.workspace))
+            check_roles(values.get("roles", user.roles), known)
         for column in values.keys() & {"roles", "external_roles"}:
             values[column] = json.dumps(sorted(set(values[column])))
         if ends_tokens:

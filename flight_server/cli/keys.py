@@ -124,7 +124,7 @@ def rotate(
 @contextmanager
 def _store(data: Path | None, config: Path | None) -> Iterator[KeyStore]:
     # Imported here because it takes as long as all the rest of the command line.
-    from flight_server.auth import KeyStore
+    from flight_server.auth import KeyStore, PermissionStore
     from flight_server.metastore import Metastore
 
     settings, _ = load(config, overrides={"data": data})
@@ -136,7 +136,7 @@ def _store(data: Path | None, config: Path | None) -> Iterator[KeyStore]:
         )
     metastore = Metastore.open(path)
     try:
-        yield KeyStore(metastore)
+        yield KeyStore(metastore, PermissionStore(metastore).role_names)
     finally:
         metastore.close()
 

@@ -7,7 +7,12 @@ from collections.abc import Collection, Sequence
 
 from flight_server.auth import KEY, USER, KeyInfo, key_not_found, within
 from flight_server.errors import Forbidden, InvalidRequest
-from flight_server.operations.authority import Authority, authority, required_authority
+from flight_server.operations.authority import (
+    Authority,
+    authority,
+    check_workspace,
+    required_authority,
+)
 from flight_server.operations.services import Call, Services
 from flight_server.operations.users import managed_owner
 
@@ -47,7 +52,7 @@ def create_key(
         else:
             manager.check_roles(roles)
             workspace = workspace or call.principal.workspace
-            manager.check_workspace(workspace)
+            check_workspace(services, manager, workspace)
     return services.keys.create(
         name,
         roles,

@@ -90,6 +90,19 @@ def permitted(
     return Permitted(engine, resolved, _columns(resolved, decision), decision.row_filter)
 
 
+def known_table(services: Services, call: Call, table: TableRef) -> TableRef:
+    """The table in its true case, for whoever may know of it. NotFound."""
+    engine = engine_of(services, call, table.catalog)
+    hide_internal(table)
+    try:
+        found = engine.resolve(table).table
+    except NotFound:
+        raise _missing(services, call, table) from None
+    if not _visible(services, call, found):
+        raise _missing(services, call, table)
+    return found
+
+
 def may_on_namespace(
     services: Services, call: Call, namespace: NamespaceRef, action: Action
 ) -> None:

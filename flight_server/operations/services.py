@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from flight_server.auth import Access, Authenticator, KeyStore, Passwords, TokenStore, UserStore
+from flight_server.auth import (
+    Access,
+    Authenticator,
+    KeyStore,
+    Passwords,
+    PermissionStore,
+    TokenStore,
+    UserStore,
+)
 from flight_server.engines.base import Engine, Transaction
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.errors import ErrorCode, NotFound, did_you_mean
@@ -36,6 +44,7 @@ class Services:
     settings: Settings
     engines: Mapping[str, Engine]
     access: Access
+    permissions: PermissionStore
     keys: KeyStore
     users: UserStore
     passwords: Passwords

@@ -8,7 +8,7 @@ from typing import Any
 from flight_server.auth import USER, User, is_everything, user_not_found
 from flight_server.errors import Forbidden, InvalidRequest
 from flight_server.model import check_name
-from flight_server.operations.authority import Authority, required_authority
+from flight_server.operations.authority import Authority, check_workspace, required_authority
 from flight_server.operations.services import Call, Services
 
 _WHAT = "users"
@@ -36,7 +36,7 @@ def create_user(
     manager = required_authority(services, call, _WHAT)
     manager.check_roles(roles)
     workspace = workspace or call.principal.workspace
-    manager.check_workspace(workspace)
+    check_workspace(services, manager, workspace)
     more: dict[str, Any] = {"workspace": check_name(workspace, "workspace")}
     more |= _checked_links({"certificate": certificate, "issuer": issuer, "subject": subject})
     if password is not None:
@@ -130,7 +130,7 @@ def _checked(
         manager.check_roles(changes["roles"])
         values["roles"] = changes["roles"]
     if "workspace" in changes:
-        manager.check_workspace(changes["workspace"])
+        check_workspace(services, manager, changes["workspace"])
         values["workspace"] = check_name(changes["workspace"], "workspace")
     values |= _checked_links(changes)
     if "password" in changes:

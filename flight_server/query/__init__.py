@@ -18,6 +18,7 @@ from flight_server.query.kinds import parse_any
 from flight_server.query.merges import merge_source, rewrite_merge
 from flight_server.query.parameter_hints import parameter_hints
 from flight_server.query.parameter_rows import over_rows
+from flight_server.query.row_filters import WORDS, Asker, bound_filter, check_row_filter
 from flight_server.query.scans import ScanShape, simple_scan
 from flight_server.query.statement import Statement, parse, rewrite
 from flight_server.query.tables import Source, TableUse
@@ -44,8 +45,10 @@ from flight_server.query.writes import (
 )
 
 __all__ = [
+    "WORDS",
     "Admission",
     "AlterTable",
+    "Asker",
     "Column",
     "Control",
     "CreateNamespace",
@@ -66,10 +69,12 @@ __all__ = [
     "Write",
     "aggregate_sql",
     "behind",
+    "bound_filter",
     "check_expression",
     "check_literal",
     "check_order_by",
     "check_predicate",
+    "check_row_filter",
     "columns_named",
     "merge_source",
     "over_rows",

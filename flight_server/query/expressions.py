@@ -111,14 +111,14 @@ def _order(text: str, columns: tuple[str, ...]) -> str:
 
 def _checked(node: Tree, columns: tuple[str, ...], parameters: bool = False) -> Tree:
     try:
-        return _ScalarChecker(columns, parameters).visit(node, "expression", {})
+        return ScalarChecker(columns, parameters).visit(node, "expression", {})
     except RecursionError:
         raise InvalidRequest(
             "The expression is nested too deeply.", code=ErrorCode.TOO_LARGE
         ) from None
 
 
-class _ScalarChecker(Checker):
+class ScalarChecker(Checker):
     """Lets through scalar expressions over known columns. A scope holds names of lambdas."""
 
     expression_functions = SCALAR

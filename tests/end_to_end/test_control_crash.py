@@ -154,7 +154,7 @@ def test_no_acknowledged_change_of_the_control_plane_is_lost(
 ) -> None:
     is_long = os.environ.get("PIXELFLIGHT_TEST_CRASH") == "long"
     kills, chance = (25 if is_long else 2), random.Random(random.randrange(2**32))
-    makers = [*(Maker(kind) for kind in KINDS), Counter()]
+    makers: list[Maker | Counter] = [*(Maker(kind) for kind in KINDS), Counter()]
     for life in range(kills + 1):
         with running_server(tmp_path / "data", log_level="WARNING") as server:
             with client_of(server) as client:
@@ -184,7 +184,7 @@ def client_of(server: ServerProcess) -> httpx.Client:
     return httpx.Client(base_url=server.http, headers=headers, timeout=ANSWER_SECONDS_MAX)
 
 
-def live_and_die(server: ServerProcess, makers: list[Any], seconds: float) -> None:
+def live_and_die(server: ServerProcess, makers: list[Maker | Counter], seconds: float) -> None:
     """All makers at work at once, until the server is killed under them."""
     broken: list[BaseException] = []
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from flight_server.assemble import assemble
-from flight_server.auth import Access, Action, Grant
+from flight_server.auth import Access, Action, Grant, fixed
 from flight_server.auth.access import ANONYMOUS
 from flight_server.errors import ErrorCode, InvalidRequest, PixelflightError
 from flight_server.model import (
@@ -195,7 +195,7 @@ def test_parts_of_a_table_are_natural_too(services: Services) -> None:
     part = Grant(
         "some", frozenset({Action.READ}), columns=frozenset({"id", "lasts"}), rows="id < 3"
     )
-    limited = replace(services, access=Access({"some": (part,)}))
+    limited = replace(services, access=Access(fixed({"some": (part,)})))
     somebody = Call(Principal("key:1", "ann", frozenset({"some"})), "r")
     sql = (
         "SELECT lasts > INTERVAL '2 minutes' AS is_long, * FROM main.t "

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from flight_server.auth import BUILT_IN_ROLES, Access, Action, Grant, KeyStore
+from flight_server.auth import BUILT_IN_ROLES, Access, Action, Grant, KeyStore, fixed
 from flight_server.testing.server import LocalServer
 from flight_server.wire import FlightDoor
 from tests.fix_client import Client, refusal
@@ -28,8 +28,8 @@ def limited_to(server: LocalServer, grants: tuple[Grant, ...]) -> Iterator[tuple
     """An administrator, and somebody with the role `clerk`, which has these grants."""
     roles = {**BUILT_IN_ROLES, "clerk": grants}
     services = server.services
-    keys = KeyStore(services.metastore, roles)
-    door = FlightDoor(replace(services, access=Access(roles), keys=keys)).start()
+    keys = KeyStore(services.metastore, lambda workspace: roles)
+    door = FlightDoor(replace(services, access=Access(fixed(roles)), keys=keys)).start()
     key, _ = keys.create("clerk", ["clerk"], created_by="test")
     with closing(Client(server.url, server.key)) as admin, closing(Client(door.url, key)) as clerk:
         yield admin, clerk

@@ -8,6 +8,13 @@ from flight_server.metastore.tables.audit import audit, followers
 from flight_server.metastore.tables.base import Moment, metadata
 from flight_server.metastore.tables.identity import refresh_tokens, revoked_tokens, users
 from flight_server.metastore.tables.keys import api_keys, server_secrets
+from flight_server.metastore.tables.permissions import (
+    grants,
+    permission_changes,
+    roles,
+    workspace_namespaces,
+    workspaces,
+)
 from flight_server.metastore.tables.usage import usage
 
 __all__ = [
@@ -15,10 +22,15 @@ __all__ = [
     "api_keys",
     "audit",
     "followers",
+    "grants",
     "metadata",
+    "permission_changes",
     "refresh_tokens",
     "revoked_tokens",
+    "roles",
     "server_secrets",
     "usage",
     "users",
+    "workspace_namespaces",
+    "workspaces",
 ]

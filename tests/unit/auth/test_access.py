@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from flight_server.auth import ANONYMOUS, SERVER, Access, Action, Grant
+from flight_server.auth import ANONYMOUS, SERVER, Access, Action, Grant, fixed
 from flight_server.model import Principal, TableRef
 
 FLIGHTS = TableRef.of("flights")
@@ -29,7 +29,7 @@ def test_roles_add_up_and_unknown_ones_give_nothing() -> None:
 def test_other_roles_can_be_in_force() -> None:
     grants = (Grant("eu", frozenset({Action.READ}), table="flights", rows="region = 'EU'"),)
     ann = Principal("key:1", "ann", frozenset({"eu"}))
-    access = Access({"eu": grants})
+    access = Access(fixed({"eu": grants}))
     assert access.may(ann, Action.READ, FLIGHTS).row_filter == "(region = 'EU')"
     assert not access.may(ann, Action.READ, TableRef.of("planes")).visible
 

@@ -19,7 +19,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from flight_server.assemble import assemble
-from flight_server.auth import Access, Action, Decision, Grant, may
+from flight_server.auth import Access, Action, Decision, Grant, fixed, may
 from flight_server.auth.access import ANONYMOUS
 from flight_server.errors import PixelflightError
 from flight_server.model import Author, Principal, SqlRequest, TableRef
@@ -278,7 +278,7 @@ class Outcome:
 
 def outcome(services: Services, rights: Rights, act: Act, *before: str) -> Outcome:
     """Runs it in a transaction that is given up, after what the administrator does in it."""
-    limited = replace(services, access=Access({"limited": rights.held}))
+    limited = replace(services, access=Access(fixed({"limited": rights.held})))
     lake: Any = services.engines["lake"]
     with lake.transaction(Author("test")) as transaction:
         root = Call(ANONYMOUS, "r", transaction=transaction)

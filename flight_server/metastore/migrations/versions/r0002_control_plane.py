@@ -66,6 +66,52 @@ def _identity() -> None:
 
 def _permissions() -> None:
     """Workspaces, roles, grants."""
+    op.create_table(
+        "workspaces",
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("limits", sa.Text, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_workspaces"),
+    )
+    op.create_table(
+        "workspace_namespaces",
+        sa.Column("catalog", sa.Text, nullable=False),
+        sa.Column("namespace", sa.Text, nullable=False),
+        sa.Column("workspace", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("catalog", "namespace", name="pk_workspace_namespaces"),
+    )
+    op.create_table(
+        "roles",
+        sa.Column("workspace", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("workspace", "name", name="pk_roles"),
+    )
+    op.create_table(
+        "grants",
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("workspace", sa.Text, nullable=False),
+        sa.Column("role", sa.Text, nullable=False),
+        sa.Column("actions", sa.Text, nullable=False),
+        sa.Column("catalog", sa.Text),
+        sa.Column("namespace", sa.Text),
+        sa.Column("table_name", sa.Text),
+        sa.Column("columns", sa.Text),
+        sa.Column("rows", sa.Text),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("created_by", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_grants"),
+    )
+    op.create_table(
+        "permission_changes",
+        sa.Column("id", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("number", sa.Integer, nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_permission_changes"),
+    )
 
 
 def _audit() -> None:

@@ -18,8 +18,10 @@ from flight_server.auth import (
     Grant,
     KeyStore,
     Passwords,
+    PermissionStore,
     TokenStore,
     UserStore,
+    fixed,
 )
 from flight_server.engines.base import TemporaryTables
 from flight_server.metastore import Metastore
@@ -75,13 +77,14 @@ def services(tmp_path: Path) -> Iterator[Services]:
     )
     roles = {**BUILT_IN_ROLES, "clerk": GRANTS}
     with Metastore.open(tmp_path / "metastore.sqlite") as metastore:
-        keys, users = KeyStore(metastore, roles), UserStore(metastore, roles)
+        keys, users = KeyStore(metastore, lambda _: roles), UserStore(metastore, lambda _: roles)
         passwords, tokens = Passwords(users), TokenStore(metastore, bytes(32), 60, 60)
         audit = Audit(AuditTrail(metastore), (), 3600)
         yield Services(
             settings=Settings(data=tmp_path),
             engines={"lake": lake, "archive": engine("archive", staff=PLAIN, old__open=PLAIN)},
-            access=Access(roles),
+            access=Access(fixed(roles)),
+            permissions=PermissionStore(metastore),
             keys=keys,
             users=users,
             passwords=passwords,
