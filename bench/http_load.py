@@ -86,7 +86,7 @@ def _rows(connections: int, capacity: Outcome, below: Outcome, above: Outcome) -
     beyond = f"{connections:,} connections at {OVERLOAD:g} times the capacity"
     described = f"{below.rate:,.0f} a second, p50 {below.percentile(50):.3g} ms"
     return [
-        Row(f"{at_share}: requests that failed", below.failed, at_least=0, aim=0, unit="requests",
+        Row(f"{at_share}: requests that failed", float(below.failed), at_least=0, aim=0, unit="requests",
             less_is_better=True, detail=f"of {below.count(OK):,}"),
         Row(f"{at_share}: p99", below.percentile(99), at_least=1000, aim=100, unit="ms",
             less_is_better=True,
@@ -95,10 +95,11 @@ def _rows(connections: int, capacity: Outcome, below: Outcome, above: Outcome) -
             unit="ms", less_is_better=True,
             detail=f"{above.count(REFUSED):,} refused, {above.without_retry_after} of them without "
             f"Retry-After, {above.count(OK):,} served, p99 {above.percentile(99):.3g} ms"),
-        Row(f"{beyond}: served ÷ capacity", above.rate / capacity.rate, at_least=0.5, aim=1.0),
+        Row(f"{beyond}: served ÷ capacity", above.rate / capacity.rate, at_least=0.5, aim=1.0,
+            detail=f"{above.rate:,.0f} a second"),
         Row(f"{beyond}: neither served nor refused",
-            above.failed - above.count(REFUSED), at_least=0, aim=0, unit="requests",
-            less_is_better=True),
+            float(above.failed - above.count(REFUSED)), at_least=0, aim=0, unit="requests",
+            less_is_better=True, detail=f"of {sum(map(len, above.seconds.values())):,}"),
     ]  # fmt: skip
 
 

@@ -55,7 +55,7 @@ KINDS = (
         "name",
         "/auth/users/{}",
     ),
-    Kind("/auth/api-keys", lambda n: {"name": f"key-{n}", "roles": ["reader"]}, "keys", "id"),
+    Kind("/auth/api-keys", lambda n: {"name": f"key-{n}", "roles": ["reader"]}, "api_keys", "id"),
     Kind("/auth/roles", lambda n: {"name": f"role-{n}"}, "roles", "name", "/auth/roles/{}"),
     Kind(
         "/auth/grants",
@@ -65,14 +65,6 @@ KINDS = (
         "/auth/grants/{}",
     ),
     Kind("/workspaces", lambda n: {"name": f"space-{n}"}, "workspaces", "name"),
-    Kind(
-        f"/tables/{TABLE}/tags",
-        lambda n: {"name": f"tag-{n}"},
-        "tags",
-        "name",
-        f"/tables/{TABLE}/tags/{{}}",
-    ),
-    Kind("/views", lambda n: {"name": f"view_{n}", "sql": f"from {TABLE}"}, "views", "name"),
 )
 
 
