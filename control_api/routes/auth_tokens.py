@@ -67,14 +67,12 @@ def take_token(services: Services, peer: Peer, given: Given, response: Response)
 
 
 @router.post("/refresh", openapi_extra=_described(RefreshToken))
-def refresh_token(
-    services: Services, peer: Peer, given: Given, response: Response
-) -> dict[str, Any]:
+def refresh_token(services: Services, given: Given, response: Response) -> dict[str, Any]:
     """New tokens for a refresh token, which is good for this once."""
     body = parsed(RefreshToken, given[1], given[0])
     _unstored(response)
     text = body.refresh_token.get_secret_value()
-    return tokens_told(operations.refresh_login(services, peer, text))
+    return tokens_told(operations.refresh_login(services, text))
 
 
 @router.post("/revoke", openapi_extra=_described(RevokeToken), status_code=204)

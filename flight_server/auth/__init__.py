@@ -7,7 +7,6 @@ operations bring a principal and a resource and get a decision.
 from flight_server.auth.access import ANONYMOUS, Access, fixed
 from flight_server.auth.authenticator import (
     TOKEN_SECONDS,
-    Attempt,
     Authenticator,
     Credential,
     Identity,
@@ -61,7 +60,6 @@ __all__ = [
     "USER",
     "Access",
     "Action",
-    "Attempt",
     "Authenticator",
     "CatalogRef",
     "Credential",

@@ -70,26 +70,8 @@ class Identity:
     origins: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Attempt:
-    """One credential that was shown, for the audit trail: never the secret in it.
-
-    `shown` is whose it claims to be, as far as it says. `failure` is why it was refused.
-    """
-
-    credential: Credential
-    shown: str
-    peer: str | None
-    principal: Principal | None = None
-    failure: PixelflightError | None = None
-
-
 class Authenticator:
-    """Knows every kind of credential. `anyone` lets everybody in, as somebody who may do all.
-
-    Whatever is in `on_authentication` is told of every credential that is shown, good or bad, on
-    every call: it has to be quick.
-    """
+    """Knows every kind of credential. `anyone` lets everybody in, as somebody who may do all."""
 
     def __init__(
         self,
@@ -108,7 +90,6 @@ class Authenticator:
         self._secret = secret
         self._issuer = issuer
         self._anyone = anyone
-        self.on_authentication: list[Callable[[Attempt], object]] = []
 
     def identify(
         self, authorization: str, peer: str | None = None, certificate: str | None = None
@@ -122,39 +103,31 @@ class Authenticator:
         if self._anyone:
             return self._anybody(scheme, credential)
         if not authorization and certificate:
-            kind, shown = Credential.CERTIFICATE, certificate
-            return self._told(kind, shown, peer, lambda: self._of_certificate(certificate))
+            return self._told(Credential.CERTIFICATE, "", lambda: self._of_certificate(certificate))
         if scheme.lower() == "bearer":
             kind, shown = _kind(credential), _claimed(credential)
-            return self._told(kind, shown, peer, lambda: self._of_bearer(kind, credential.strip()))
+            return self._told(kind, shown, lambda: self._of_bearer(kind, credential.strip()))
         if scheme.lower() != "basic":
-            return self._told(Credential.NONE, "", peer, lambda: _refuse(scheme))
+            return self._told(Credential.NONE, "", lambda: _refuse(scheme))
         return self._of_pair(*_basic(credential), peer)
 
     def login(self, name: str, password: str, peer: str | None) -> Issued:
         """Tokens for a user and its password, or an API key as the password. Unauthenticated."""
         return self._issued(_ANYBODY if self._anyone else self._of_pair(name, password, peer))
 
-    def login_with_key(self, text: str, peer: str | None) -> Issued:
+    def login_with_key(self, text: str) -> Issued:
         """Tokens for an API key. Unauthenticated."""
-        return self._issued(_ANYBODY if self._anyone else self._of_shown_key(text, peer))
+        return self._issued(_ANYBODY if self._anyone else self._of_shown_key(text))
 
-    def refresh(self, text: str, peer: str | None) -> Issued:
+    def refresh(self, text: str) -> Issued:
         """Tokens for a refresh token, which ends by it. Unauthenticated."""
-        found: list[Principal] = []
 
         def subject(bearer: str, generation: str) -> str:
-            found.append(self._bearer(bearer, generation))
-            _act_as(found[0])
-            return found[0].id
+            principal = self._bearer(bearer, generation)
+            _act_as(principal)
+            return principal.id
 
-        try:
-            issued = self._tokens.refresh(text, subject)
-        except PixelflightError as error:
-            self._tell(Attempt(Credential.REFRESH_TOKEN, "", peer, failure=error))
-            raise
-        self._tell(Attempt(Credential.REFRESH_TOKEN, found[0].id, peer, found[0]))
-        return issued
+        return self._tokens.refresh(text, subject)
 
     def session_token(self, identity: Identity) -> str:
         """The token that a handshake is answered with; it outlives no credential that ends."""
@@ -168,31 +141,26 @@ class Authenticator:
     def _of_pair(self, name: str, password: str, peer: str | None) -> Identity:
         """A user and a password, which may be an API key, whoever the user is."""
         if password.startswith(KEY_PREFIX):
-            return self._of_shown_key(password, peer)
+            return self._of_shown_key(password)
 
         def found() -> Identity:
             return _of_user(self._passwords.check(name, password, peer), Credential.PASSWORD)
 
-        return self._told(Credential.PASSWORD, name, peer, found)
+        return self._told(Credential.PASSWORD, name, found)
 
-    def _of_shown_key(self, text: str, peer: str | None) -> Identity:
-        return self._told(Credential.API_KEY, _claimed(text), peer, lambda: self._of_key(text))
+    def _of_shown_key(self, text: str) -> Identity:
+        return self._told(Credential.API_KEY, _claimed(text), lambda: self._of_key(text))
 
     def _issued(self, identity: Identity) -> Issued:
         _act_as(identity.principal)
         return self._tokens.issue(identity.principal.id, identity.bearer, identity.generation)
 
-    def _told(
-        self, kind: Credential, shown: str, peer: str | None, found: Callable[[], Identity]
-    ) -> Identity:
+    def _told(self, kind: Credential, shown: str, found: Callable[[], Identity]) -> Identity:
+        """Who that is; an error says whose credential was refused, for the audit trail."""
         try:
-            identity = found()
+            return found()
         except PixelflightError as error:
-            self._tell(Attempt(kind, shown, peer, failure=error))
             raise error.refusing("authenticate", self._whose(kind, shown)) from None
-        if self.on_authentication:
-            self._tell(Attempt(kind, shown, peer, identity.principal))
-        return identity
 
     def _whose(self, kind: Credential, shown: str) -> str:
         """What the audit trail calls the owner of a credential that is refused.
@@ -204,10 +172,6 @@ class Authenticator:
             return "" if key is None else KEY + key.id
         user = self._users.find(shown) if kind is Credential.PASSWORD else None
         return "" if user is None else user.id
-
-    def _tell(self, attempt: Attempt) -> None:
-        for listener in self.on_authentication:
-            listener(attempt)
 
     def _of_bearer(self, kind: Credential, credential: str) -> Identity:
         match kind:

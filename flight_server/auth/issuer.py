@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import jwt
 
+from flight_server.auth.users import is_writable
 from flight_server.errors import Unauthenticated, Unavailable
 from flight_server.settings import Settings, is_confidential
 
@@ -88,6 +89,8 @@ class Issuer:
                 f"The token has no claim '{settings.oidc_username_claim}' that names its user."
             )
         found = _claim(claims, settings.oidc_roles_claim) if settings.oidc_roles_claim else None
+        if not (is_writable(name) and is_writable(claims["sub"])):
+            raise Unauthenticated("The token's user has a name that is no text.")
         roles = settings.oidc_role_map
         told = frozenset(roles[value] for value in _texts(found) if value in roles)
         where = settings.oidc_workspace_claim

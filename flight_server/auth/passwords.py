@@ -22,7 +22,7 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 
 from flight_server.auth.credentials import KEY_PREFIX, REFRESH_PREFIX, TOKEN_PREFIX
 from flight_server.auth.throttle import Throttle
-from flight_server.auth.users import User, UserStore, folded
+from flight_server.auth.users import User, UserStore, folded, is_writable
 from flight_server.errors import InvalidRequest, LimitExceeded, Unauthenticated
 
 PASSWORD_LENGTH_MIN = 10
@@ -146,7 +146,7 @@ def _check_password(name: str, password: str) -> None:
             f"The password begins with '{password[:3]}', by which keys and tokens are known: "
             "choose another."
         )
-    if any("\ud800" <= character <= "\udfff" for character in password):
+    if not is_writable(password):
         raise InvalidRequest("The password holds half of a surrogate pair, which is no character.")
 
 

@@ -226,6 +226,8 @@ class UserStore:
         self._by_issuer.forget_all()
 
     def _read(self, name: str) -> User | None:
+        if not is_writable(name):
+            return None
         with self._metastore.read() as connection:
             row = _row(connection, name)
         return None if row is None else _user(row)
@@ -269,6 +271,11 @@ def check_roles(roles: Collection[str], known: Collection[str]) -> None:
 def folded(name: str) -> str:
     """What names that could be mistaken for each other have in common."""
     return unicodedata.normalize("NFKC", name).casefold()
+
+
+def is_writable(text: str) -> bool:
+    """Whether the text can be in a database at all: half of a surrogate pair cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def new_generation() -> str:

@@ -39,15 +39,15 @@ def take_token(
     }
     match _grant(grant, {name for name, value in given.items() if value is not None}):
         case "refresh_token":
-            return refresh_login(services, peer, refresh_token or "")
+            return refresh_login(services, refresh_token or "")
         case "api_key":
-            return services.authenticator.login_with_key(api_key or "", peer)
+            return services.authenticator.login_with_key(api_key or "")
     return services.authenticator.login(username or "", password or "", peer)
 
 
-def refresh_login(services: Services, peer: str | None, token: str) -> Issued:
+def refresh_login(services: Services, token: str) -> Issued:
     """New tokens for a refresh token, which is good for one use. Unauthenticated."""
-    return services.authenticator.refresh(token.strip(), peer)
+    return services.authenticator.refresh(token.strip())
 
 
 def revoke_token(services: Services, token: str) -> None:

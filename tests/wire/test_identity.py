@@ -10,8 +10,6 @@ import pytest
 from adbc_driver_flightsql import dbapi
 from pyarrow import flight
 
-from flight_server.auth import Attempt
-from flight_server.errors import LimitExceeded, Unauthenticated
 from flight_server.testing.server import LocalServer
 from tests.fix_client import Client, Refusal, refusal
 from tests.fix_identity import PASSWORD, new_user
@@ -157,32 +155,3 @@ def test_a_rotated_key_ends_its_sessions_with_its_overlap(
     assert connect(server, renewed).action("health")["status"] == "ready"
     server.services.keys.rotate(info.id)
     assert "rotated" in refusal(lambda: client.action("health")).message
-
-
-def test_who_was_let_in_and_who_was_not_is_told(
-    server: LocalServer, connect: Callable[..., Client], user: str
-) -> None:
-    told: list[Attempt] = []
-    listeners = server.services.authenticator.on_authentication
-    listeners.append(told.append)
-    try:
-        client = connect(server, None)
-        shaken(client, user, PASSWORD)
-        with pytest.raises(flight.FlightError):
-            shaken(client, user, "wrong password")
-        connect(server).action("health")
-        refusal(lambda: connect(server, "pf_nothing").action("health"))
-    finally:
-        listeners.remove(told.append)
-    assert [(one.credential, one.shown, one.failure is None) for one in told] == [
-        ("password", user, True),
-        ("password", user, False),
-        ("api_key", server.key[:15], True),
-        ("api_key", "pf_nothing", False),
-    ]
-    assert told[0].principal is not None
-    assert told[0].principal.id == f"user:{user}"
-    assert isinstance(told[1].failure, Unauthenticated)
-    assert not isinstance(told[1].failure, LimitExceeded)
-    secrets = (PASSWORD, "wrong password", server.key[15:])
-    assert not any(secret in repr(one) for one in told for secret in secrets)

@@ -178,6 +178,12 @@ def test_roles_of_a_claim(
     assert issuer.verify(own.token("ann", **claims)).roles == roles
 
 
+@pytest.mark.parametrize("claim", ["sub", "preferred_username"])
+def test_names_that_are_no_text(own: LocalIssuer, clock: Clock, claim: str) -> None:
+    with pytest.raises(Unauthenticated, match="no text"):
+        trusted(own, clock).verify(own.token("ann", **{claim: "\ud800"}))
+
+
 @pytest.mark.parametrize(
     ("url", "is_so"),
     [
