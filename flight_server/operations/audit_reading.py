@@ -51,12 +51,16 @@ def read_audit(
 
 
 def export_audit(
-    services: Services, call: Call, wanted: AuditFilter, limit: int | None = None
+    services: Services,
+    call: Call,
+    wanted: AuditFilter,
+    before: int | None = None,
+    limit: int | None = None,
 ) -> Batches:
     """All such entries as Arrow, the newest first, in bounded memory. Forbidden as above."""
     wanted = _permitted(services, call, wanted)
     _settle(services)
-    return BatchStream(AUDIT_SCHEMA, _exported(services, call, wanted, limit))
+    return BatchStream(AUDIT_SCHEMA, _exported(services, call, wanted, before, limit))
 
 
 def _permitted(services: Services, call: Call, wanted: AuditFilter) -> AuditFilter:
@@ -73,9 +77,8 @@ def _settle(services: Services) -> None:
 
 
 def _exported(
-    services: Services, call: Call, wanted: AuditFilter, limit: int | None
+    services: Services, call: Call, wanted: AuditFilter, before: int | None, left: int | None
 ) -> Iterator[pa.RecordBatch]:
-    before, left = None, limit
     while left is None or left > 0:
         call.cancellation.check()
         rows = EXPORT_ROWS if left is None else min(left, EXPORT_ROWS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -15,10 +17,12 @@ from pyarrow import flight
 
 from flight_server.metastore.audit import AuditEntry
 from flight_server.metastore.tables import api_keys
+from flight_server.operations import audit_reading
 from tests.fix_client import Client
 from tests.fix_http import TwoDoors
 
 Entries = list[dict[str, Any]]
+ARROW = "application/vnd.apache.arrow.stream"
 CREATE = {"mode": "append", "create_if_missing": True}
 
 
@@ -300,6 +304,31 @@ def test_pages_follow_each_other(own: TwoDoors, ada: Client) -> None:
             found += page["entries"]
             cursor = page["cursor"]
     assert found == every
+
+
+@pytest.mark.parametrize("form", ["application/x-ndjson", "text/csv", ARROW])
+def test_all_that_is_asked_for_comes_in_a_stream(
+    own: TwoDoors, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr(audit_reading, "EXPORT_ROWS", 3)
+    trail = own.services.audit._trail
+    for number in range(10):
+        trail.record(AuditEntry("test", f"table:t{number}", details={"n": 1, "q": '"'}))
+    every = list(reversed(read(own, action="test")))
+    with own.client() as admin:
+        params: dict[str, Any] = {"action": "test", "limit": 8, "cursor": every[0]["id"]}
+        answer = admin.get("/api/v1/audit", params=params, headers={"accept": form})
+        assert answer.headers["content-type"].startswith(form)
+    if form == ARROW:
+        found = pa.ipc.open_stream(answer.content).read_all()
+        assert found.schema == audit_reading.AUDIT_SCHEMA
+        assert found["details"].to_pylist() == ['{"n": 1, "q": "\\""}'] * 8
+        resources = found["resource"].to_pylist()
+    elif form == "text/csv":
+        resources = [row["resource"] for row in csv.DictReader(answer.text.splitlines())]
+    else:
+        resources = [json.loads(line)["resource"] for line in answer.text.splitlines()]
+    assert resources == [entry["resource"] for entry in every[1:9]]
 
 
 @pytest.mark.parametrize(
