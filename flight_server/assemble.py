@@ -21,7 +21,9 @@ from flight_server.model import DEFAULT_CATALOG
 from flight_server.operations import Services, bound_to
 from flight_server.operations.audit import Audit
 from flight_server.operations.followers import AuditedCommits
+from flight_server.operations.limits import Limits
 from flight_server.operations.results import Results
+from flight_server.operations.usage import UsageCounters
 from flight_server.query import Admission
 from flight_server.settings import Settings
 
@@ -47,6 +49,7 @@ def assemble(settings: Settings) -> Services:
     tokens = TokenStore(metastore, secret, *lifetimes)
     trail = AuditTrail(metastore, settings.audit_seconds_max, settings.housekeeping_seconds)
     commits = [AuditedCommits(lake, DEFAULT_CATALOG, metastore)]
+    usage = UsageCounters(metastore)
     return Services(
         settings=settings,
         engines={DEFAULT_CATALOG: lake},
@@ -64,6 +67,8 @@ def assemble(settings: Settings) -> Services:
         ),
         metastore=metastore,
         audit=Audit(trail, commits, settings.audit_repeat_seconds),
+        usage=usage,
+        limits=Limits(settings, usage, lambda workspace: {}),
         signing_secret=secret,
         results=Results(settings.result_cache_bytes_max),
     )

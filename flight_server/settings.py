@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -109,6 +110,17 @@ def _network(text: str) -> str:
 Networks = Annotated[
     tuple[Annotated[str, AfterValidator(_network)], ...], BeforeValidator(_separated)
 ]
+
+
+def _rate(text: str) -> str:
+    if text and not all(map(_RATE.fullmatch, re.split("[;,|]", text))):
+        raise ValueError("it must be a rate such as 100/minute, several of them joined by ';'")
+    return text
+
+
+_RATE = re.compile(r"\s*[1-9]\d*\s*(/|per)\s*(\d+\s*)?(second|minute|hour|day|month)s?\s*", re.I)
+# How often: '100/minute', '10/second; 1000/hour'; '' is as often as anybody likes.
+Rate = Annotated[str, AfterValidator(_rate)]
 
 
 class Compression(StrEnum):
@@ -280,6 +292,32 @@ class Settings(BaseModel):
     )
     removal_grace_seconds: float = Field(
         3600, ge=0, description="Files nobody needs are removed so long after they fell out of use."
+    )
+    limit_read: Rate = Field(
+        "", description="How often a principal may read, such as 1000/minute; empty: any."
+    )
+    limit_write: Rate = Field("", description="How often a principal may write.")
+    limit_admin: Rate = Field(
+        "1200/minute", description="How often a principal may manage users, keys and the like."
+    )
+    limit_batch: Rate = Field("100/minute", description="How often a principal may send a batch.")
+    limit_auth: Rate = Field(
+        "120/minute", description="How often an address may show a credential that is not valid."
+    )
+    streams_max: int = Field(
+        1000, ge=0, description="Streams of rows, in or out, that a principal has open at once."
+    )
+    request_rows_max: int | None = Field(
+        None, ge=1, description="Rows that one call may bring; more are refused with 413."
+    )
+    request_bytes_max: int | None = Field(
+        None, ge=1, description="Bytes of rows, as Arrow holds them, that one call may bring."
+    )
+    result_rows_max: int | None = Field(
+        None, ge=1, description="Rows that one call may be answered with."
+    )
+    result_bytes_max: int | None = Field(
+        None, ge=1, description="Bytes of rows, as Arrow holds them, of one answer."
     )
     audit_seconds_max: float = Field(
         365 * 24 * 3600, ge=0, description="Older entries of the audit trail go; 0 keeps them all."

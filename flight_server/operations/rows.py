@@ -39,6 +39,7 @@ from flight_server.operations.authorise import (
     narrow,
     permitted,
 )
+from flight_server.operations.metering import Counted
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.tables import drop_table, spec_of
 from flight_server.operations.together import in_one_commit
@@ -207,14 +208,14 @@ def ingest(
     hide_internal(table)
     engine = require(engine_of(services, call, table.catalog), SupportsIngest)
     target = _ingest_target(services, call, table, request, batches.schema)
-    return engine.ingest(
-        target,
-        request,
-        batches,
-        call.author(f"ingest ({request.mode})", target),
-        acknowledge,
-        call.cancellation,
-    )
+    author = call.author(f"ingest ({request.mode})", target)
+    counted = Counted(batches, call.meter)
+    try:
+        return engine.ingest(
+            target, request, counted.stream(), author, acknowledge, call.cancellation
+        )
+    except Exception as error:
+        raise (counted.error or error) from None
 
 
 def replace_table(

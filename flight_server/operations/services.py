@@ -28,8 +28,11 @@ from flight_server.model import (
     resource_name,
 )
 from flight_server.operations.audit import Attempt, Audit
+from flight_server.operations.limits import Limits
+from flight_server.operations.metering import Meter
 from flight_server.operations.results import Results
 from flight_server.operations.sessions import Session
+from flight_server.operations.usage import UsageCounters
 from flight_server.query import Admission
 from flight_server.settings import Settings
 
@@ -53,6 +56,8 @@ class Services:
     admission: Admission
     metastore: Metastore
     audit: Audit
+    usage: UsageCounters
+    limits: Limits
     signing_secret: bytes = field(repr=False)
     results: Results = field(default_factory=lambda: Results(0), repr=False)
 
@@ -66,8 +71,9 @@ class Services:
         return self.engines[catalog]
 
     def close(self) -> None:
-        """Ends the audit trail, then the engines, then the metastore."""
+        """Ends what keeps books, then the engines, then the metastore."""
         self.audit.close()
+        self.usage.close()
         for engine in self.engines.values():
             engine.close()
         self.metastore.close()
@@ -89,6 +95,7 @@ class Call:
     door: str = ""
     peer: str = ""
     attempt: Attempt = field(default_factory=Attempt, compare=False, repr=False)
+    meter: Meter = field(default_factory=Meter, compare=False, repr=False)
 
     @property
     def actor(self) -> Actor:

@@ -96,6 +96,7 @@ def execute_each(services: Services, call: Call, sql: str, parameters: pa.Table)
     if isinstance(statement, Insert) and parameters.num_rows > 1:
         commit = row_statements.insert_each(services, call, statement, parameters)
         if commit is not None:
+            call.meter.wrote(commit.rows)
             return Executed("insert", commit.rows, commit)
     each = list(rows_of(parameters, names))
     if len(each) == 1:
@@ -119,6 +120,7 @@ def write(services: Services, call: Call, statement: Write, request: SqlRequest)
     check_at_present(call)
     kind = kind_of(statement)
     if (commit := row_statements.run(services, call, statement, request)) is not None:
+        call.meter.wrote(commit.rows_inserted)
         return Executed(kind, commit.rows, commit)
     commit = table_statements.run(services, call, statement, request)
     is_query = isinstance(statement, CreateTable) and statement.query is not None

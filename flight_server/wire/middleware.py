@@ -24,7 +24,9 @@ from flight_server.errors import InvalidRequest, PixelflightError, Unauthenticat
 from flight_server.metastore.audit import Actor, Stage, enter_stage
 from flight_server.model import Principal
 from flight_server.operations import Call, Services
-from flight_server.operations.audit import Attempt, Audit
+from flight_server.operations.audit import Attempt
+from flight_server.operations.limits import RouteClass
+from flight_server.operations.metering import Meter
 from flight_server.wire.calls import RunningCall, RunningCalls
 from flight_server.wire.guard import flight_error
 from flight_server.wire.serials import serial
@@ -47,6 +49,16 @@ _TAKEN_IN = frozenset(
         flight.FlightMethod.LIST_ACTIONS,
     }
 )
+# What calls are counted as; an action by its name.
+_CLASSES = {
+    "LIST_FLIGHTS": RouteClass.READ,
+    "GET_FLIGHT_INFO": RouteClass.READ,
+    "GET_SCHEMA": RouteClass.READ,
+    "DO_GET": RouteClass.READ,
+    "LIST_ACTIONS": RouteClass.READ,
+    "DO_PUT": RouteClass.WRITE,
+    "DO_EXCHANGE": RouteClass.WRITE,
+}
 # What pyarrow's own clients begin their user agent with.
 _PYARROW = "grpc-c++"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -70,23 +82,31 @@ class Stranger(flight.ServerMiddleware):
     handlers know the address that the call came from.
     """
 
-    def __init__(self, audit: Audit, arrival: Arrival, error: PixelflightError) -> None:
+    def __init__(self, services: Services, arrival: Arrival, error: PixelflightError) -> None:
         self.reads_codes = arrival.reads_codes
         self.request_id = arrival.request_id
-        self._audit = audit
+        self._services = services
         self._method = arrival.method
         self._error = error
         self._peer = ""
 
     def enter(self, context: flight.ServerCallContext) -> None:
-        """Unauthenticated, always."""
+        """Unauthenticated, always, or LimitExceeded."""
         self._peer = _address(context.peer())
-        raise self._error
+        raise self.refusal
+
+    @property
+    def refusal(self) -> PixelflightError:
+        """What the client is told."""
+        return self._services.limits.refused(self._error, self._actor.host)
 
     def told(self, error: PixelflightError) -> None:
         """The client is told so."""
-        actor = Actor(door="flight", peer=self._peer, request_id=self.request_id)
-        self._audit.told(actor, error, self._method, Attempt())
+        self._services.audit.told(self._actor, error, self._method, Attempt())
+
+    @property
+    def _actor(self) -> Actor:
+        return Actor(door="flight", peer=self._peer, request_id=self.request_id)
 
     def sending_headers(self) -> dict[str, str]:
         """The request's id, echoed or made."""
@@ -106,7 +126,7 @@ class Visit(flight.ServerMiddleware):
         running: RunningCall,
         identity: Identity | Authenticator,
         arrival: Arrival,
-        audit: Audit,
+        services: Services,
         cookie: str | None,
         answer: Mapping[str, str],
     ) -> None:
@@ -117,7 +137,8 @@ class Visit(flight.ServerMiddleware):
         self.request_id = arrival.request_id
         self.door = "flight"
         self._method = arrival.method
-        self._audit = audit
+        self._services = services
+        self.meter = Meter()
         self._attempt = Attempt()
         self._peer = ""
         self._cookie = cookie
@@ -152,12 +173,14 @@ class Visit(flight.ServerMiddleware):
             door=self.door,
             peer=self._peer,
             attempt=self._attempt,
+            meter=self.meter,
         )
 
     def enter(self, context: flight.ServerCallContext) -> None:
         """The handler begins: from here on the client's leaving is seen, and where it is.
 
-        Unauthenticated where a certificate is all that the client shows, and it is nobody's.
+        Unauthenticated where a certificate is all that the client shows, and it is nobody's;
+        LimitExceeded.
         """
         self._context = context
         self.running.attach(context.is_cancelled)
@@ -167,11 +190,23 @@ class Visit(flight.ServerMiddleware):
             self._identity = self._identity.identify("", self._actor.host, name or None)
         actor = self._actor
         enter_stage(Stage(actor))
-        self._audit.arrived(actor, self._identity.credential)
+        self._services.audit.arrived(actor, self._identity.credential)
+        self.meter = self._services.limits.meter(self.principal)
+        if (kind := _CLASSES.get(self._method)) is not None:
+            self.admit(kind)
+
+    def admit(self, kind: RouteClass) -> None:
+        """Counts the call. LimitExceeded."""
+        self._services.limits.admit(self.principal, kind)
+
+    def begin_stream(self) -> None:
+        """The call is a stream of rows, from here to its end. LimitExceeded."""
+        self.at_end.enter_context(self._services.limits.stream(self.principal))
 
     def told(self, error: PixelflightError) -> None:
         """The client is told of an error."""
-        self._audit.told(self._actor, error, self._method, self._attempt)
+        self.meter.failed()
+        self._services.audit.told(self._actor, error, self._method, self._attempt)
 
     @property
     def _actor(self) -> Actor:
@@ -203,6 +238,7 @@ class Visit(flight.ServerMiddleware):
         """The call is over, one way or the other."""
         self._context = None
         self.running.end()
+        self.meter.end()
         try:
             self.at_end.close()
         except Exception:
@@ -226,11 +262,12 @@ class Gate(flight.ServerMiddlewareFactory):
         try:
             return self._admit(info.method, headers, arrival)
         except Unauthenticated as error:
-            stranger = Stranger(self._services.audit, arrival, error)
+            stranger = Stranger(self._services, arrival, error)
             if info.method in _TAKEN_IN:
                 return stranger
-            stranger.told(error)
-            raise flight_error(error, arrival.request_id) from None
+            refusal = stranger.refusal
+            stranger.told(refusal)
+            raise flight_error(refusal, arrival.request_id) from None
         except Exception as error:
             raise flight_error(error, arrival.request_id) from None
 
@@ -243,7 +280,7 @@ class Gate(flight.ServerMiddlewareFactory):
         seconds = min(_timeout(headers), services.settings.deadline_seconds_max)
         cookie = _cookie(headers)
         running = self._calls.begin(time.monotonic() + seconds)
-        return Visit(self._calls, running, identity, arrival, services.audit, cookie, answer)
+        return Visit(self._calls, running, identity, arrival, services, cookie, answer)
 
     def _shake_hands(self, identity: Identity, arrival: Arrival) -> str:
         """The credential that the handshake is answered with."""

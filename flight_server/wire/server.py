@@ -9,6 +9,7 @@ from pyarrow import flight
 
 from flight_server.bodies.answers import encoded
 from flight_server.errors import Unsupported, did_you_mean
+from flight_server.operations.limits import RouteClass
 from flight_server.wire.actions import ACTIONS, run_action
 from flight_server.wire.contexts import call_in
 from flight_server.wire.descriptors import ingest_of, read_of
@@ -29,6 +30,14 @@ from flight_server.wire.state import ServerState
 
 FLIGHT_SQL = "flight_sql"
 _VISIT = "visit"
+# Actions that change nothing but a session; all others are counted as writes.
+READING_ACTIONS = frozenset(
+    {
+        "describe_table", "list_namespaces", "list_versions", "list_tags", "explain", "health",
+        *FLIGHT_ACTIONS,
+        *SQL_ACTIONS,
+    }
+)  # fmt: skip
 
 
 class FlightServer(flight.FlightServerBase):
@@ -81,10 +90,11 @@ class FlightServer(flight.FlightServerBase):
     @guarded
     def do_get(self, visit: Visit, ticket: flight.Ticket) -> flight.GeneratorStream:
         """The batches of a signed ticket, a plain JSON one, or a command of Flight SQL."""
+        visit.begin_stream()
         batches = open_ticket(self._state, visit, ticket.ticket)
         visit.at_end.callback(batches.close)
         size = self._services.settings.batch_bytes
-        return flight_stream(batches, visit.running.cancellation, visit.request_id, size)
+        return flight_stream(batches, visit, size)
 
     @guarded
     def do_put(
@@ -95,6 +105,7 @@ class FlightServer(flight.FlightServerBase):
         writer: flight.FlightMetadataWriter,
     ) -> None:
         """Batches into a table; each commit is acknowledged. Or a DoPut of Flight SQL."""
+        visit.begin_stream()
         message = unpacked(descriptor.command or b"")
         if message is not None:
             visit.door = FLIGHT_SQL
@@ -122,6 +133,7 @@ class FlightServer(flight.FlightServerBase):
     @guarded
     def do_action(self, visit: Visit, action: flight.Action) -> Iterator[bytes]:
         """One action, one result."""
+        visit.admit(RouteClass.READ if action.type in READING_ACTIONS else RouteClass.WRITE)
         body = action.body.to_pybytes()
         if action.type in SQL_ACTIONS:
             visit.door = FLIGHT_SQL

@@ -29,7 +29,9 @@ from flight_server.metastore.audit import AuditTrail
 from flight_server.model import Author, NamespaceRef, Principal, TableRef, TableSpec
 from flight_server.operations import Call, Services
 from flight_server.operations.audit import Audit
+from flight_server.operations.limits import Limits
 from flight_server.operations.sessions import Session
+from flight_server.operations.usage import UsageCounters
 from flight_server.query import Admission
 from flight_server.settings import Settings
 from flight_server.testing.memory import MemoryEngine
@@ -80,8 +82,9 @@ def services(tmp_path: Path) -> Iterator[Services]:
         keys, users = KeyStore(metastore, lambda _: roles), UserStore(metastore, lambda _: roles)
         passwords, tokens = Passwords(users), TokenStore(metastore, bytes(32), 60, 60)
         audit = Audit(AuditTrail(metastore), (), 3600)
+        settings, usage = Settings(data=tmp_path), UsageCounters(metastore)
         yield Services(
-            settings=Settings(data=tmp_path),
+            settings=settings,
             engines={"lake": lake, "archive": engine("archive", staff=PLAIN, old__open=PLAIN)},
             access=Access(fixed(roles)),
             permissions=PermissionStore(metastore),
@@ -93,9 +96,12 @@ def services(tmp_path: Path) -> Iterator[Services]:
             admission=Admission(1, 1, None),
             metastore=metastore,
             audit=audit,
+            usage=usage,
+            limits=Limits(settings, usage, lambda workspace: {}),
             signing_secret=b"secret",
         )
         audit.close()
+        usage.close()
 
 
 def caller(role: str) -> Call:

@@ -1,0 +1,136 @@
+"""What one call moves: rows and bytes, counted batch by batch and held against its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+
+import pyarrow as pa
+
+from flight_server.engines.stream import Batches, BatchStream
+from flight_server.errors import ErrorCode, LimitExceeded
+
+# A long stream is told of while it runs, each time that it has moved so much.
+TELL_BYTES = 64 * 2**20
+
+
+@dataclass
+class Usage:
+    """Amounts of what was used. Bytes are those of Arrow's buffers, not of the wire."""
+
+    requests: int = 0
+    rows_in: int = 0
+    rows_out: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+    errors: int = 0
+
+    def add(self, other: Usage) -> None:
+        """Adds the other's amounts to these."""
+        self.requests += other.requests
+        self.rows_in += other.rows_in
+        self.rows_out += other.rows_out
+        self.bytes_in += other.bytes_in
+        self.bytes_out += other.bytes_out
+        self.errors += other.errors
+
+
+AMOUNTS = tuple(field.name for field in fields(Usage))
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much one call may bring and take away; None is any amount."""
+
+    request_rows_max: int | None = None
+    request_bytes_max: int | None = None
+    result_rows_max: int | None = None
+    result_bytes_max: int | None = None
+
+
+class Meter:
+    """Counts for one call. `tell` takes what has been counted since the last time."""
+
+    def __init__(
+        self, sizes: Sizes | None = None, tell: Callable[[Usage], object] | None = None
+    ) -> None:
+        self._sizes = sizes
+        self._tell = tell
+        self.total = Usage()
+        self._untold = Usage(requests=1)
+
+    def sent(self, batch: pa.RecordBatch) -> None:
+        """A batch is about to leave. LimitExceeded (too_large) where it is too much."""
+        total, sizes = self.total, self._sizes
+        size = batch.nbytes
+        total.rows_out += batch.num_rows
+        total.bytes_out += size
+        if sizes is not None:
+            _check("result", "rows", total.rows_out, sizes.result_rows_max)
+            _check("result", "bytes", total.bytes_out, sizes.result_bytes_max)
+        self._count(Usage(rows_out=batch.num_rows, bytes_out=size), size)
+
+    def received(self, rows: int, size: int = 0) -> None:
+        """So many rows have come. LimitExceeded (too_large)."""
+        total, sizes = self.total, self._sizes
+        total.rows_in += rows
+        total.bytes_in += size
+        if sizes is not None:
+            _check("request", "rows", total.rows_in, sizes.request_rows_max)
+            _check("request", "bytes", total.bytes_in, sizes.request_bytes_max)
+        self._count(Usage(rows_in=rows, bytes_in=size), size)
+
+    def wrote(self, rows: int) -> None:
+        """So many rows have been made here by a statement: they are in, whatever the limit."""
+        self.total.rows_in += rows
+        self._untold.rows_in += rows
+
+    def failed(self) -> None:
+        """The call has ended in an error; a second one does not count."""
+        if not self.total.errors:
+            self.total.errors = 1
+            self._untold.errors = 1
+
+    def end(self) -> None:
+        """Tells of all that has not been told yet; a second time does nothing."""
+        untold, self._untold = self._untold, Usage()
+        if self._tell is not None and untold != Usage():
+            self._tell(untold)
+
+    def _count(self, more: Usage, size: int) -> None:
+        self._untold.add(more)
+        if self._untold.bytes_in + self._untold.bytes_out >= TELL_BYTES:
+            self.end()
+
+
+class Counted:
+    """Batches on their way in, counted. `error` is what the meter had against them."""
+
+    def __init__(self, batches: Batches, meter: Meter) -> None:
+        self._batches = batches
+        self._meter = meter
+        self.error: LimitExceeded | None = None
+
+    def stream(self) -> Batches:
+        """The batches, to be read once."""
+        return BatchStream(self._batches.schema, self._counted(), self._batches.close)
+
+    def _counted(self) -> Iterator[pa.RecordBatch]:
+        for batch in self._batches:
+            try:
+                self._meter.received(batch.num_rows, batch.nbytes)
+            except LimitExceeded as error:
+                # Kept because an engine that reads the stream through C sees only its text.
+                self.error = error
+                raise
+            yield batch
+
+
+def _check(what: str, unit: str, amount: int, most: int | None) -> None:
+    if most is not None and amount > most:
+        advice = "Send it in parts." if what == "request" else "Ask for less, or for parts of it."
+        raise LimitExceeded(
+            f"The {what} is larger than the {most} {unit} that one may have. {advice}",
+            code=ErrorCode.TOO_LARGE,
+            details={"limit": most, "remaining": 0, "unit": unit},
+        )
