@@ -92,10 +92,12 @@ def _pieces(
     write = _WRITERS[form](batches, members)
     each = bytes_each if form is Form.ARROW else min(bytes_each, TEXT_BATCH_BYTES)
     try:
-        yield from write.pieces(_checked(resized(batches, each), call))
+        with call.meter.stream():
+            yield from write.pieces(_checked(resized(batches, each), call))
     except Exception as error:
         if not progress.is_sent:
             raise
+        call.meter.failed()
         yield write.error(_told(error, call.request_id))
         raise _Cut from None
     finally:
@@ -105,6 +107,7 @@ def _pieces(
 def _checked(batches: Iterable[Any], call: Call) -> Iterator[Any]:
     for batch in batches:
         call.cancellation.check()
+        call.meter.sent(batch)
         yield batch
 
 

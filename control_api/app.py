@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from control_api.bookkeeping import told
 from control_api.dependencies import SECURED
 from control_api.layers import surround
 from control_api.paths import with_slashes
@@ -41,7 +41,6 @@ from flight_server.errors import (
     PixelflightError,
 )
 from flight_server.operations import Services
-from flight_server.operations.audit import Attempt
 
 PREFIX = "/api/v1"
 # Under the prefix, in the order in which the documentation shows them.
@@ -88,20 +87,7 @@ async def _with_threads(app: FastAPI) -> AsyncIterator[None]:
 
 async def _pixelflight_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, PixelflightError), "registered for this class"
-    await _record(request, error)
-    return _answer(request, error)
-
-
-async def _record(request: Request, error: PixelflightError) -> None:
-    """Tells the audit trail of an error that a client is about to be told of."""
-    trail = request.app.state.services.audit
-    route = request.scope.get("route")
-    # Of the path only its pattern: within it stand names of columns' values.
-    called = f"{request.method} {route.path}" if route is not None else request.method
-    attempt = getattr(request.state, "attempt", None) or Attempt()
-    told = (request.state.stage.actor, error, called, attempt)
-    # The loop has other clients to serve than one who has to wait.
-    await run_in_threadpool(trail.told, *told) if trail.is_crowded else trail.told(*told)
+    return await _answer(request, error)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
@@ -110,7 +96,9 @@ async def _validation_error(request: Request, error: Exception) -> Response:
         f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
         for problem in error.errors()
     ]
-    return _answer(request, InvalidRequest("The request is malformed: " + "; ".join(problems)))
+    return await _answer(
+        request, InvalidRequest("The request is malformed: " + "; ".join(problems))
+    )
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -118,19 +106,16 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException), "registered for this class"
     if isinstance(error.__cause__, PixelflightError):
         # FastAPI's own word for whatever goes wrong while it reads a body.
-        await _record(request, error.__cause__)
-        return _answer(request, error.__cause__)
+        return await _answer(request, error.__cause__)
     path = with_slashes(request.url.path)
     if error.status_code == ErrorCode.NOT_FOUND.http:
-        return _answer(request, NotFound(f"There is nothing at '{path}'."))
+        return await _answer(request, NotFound(f"There is nothing at '{path}'."))
     message = f"'{request.method} {path}' is not possible: {error.detail}."
-    response = _answer(request, InvalidRequest(message))
+    response = await _answer(request, InvalidRequest(message))
     response.status_code = error.status_code
     response.headers.update(error.headers or {})
     return response
 
 
-def _answer(request: Request, error: PixelflightError) -> JSONResponse:
-    # Told to what measures and logs, around the routes.
-    request.state.code = error.code
-    return error_response(error, request.state.request_id)
+async def _answer(request: Request, error: PixelflightError) -> JSONResponse:
+    return error_response(await told(request, error), request.state.request_id)

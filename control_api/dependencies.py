@@ -8,9 +8,9 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPBearer
 
+from control_api.bookkeeping import arrived
 from flight_server import auth, operations
 from flight_server.engines.cancellation import Cancellation
 from flight_server.errors import InvalidRequest
@@ -46,24 +46,19 @@ Identity = Annotated[auth.Identity, Depends(_identity)]
 
 
 async def _call(request: Request, services: Services, identity: Identity) -> operations.Call:
-    """The request as operations see it. Unauthenticated; InvalidRequest."""
+    """The request as operations see it. Unauthenticated; LimitExceeded; InvalidRequest."""
     seconds = min(_timeout(request), services.settings.deadline_seconds_max)
     cancellation = Cancellation(time.monotonic() + seconds, request.state.client.is_gone)
-    stage = request.state.stage
+    actor = request.state.stage.actor
     call = operations.Call(
         identity.principal,
         request.state.request_id,
         cancellation,
-        door=stage.actor.door,
-        peer=stage.actor.peer,
+        door=actor.door,
+        peer=actor.peer,
+        meter=services.limits.meter(identity.principal),
     )
-    stage.actor = call.actor
-    request.state.attempt = call.attempt
-    arrived = (call.actor, identity.credential)
-    trail = services.audit
-    await run_in_threadpool(trail.arrived, *arrived) if trail.is_crowded else trail.arrived(
-        *arrived
-    )
+    await arrived(request, services, identity, call)
     return call
 
 

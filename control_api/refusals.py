@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from starlette.responses import JSONResponse
 
 from flight_server.errors import ErrorCode, PixelflightError
@@ -15,7 +17,7 @@ def error_response(error: PixelflightError, request_id: str) -> JSONResponse:
     response = JSONResponse(body, status_code=error.code.http)
     if error.code in (ErrorCode.UNAVAILABLE, ErrorCode.LIMIT_EXCEEDED):
         seconds = error.details.get("retry_after_seconds", RETRY_SECONDS)
-        response.headers["retry-after"] = str(max(1, round(seconds)))
+        response.headers["retry-after"] = str(max(1, math.ceil(seconds)))
     if error.code is ErrorCode.UNAUTHENTICATED:
         response.headers["www-authenticate"] = "Bearer"
     return response

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from control_api.bookkeeping import ended, headers
 from control_api.peers import networks, peer_of
 from control_api.refusals import error_response
 from flight_server.errors import Internal, PixelflightError, Unavailable
@@ -70,6 +71,7 @@ class Requests:
         finally:
             answer.start()
             client.forget()
+            ended(scope)
 
     def _leave(self) -> None:
         self._running -= 1
@@ -97,7 +99,9 @@ class _Answer:
         if message["type"] == "http.response.start":
             self.is_started = True
             self.start()
-            MutableHeaders(scope=message)[REQUEST_ID] = self._request_id
+            sent = MutableHeaders(scope=message)
+            sent[REQUEST_ID] = self._request_id
+            sent.update(headers(self._scope))
         await self._send(message)
 
     async def refuse(self, error: PixelflightError) -> None:

@@ -14,7 +14,15 @@ from flight_server.wire import sweeper
 
 # Housekeeping in the background would make other snapshots than a test expects. Statements on a
 # few rows have no work for a second thread of DuckDB's, and take a third more time with one.
-QUIET = {"housekeeping_seconds": 0, "durability": "none", "threads": 1}
+# Tests ask more often than people do, and with more wrong credentials.
+QUIET = {
+    "housekeeping_seconds": 0,
+    "durability": "none",
+    "threads": 1,
+    "limit_admin": "",
+    "limit_auth": "",
+    "limit_batch": "",
+}
 
 
 @pytest.fixture(scope="module")

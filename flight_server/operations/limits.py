@@ -91,10 +91,14 @@ class Limits:
         """What counts for one call of the principal."""
         mine = self._of(principal.workspace)
         sizes = self._sizes if mine is NO_LIMITS else _sizes(self._settings, mine)
-        return Meter(sizes, lambda used: self._usage.add(principal, used))
+        return Meter(
+            sizes,
+            lambda used: self._usage.add(principal, used),
+            lambda: self._stream(principal),
+        )
 
     @contextmanager
-    def stream(self, principal: Principal) -> Iterator[None]:
+    def _stream(self, principal: Principal) -> Iterator[None]:
         """A place among the streams that the principal has open. LimitExceeded."""
         mine = self._of(principal.workspace).streams_max
         most = self._settings.streams_max if mine is None else mine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
 
 import pyarrow as pa
@@ -49,13 +50,21 @@ class Sizes:
 
 
 class Meter:
-    """Counts for one call. `tell` takes what has been counted since the last time."""
+    """Counts for one call. `tell` takes what has been counted since the last time.
+
+    `stream` gives the call a place among the streams of its principal while a block runs, or
+    raises LimitExceeded.
+    """
 
     def __init__(
-        self, sizes: Sizes | None = None, tell: Callable[[Usage], object] | None = None
+        self,
+        sizes: Sizes | None = None,
+        tell: Callable[[Usage], object] | None = None,
+        stream: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._sizes = sizes
         self._tell = tell
+        self.stream = stream
         self.total = Usage()
         self._untold = Usage(requests=1)
 

@@ -211,9 +211,10 @@ def ingest(
     author = call.author(f"ingest ({request.mode})", target)
     counted = Counted(batches, call.meter)
     try:
-        return engine.ingest(
-            target, request, counted.stream(), author, acknowledge, call.cancellation
-        )
+        with call.meter.stream():
+            return engine.ingest(
+                target, request, counted.stream(), author, acknowledge, call.cancellation
+            )
     except Exception as error:
         raise (counted.error or error) from None
 

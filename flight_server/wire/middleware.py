@@ -200,8 +200,8 @@ class Visit(flight.ServerMiddleware):
         self._services.limits.admit(self.principal, kind)
 
     def begin_stream(self) -> None:
-        """The call is a stream of rows, from here to its end. LimitExceeded."""
-        self.at_end.enter_context(self._services.limits.stream(self.principal))
+        """The call sends a stream of rows, from here to its end. LimitExceeded."""
+        self.at_end.enter_context(self.meter.stream())
 
     def told(self, error: PixelflightError) -> None:
         """The client is told of an error."""

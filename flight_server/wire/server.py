@@ -105,7 +105,6 @@ class FlightServer(flight.FlightServerBase):
         writer: flight.FlightMetadataWriter,
     ) -> None:
         """Batches into a table; each commit is acknowledged. Or a DoPut of Flight SQL."""
-        visit.begin_stream()
         message = unpacked(descriptor.command or b"")
         if message is not None:
             visit.door = FLIGHT_SQL
