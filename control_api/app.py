@@ -32,6 +32,7 @@ from control_api.routes import (
     query,
     rows,
     single_rows,
+    usage,
     workspaces,
 )
 from flight_server.errors import (
@@ -57,6 +58,7 @@ ROUTERS = (
     auth_roles.router,
     workspaces.router,
     namespaces.router,
+    usage.router,
 )
 
 

@@ -47,7 +47,7 @@ def list_entries(
 ) -> Response:
     """Entries of the audit trail, the newest first: JSON page by page, other forms in a stream.
 
-    Whoever may admin the server reads all of it.
+    Whoever may admin the server reads all of it, whoever manages a workspace what is of it.
     """
     wanted = AuditFilter(
         principal, workspace, action, resource, outcome, since, until, request_id, text

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
-from flight_server.auth import SERVER, Action
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Forbidden, Unavailable
 from flight_server.metastore.audit_search import AuditFilter, Recorded, search
+from flight_server.operations.authority import authority
 from flight_server.operations.services import Call, Services
+from flight_server.operations.usage_reading import is_server_admin
 
 EXPORT_ROWS = 2_000
 AUDIT_SCHEMA = pa.schema(
@@ -43,7 +45,10 @@ AUDIT_SCHEMA = pa.schema(
 def read_audit(
     services: Services, call: Call, wanted: AuditFilter, before: int | None, limit: int
 ) -> list[Recorded]:
-    """The newest entries before one with a number. Forbidden for all but admins."""
+    """The newest entries before one with a number. Forbidden.
+
+    Whoever may admin the server reads all of them, whoever manages a workspace those of it.
+    """
     wanted = _permitted(services, call, wanted)
     _settle(services)
     with services.metastore.read() as connection:
@@ -65,9 +70,13 @@ def export_audit(
 
 def _permitted(services: Services, call: Call, wanted: AuditFilter) -> AuditFilter:
     """The filter within what the principal may read of the trail."""
-    if services.access.may(call.principal, Action.ADMIN, SERVER).allowed:
+    if is_server_admin(services, call):
         return wanted
-    raise Forbidden("Only an admin may read the audit trail.").refusing("read", "audit")
+    mine = call.principal.workspace
+    if authority(services, call) is not None and wanted.workspace in (None, mine):
+        return replace(wanted, workspace=mine)
+    message = "The audit trail is for admins, and that of a workspace for whoever manages it."
+    raise Forbidden(message).refusing("read", "audit")
 
 
 def _settle(services: Services) -> None:
