@@ -179,6 +179,7 @@ def _run_together(services: Services, call: Call, batch: Batch, outcome: Outcome
 
     def work(inside: Call) -> Commit:
         for one in batch.operations:
+            inside.attempt.author = None
             try:
                 outcome.add(one.run(services, inside))
             except PixelflightError as error:
@@ -190,6 +191,7 @@ def _run_together(services: Services, call: Call, batch: Batch, outcome: Outcome
         commit = operations.in_one_commit(services, call, _catalog(batch), "batch", work)
     except PixelflightError as error:
         outcome.failure = error
+        _record(services, call, error)
         if failed:
             outcome.fail(error, call.request_id)
         else:
@@ -212,13 +214,21 @@ def _catalog(batch: Batch) -> str:
 
 def _run_each(services: Services, call: Call, batch: Batch, outcome: Outcome) -> None:
     for one in batch.operations:
+        call.attempt.author = None
         try:
             outcome.add(one.run(services, call))
         except PixelflightError as error:
+            _record(services, call, error)
             outcome.fail(error, call.request_id)
             if not batch.continue_on_error:
                 outcome.failure = error
                 return
+
+
+def _record(services: Services, call: Call, error: PixelflightError) -> None:
+    """Tells the audit trail of an error that is a part of the answer."""
+    call.meter.failed()
+    services.audit.told(call.actor, error, "batch", call.attempt)
 
 
 def _listed(data: Rows) -> list[dict[str, Any]]:

@@ -223,6 +223,29 @@ def test_writes_that_fail_are_recorded(own: TwoDoors, ada: Client) -> None:
     ]
 
 
+def test_a_batch_is_recorded_operation_by_operation(own: TwoDoors, ada: Client) -> None:
+    put(ada, 1)
+    insert = {"operation": "insert", "table": "t", "data": [{"a": 5}]}
+    gone = {"operation": "delete", "table": "missing", "where": {"a": 1}}
+    drop = {"operation": "update", "table": "t", "where": {"a": 5}, "set": {"a": 6}}
+    with own.client(own.key_of("reader", name="rea")) as reader:
+        refused = reader.post("/api/v1/batch/operations", json={"operations": [insert]})
+        assert refused.status_code == 403
+    with own.client(own.key_of("writer", name="wri")) as writer:
+        url = "/api/v1/batch/operations"
+        assert writer.post(url, json={"operations": [insert, drop]}).status_code == 200
+        each = {"operations": [insert, gone, drop], "continue_on_error": True}
+        assert writer.post(url, json=each).json()["failed"] == 1
+    found = [entry for entry in read(own) if entry["principal"] in ("rea", "wri")]
+    found = [entry for entry in found if entry["action"] != "authenticate"]
+    assert told(found) == [
+        ("rea", "http", "insert", "table:t", "refused"),
+        ("wri", "http", "batch", "table:t", "ok"),
+        ("wri", "http", "ingest", "table:t", "ok"),
+        ("wri", "http", "update", "table:t", "ok"),
+    ]
+
+
 def test_keys_are_recorded_with_who_made_them(own: TwoDoors) -> None:
     _, info = own.services.keys.create("k", ["reader"], created_by="test")
     own.services.keys.revoke(info.id)
