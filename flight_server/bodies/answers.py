@@ -94,7 +94,7 @@ def recorded(one: Recorded) -> dict[str, Any]:
     return {
         "id": one.id,
         "at": entry.at.isoformat(),
-        **vars(entry.actor),
+        **entry.actor._asdict(),
         "action": entry.action,
         "resource": entry.resource,
         "outcome": entry.outcome.value,

@@ -16,9 +16,9 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, delete, func, insert, select
 
@@ -44,8 +44,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class Actor:
+class Actor(NamedTuple):
     """Who does something, and from where: what the trail says of every request alike."""
 
     principal_id: str = ""
@@ -102,8 +101,8 @@ def act_as(principal_id: str, principal: str, workspace: str) -> None:
     """Whoever acts here has just been found out to be this one."""
     stage = _STAGE.get()
     if stage is not None:
-        stage.actor = replace(
-            stage.actor, principal_id=principal_id, principal=principal, workspace=workspace
+        stage.actor = stage.actor._replace(
+            principal_id=principal_id, principal=principal, workspace=workspace
         )
 
 
@@ -235,7 +234,7 @@ class AuditTrail:
 
 def _row(entry: AuditEntry) -> dict[str, Any]:
     return {
-        **vars(entry.actor),
+        **entry.actor._asdict(),
         "at": entry.at,
         "action": entry.action,
         "resource": entry.resource,

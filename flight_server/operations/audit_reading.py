@@ -102,7 +102,7 @@ def _exported(
 def _arrow_row(one: Recorded) -> dict[str, Any]:
     entry = one.entry
     return {
-        **vars(entry.actor),
+        **entry.actor._asdict(),
         **vars(entry),
         "id": one.id,
         "outcome": entry.outcome.value,

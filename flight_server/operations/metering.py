@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 
 import pyarrow as pa
 
@@ -35,8 +36,15 @@ class Usage:
         self.bytes_out += other.bytes_out
         self.errors += other.errors
 
+    def since(self, before: Usage) -> Usage:
+        """What these amounts are more than those of before."""
+        return Usage(
+            *(mine - theirs for mine, theirs in zip(_values(self), _values(before), strict=True))
+        )
+
 
 AMOUNTS = tuple(field.name for field in fields(Usage))
+_values = attrgetter(*AMOUNTS)
 
 
 @dataclass(frozen=True)
@@ -65,21 +73,24 @@ class Meter:
         self._sizes = sizes
         self._tell = tell
         self.stream = stream
-        self.total = Usage()
-        self._untold = Usage(requests=1)
+        self.total = Usage(requests=1)
+        # What has been told of it, and at how many bytes that is due again.
+        self._told: Usage | None = None
+        self._due = TELL_BYTES
 
     def sent(self, batch: pa.RecordBatch) -> None:
         """A batch is about to leave. LimitExceeded (too_large) where it is too much."""
         total, sizes = self.total, self._sizes
-        size = batch.nbytes
         total.rows_out += batch.num_rows
-        total.bytes_out += size
+        total.bytes_out += batch.nbytes
         if sizes is not None:
             _check("result", "rows", total.rows_out, sizes.result_rows_max)
             _check("result", "bytes", total.bytes_out, sizes.result_bytes_max)
-        self._count(Usage(rows_out=batch.num_rows, bytes_out=size), size)
+        if total.bytes_out >= self._due:
+            self._due = total.bytes_out + TELL_BYTES
+            self.end()
 
-    def received(self, rows: int, size: int = 0) -> None:
+    def received(self, rows: int, size: int) -> None:
         """So many rows have come. LimitExceeded (too_large)."""
         total, sizes = self.total, self._sizes
         total.rows_in += rows
@@ -87,29 +98,28 @@ class Meter:
         if sizes is not None:
             _check("request", "rows", total.rows_in, sizes.request_rows_max)
             _check("request", "bytes", total.bytes_in, sizes.request_bytes_max)
-        self._count(Usage(rows_in=rows, bytes_in=size), size)
+        if total.bytes_in >= self._due:
+            self._due = total.bytes_in + TELL_BYTES
+            self.end()
 
     def wrote(self, rows: int) -> None:
         """So many rows have been made here by a statement: they are in, whatever the limit."""
         self.total.rows_in += rows
-        self._untold.rows_in += rows
 
     def failed(self) -> None:
         """The call has ended in an error; a second one does not count."""
-        if not self.total.errors:
-            self.total.errors = 1
-            self._untold.errors = 1
+        self.total.errors = 1
 
     def end(self) -> None:
         """Tells of all that has not been told yet; a second time does nothing."""
-        untold, self._untold = self._untold, Usage()
-        if self._tell is not None and untold != Usage():
-            self._tell(untold)
-
-    def _count(self, more: Usage, size: int) -> None:
-        self._untold.add(more)
-        if self._untold.bytes_in + self._untold.bytes_out >= TELL_BYTES:
-            self.end()
+        if self._tell is None:
+            return
+        total, told = replace(self.total), self._told
+        self._told = total
+        if told is None:
+            self._tell(total)
+        elif told != total:
+            self._tell(total.since(told))
 
 
 class Counted:

@@ -59,6 +59,9 @@ _CLASSES = {
     "DO_PUT": RouteClass.WRITE,
     "DO_EXCHANGE": RouteClass.WRITE,
 }
+_NOBODY = Actor(door="flight")
+# What counts for a call before it is known whose it is.
+_NOTHING_YET = Meter()
 # What pyarrow's own clients begin their user agent with.
 _PYARROW = "grpc-c++"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
@@ -138,7 +141,7 @@ class Visit(flight.ServerMiddleware):
         self.door = "flight"
         self._method = arrival.method
         self._services = services
-        self.meter = Meter()
+        self.meter = _NOTHING_YET
         self._attempt = Attempt()
         self._peer = ""
         self._cookie = cookie
@@ -212,7 +215,8 @@ class Visit(flight.ServerMiddleware):
     def _actor(self) -> Actor:
         """Who asks, as far as that is known by now."""
         if isinstance(self._identity, Identity):
-            return self.call.actor
+            who = self._identity.principal
+            return Actor(who.id, who.name, who.workspace, self.door, self._peer, self.request_id)
         return Actor(door=self.door, peer=self._peer, request_id=self.request_id)
 
     def session_names(self) -> list[SessionName]:
@@ -258,7 +262,8 @@ class Gate(flight.ServerMiddlewareFactory):
         """The visit, or the coded reason why there is none."""
         reads_codes = _PYARROW not in _first(headers, "user-agent")
         arrival = Arrival(info.method.name, _request_id(headers), reads_codes)
-        enter_stage(Stage(Actor(door="flight", request_id=arrival.request_id)))
+        # Whoever was served in this thread before is not who acts now.
+        enter_stage(Stage(_NOBODY))
         try:
             return self._admit(info.method, headers, arrival)
         except Unauthenticated as error:

@@ -41,6 +41,10 @@ _TABLES = (
     f"(SELECT table_id FROM {METADATA}.ducklake_table WHERE begin_snapshot = $1)) "
     "GROUP BY t.table_id ORDER BY t.table_id"
 )
+_OWN = (
+    f"SELECT DISTINCT t.table_id FROM {METADATA}.ducklake_table t "
+    f"JOIN {METADATA}.ducklake_schema s USING (schema_id) WHERE s.schema_name LIKE $1"
+)
 _NAMESPACES = (
     f"SELECT schema_name, begin_snapshot = $1 FROM {METADATA}.ducklake_schema "
     "WHERE begin_snapshot = $1 OR end_snapshot = $1 ORDER BY schema_id"
@@ -63,6 +67,8 @@ class FollowedLog:
 
     _instance: Instance
     _log: CommitLog
+    # They are all there as soon as the lake is open.
+    _own_tables: frozenset[str] = frozenset()
 
     def entries(self, after: int, limit: int) -> tuple[list[LogEntry], int]:
         """See `SupportsCommitLog.entries`.
@@ -71,7 +77,11 @@ class FollowedLog:
         """
         rows = [_Logged(*row) for row in self._instance.rows(_LOG, [after, limit])]
         doings = [row for row in rows if not _is_upkeep(row)]
-        found = [entry for row in doings for entry in _entries(self._instance, row)]
+        if doings and not self._own_tables:
+            numbers = self._instance.rows(_OWN, [f"{HIDDEN_PREFIX}%"])
+            self._own_tables = frozenset(str(number) for (number,) in numbers)
+        own = self._own_tables
+        found = [entry for row in doings for entry in _entries(self._instance, row, own)]
         return found, rows[-1].snapshot if rows else after
 
     def follow(self, wake: Callable[[], object], position: Callable[[], int]) -> Callable[[], None]:
@@ -93,7 +103,8 @@ def _is_upkeep(row: _Logged) -> bool:
     return not row.author or row.reason in (HOUSEKEEPING, SETTING_UP)
 
 
-def _entries(instance: Instance, row: _Logged) -> Iterator[LogEntry]:
+def _entries(instance: Instance, row: _Logged, own: frozenset[str]) -> Iterator[LogEntry]:
+    """The entries of a commit; `own` are the numbers of the server's own tables."""
     notes = json.loads(row.notes) if row.notes else {}
     for part in notes.get("parts", ()):
         author = _author(part["author"], part["reason"], part)
@@ -101,11 +112,11 @@ def _entries(instance: Instance, row: _Logged) -> Iterator[LogEntry]:
     if "parts" in notes:
         return
     author = _author(row.author, row.reason, notes)
-    touched = dict(_touched(instance, row, notes))
     if author.resource:
-        changes = touched.get(author.resource, ())
-        yield _entry(row, author, author.resource, changes, notes.get("rows"))
+        # Its one table needs no looking up, and there may be many such commits a second.
+        yield _entry(row, author, author.resource, _changes(row, own), notes.get("rows"))
         return
+    touched = dict(_touched(instance, row, notes))
     rows = notes.get("rows") if len(touched) == 1 else None
     for resource, changes in touched.items():
         yield _entry(row, author, resource, changes, rows)
@@ -129,6 +140,13 @@ def _author(principal: str, reason: str, notes: Mapping[str, Any]) -> Author:
         notes.get("resource", ""),
         notes.get("details", {}),
     )
+
+
+def _changes(row: _Logged, own: frozenset[str]) -> tuple[str, ...]:
+    """What happened to the one table of a commit."""
+    numbers = {what for _, _, what in (one.partition(":") for one in row.changes.split(","))}
+    made = "created_table:" in row.changes and not row.reason.startswith("rename")
+    return kinds(row.changes, numbers - own, made, row.notes)
 
 
 def _touched(
