@@ -19,7 +19,8 @@ import jwt
 
 from flight_server.auth.users import is_writable
 from flight_server.errors import Unauthenticated, Unavailable
-from flight_server.settings import Settings, is_confidential
+from flight_server.setting_values import is_confidential
+from flight_server.settings import Settings
 
 ALGORITHMS = {"RS256": "RSA", "ES256": "EC"}
 # No issuer is asked for its keys more often than this, whatever tokens come.

@@ -21,7 +21,8 @@ import typer
 from flight_server.cli.allocator import keep_freed_memory
 from flight_server.cli.exits import Exit, report, say
 from flight_server.errors import Conflict, InvalidRequest, PixelflightError, Unavailable
-from flight_server.settings import Durability, Settings, load
+from flight_server.setting_values import Durability
+from flight_server.settings import Settings, load
 
 log = logging.getLogger("flight_server.serve")
 

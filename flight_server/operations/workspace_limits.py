@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flight_server.errors import InvalidRequest, did_you_mean
-from flight_server.settings import Rate
+from flight_server.setting_values import Rate
 
 Amount = Annotated[int, Field(ge=0)]
 

@@ -13,7 +13,8 @@ from hypothesis import settings
 
 from flight_server.engines.base import ABILITIES, abilities
 from flight_server.engines.lake.engine import LakeEngine
-from flight_server.settings import Durability, Settings
+from flight_server.setting_values import Durability
+from flight_server.settings import Settings
 from flight_server.testing.conformance import EngineTests
 from flight_server.testing.conformance.concurrency import ConcurrencyTests
 from flight_server.testing.conformance.ingest import IngestTests

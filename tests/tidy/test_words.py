@@ -31,6 +31,10 @@ MAY_SLEEP = {
     "tests/unit/lake/test_housekeeping.py:test_small_files_are_sliced_until_a_round_has_to_wait": (
         "lets the tickets of the slices expire"
     ),
+    "tests/control/test_limits.py:test_a_rate_is_told_before_and_when_it_is_used_up": (
+        "waits exactly as long as it was told to"
+    ),
+    "tests/control/test_limits.py:test_a_client_of_flight_that_was_limited_can_go_on": "likewise",
     "tests/wire/test_puts.py:test_puts_during_a_scan_are_not_seen_by_it": "lets a put do harm",
 }
 

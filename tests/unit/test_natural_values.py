@@ -28,7 +28,8 @@ from flight_server.operations import Call, Services
 from flight_server.operations.query import query
 from flight_server.operations.sessions import Session
 from flight_server.operations.statements import execute
-from flight_server.settings import Durability, Settings
+from flight_server.setting_values import Durability
+from flight_server.settings import Settings
 
 AUTHOR = Author("tester")
 SCHEMA = pa.schema(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from flight_server.errors import InvalidRequest
-from flight_server.settings import OTHER_VARIABLES, PREFIX, Durability, Settings, load
+from flight_server.setting_values import Durability
+from flight_server.settings import OTHER_VARIABLES, PREFIX, Settings, load
 
 SECRET = "wJalrXUtnFEMI-not-a-real-one"
 

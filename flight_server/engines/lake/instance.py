@@ -21,7 +21,8 @@ from duckdb_extensions import import_extension
 
 from flight_server.engines.lake.flushes import Flusher, flush
 from flight_server.errors import InvalidRequest, PixelflightError, Unavailable
-from flight_server.settings import Durability, Settings
+from flight_server.setting_values import Durability
+from flight_server.settings import Settings
 
 CATALOG = "lake"
 # The database of sessions' temporary tables: in memory, and gone with the process.

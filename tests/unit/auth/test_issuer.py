@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from flight_server.auth import issuer as issuer_module
 from flight_server.auth.issuer import FETCH_SECONDS, REFRESH_SECONDS, Issuer
 from flight_server.errors import InvalidRequest, Unauthenticated, Unavailable
-from flight_server.settings import Settings, is_confidential, load
+from flight_server.setting_values import is_confidential
+from flight_server.settings import Settings, load
 from tests.fix_issuer import AUDIENCE, LocalIssuer, jwk, serving
 from tests.fix_metastore import Clock
 

@@ -11,7 +11,8 @@ import pytest
 
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.model import Author, IngestMode, IngestRequest, TableRef
-from flight_server.settings import Compression, Settings
+from flight_server.setting_values import Compression
+from flight_server.settings import Settings
 
 ROWS = pa.table(
     {

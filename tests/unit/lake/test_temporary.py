@@ -32,7 +32,8 @@ from flight_server.model import (
     TableRef,
     TableSpec,
 )
-from flight_server.settings import Durability, Settings
+from flight_server.setting_values import Durability
+from flight_server.settings import Settings
 from flight_server.testing.conformance import EngineTests
 from flight_server.testing.conformance.tokens import TokenTests
 from tests.fix_lake import OpenLake

@@ -26,7 +26,8 @@ from flight_server.model import Author, Principal, SqlRequest, TableRef
 from flight_server.operations import Call, Services
 from flight_server.operations.query import query
 from flight_server.operations.statements import execute
-from flight_server.settings import Durability, Settings
+from flight_server.setting_values import Durability
+from flight_server.settings import Settings
 
 Row = tuple[Any, ...]
 COLUMNS = ("id", "a", "b")
