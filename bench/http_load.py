@@ -86,8 +86,8 @@ def _rows(connections: int, capacity: Outcome, below: Outcome, above: Outcome) -
     beyond = f"{connections:,} connections at {OVERLOAD:g} times the capacity"
     described = f"{below.rate:,.0f} a second, p50 {below.percentile(50):.3g} ms"
     return [
-        Row(f"{at_share}: requests that failed", float(below.failed), at_least=0, aim=0, unit="requests",
-            less_is_better=True, detail=f"of {below.count(OK):,}"),
+        Row(f"{at_share}: requests that failed", float(below.failed), at_least=0, aim=0,
+            unit="requests", less_is_better=True, detail=f"of {below.count(OK):,}"),
         Row(f"{at_share}: p99", below.percentile(99), at_least=1000, aim=100, unit="ms",
             less_is_better=True,
             detail=f"{described}; capacity {capacity.rate:,.0f} a second from {BUSY} connections"),

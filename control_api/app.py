@@ -57,7 +57,6 @@ ROUTERS = (
     audit.router,
     auth_roles.router,
     workspaces.router,
-    namespaces.router,
     usage.router,
 )
 

@@ -24,6 +24,7 @@ from flight_server.operations.followers import AuditedCommits
 from flight_server.operations.limits import Limits
 from flight_server.operations.results import Results
 from flight_server.operations.usage import UsageCounters
+from flight_server.operations.workspace_limits import stored_limits
 from flight_server.query import Admission
 from flight_server.settings import Settings
 
@@ -68,7 +69,7 @@ def assemble(settings: Settings) -> Services:
         metastore=metastore,
         audit=Audit(trail, commits, settings.audit_repeat_seconds),
         usage=usage,
-        limits=Limits(settings, usage, lambda workspace: {}),
+        limits=Limits(settings, usage, stored_limits(metastore)),
         signing_secret=secret,
         results=Results(settings.result_cache_bytes_max),
     )

@@ -138,6 +138,10 @@ class Limits:
     def _counted(self, rate: RateLimitItem, host: str) -> int:
         return self._limiter.storage.get(rate.key_for(RouteClass.AUTH, host))
 
+    def forget(self, workspace: str) -> None:
+        """The limits of a workspace have been changed, and hold at once."""
+        self._remembered.pop(workspace, None)
+
     def quotas(self, workspace: str) -> list[Quota]:
         """The quotas of a workspace, and how far they are used."""
         return list(self._quotas(workspace, self._of(workspace)))

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import select
 
 from flight_server.errors import InvalidRequest, did_you_mean
+from flight_server.metastore import Metastore
+from flight_server.metastore.tables import workspaces
 from flight_server.setting_values import Rate
 
 Amount = Annotated[int, Field(ge=0)]
@@ -51,6 +54,19 @@ class WorkspaceLimits(BaseModel):
 # How the limits of a workspace are found: by its name, to the JSON object that it keeps.
 ReadLimits = Callable[[str], Mapping[str, Any]]
 NO_LIMITS = WorkspaceLimits()
+
+
+def stored_limits(metastore: Metastore) -> ReadLimits:
+    """Limits as they stand in the metastore: none for a workspace that is not there."""
+
+    def read(workspace: str) -> Mapping[str, Any]:
+        this = workspaces.c.name == workspace
+        with metastore.read() as connection:
+            text = connection.scalar(select(workspaces.c.limits).where(this))
+        found: dict[str, Any] = json.loads(text) if text else {}
+        return found
+
+    return read
 
 
 def parse_workspace_limits(given: Mapping[str, Any]) -> WorkspaceLimits:

@@ -20,6 +20,7 @@ from flight_server.model import (
     check_name,
 )
 from flight_server.operations.services import Call, Services
+from flight_server.operations.workspace_limits import parse_workspace_limits
 
 
 def list_workspaces(services: Services, call: Call) -> list[Workspace]:
@@ -60,7 +61,10 @@ def change_workspace(
     """
     _require_admin(services, call)
     values = {key: changes[key] for key in ("description", "limits") if key in changes}
+    if "limits" in values:
+        parse_workspace_limits(values["limits"])
     changed = services.permissions.change_workspace(name, values)
+    services.limits.forget(name)
     if "namespaces" in changes:
         _set_namespaces(services, call, changed, changes["namespaces"])
         changed = services.permissions.find_workspace(name)

@@ -41,9 +41,10 @@ def told(answer: httpx.Response) -> dict[str, Any]:
 
 
 def limit_workspace(doors: TwoDoors, limits: Mapping[str, Any]) -> None:
-    """Gives every workspace these limits."""
-    doors.services.limits._read_limits = lambda workspace: limits
-    doors.services.limits._remembered.clear()
+    """Gives the server's own workspace these limits."""
+    with doors.client() as admin:
+        changed = admin.patch("/api/v1/workspaces/default", json={"limits": limits})
+    assert changed.status_code == 200, changed.text
 
 
 def test_a_rate_is_told_before_and_when_it_is_used_up(start_doors: Callable[..., TwoDoors]) -> None:
@@ -214,6 +215,30 @@ def test_a_workspace_may_have_limits_of_its_own(
     found = refusal(lambda: client.put(numbers(6), ingest={"table": "t", **CREATE}))
     assert found.shape["details"]["limit"] == 5
     client.put(numbers(5), ingest={"table": "t", **CREATE})
+
+
+def test_limits_of_a_workspace_are_checked_when_they_are_set(api: httpx.Client) -> None:
+    url = "/api/v1/workspaces/default"
+    refused = api.patch(url, json={"limits": {"reads": "1/hour"}})
+    assert refused.status_code == 400
+    assert "Did you mean 'read'?" in told(refused)["message"]
+    refused = api.patch(url, json={"limits": {"quotas": {"rows_in_per_day": -1}}})
+    assert refused.status_code == 400
+
+
+def test_workspaces_do_not_share_limits_or_quotas(start_doors: Callable[..., TwoDoors]) -> None:
+    doors = start_doors()
+    with doors.client() as admin:
+        for name in ("films", "books"):
+            assert admin.post("/api/v1/workspaces", json={"name": name}).status_code == 201
+        quotas = {"limits": {"quotas": {"requests_per_day": 2}}}
+        assert admin.patch("/api/v1/workspaces/films", json=quotas).status_code == 200
+    keys = {name: doors.key_of("reader", name=name, workspace=name) for name in ("films", "books")}
+    statuses = {}
+    for name, key in keys.items():
+        with doors.client(key) as client:
+            statuses[name] = [client.get("/api/v1/namespaces").status_code for _ in range(4)]
+    assert statuses == {"films": [200, 200, 429, 429], "books": [200] * 4}
 
 
 def test_a_limit_costs_little(doors: TwoDoors) -> None:

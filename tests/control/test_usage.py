@@ -79,6 +79,23 @@ def test_everybody_sees_their_own_and_admins_all(own: TwoDoors) -> None:
         assert client.get("/api/v1/usage", params={"of": "nobody"}).status_code == 400
 
 
+def test_who_manages_a_workspace_sees_its_usage_and_its_audit_trail(own: TwoDoors) -> None:
+    with own.client() as admin:
+        assert admin.post("/api/v1/workspaces", json={"name": "films"}).status_code == 201
+    boss = own.key_of("admin", name="boss", workspace="films")
+    member = own.key_of("reader", name="member", workspace="films")
+    with own.client(member) as client:
+        client.get("/api/v1/namespaces")
+        assert client.get("/api/v1/audit").status_code == 403
+    assert {one["principal"] for one in usage(own, boss, of="workspace")} == {"member"}
+    with own.client(boss) as client:
+        entries = client.get("/api/v1/audit").json()["entries"]
+        assert {entry["workspace"] for entry in entries} == {"films"}
+        assert {entry["principal"] for entry in entries} == {"member", "boss"}
+        assert client.get("/api/v1/audit", params={"workspace": "default"}).status_code == 403
+        assert client.get("/api/v1/usage", params={"of": "all"}).status_code == 403
+
+
 def test_days_are_chosen(own: TwoDoors) -> None:
     with own.client() as client:
         client.get("/api/v1/namespaces")
@@ -129,8 +146,9 @@ def test_a_quota_lets_what_has_begun_end_and_refuses_what_comes_after(
 
 
 def test_requests_have_a_quota_of_their_own(own: TwoDoors, connect: Callable[..., Client]) -> None:
-    limit_workspace(own, {"quotas": {"requests_per_day": 3}})
+    limit_workspace(own, {"quotas": {"requests_per_day": 4}})
     client = connect(own.flight)
+    # Setting it was the first one.
     for _ in range(3):
         client.action("health")
     assert refusal(lambda: client.action("health")).code == "limit_exceeded"
