@@ -9,25 +9,40 @@ from typing import Any
 import pytest
 
 from flight_server import operations
-from flight_server.auth import BUILT_IN_ROLES, Access, Action, Grant, KeyStore, UserStore
+from flight_server.auth import (
+    BUILT_IN_ROLES,
+    Access,
+    Action,
+    Grant,
+    KeyStore,
+    UserStore,
+)
+from flight_server.auth.permissions import Permissions
 from flight_server.errors import Forbidden, NotFound, PixelflightError
-from flight_server.model import Principal
+from flight_server.model import DEFAULT_CATALOG, NamespaceRef, Principal
 from flight_server.operations import Call, Services
 from flight_server.testing.server import LocalServer
 
 ROLES = {
-    **BUILT_IN_ROLES,
     "boss": (Grant("boss", frozenset({Action.GRANT, Action.READ})),),
     "lake boss": (Grant("lake boss", frozenset({Action.GRANT}), catalog="lake"),),
 }
+PERMISSIONS = Permissions(grants={("team", role): grants for role, grants in ROLES.items()})
 PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
 def services(server: LocalServer) -> Services:
-    users = UserStore(server.services.metastore, ROLES)
-    keys = KeyStore(server.services.metastore, ROLES, users=users)
-    found = replace(server.services, access=Access(ROLES), users=users, keys=keys)
+    def role_names(_: str) -> list[str]:
+        return [*BUILT_IN_ROLES, *ROLES]
+
+    users = UserStore(server.services.metastore, role_names)
+    keys = KeyStore(server.services.metastore, role_names, users=users)
+    access = Access(lambda: PERMISSIONS)
+    found = replace(server.services, access=access, users=users, keys=keys)
+    for name in ("team", "other"):
+        place = NamespaceRef(DEFAULT_CATALOG, name)
+        found.permissions.create_workspace(name, "", place, "test")
     for name, roles, workspace in (
         ("peer", ["reader"], "team"), ("higher", ["writer"], "team"), ("root", ["admin"], "team"),
         ("elsewhere", ["reader"], "other"),
@@ -132,6 +147,7 @@ def test_other_workspaces_are_not_there(services: Services) -> None:
         caller("writer"),
         caller("lake boss"),
         caller(),
+        caller("boss", "reader", workspace="default"),
         caller("admin", scopes=frozenset({"grant"})),
         caller("admin", scopes=frozenset({"admin:lake:*"})),
         caller("boss", "reader", scopes=frozenset({"grant", "read"})),
@@ -150,10 +166,28 @@ def test_nobody_else_manages_anybody(services: Services, call: Call) -> None:
     assert operations.list_keys(services, call) == []
 
 
-def test_an_administrator_manages_all(services: Services) -> None:
-    admin = caller("admin", scopes=frozenset({"admin"}))
+def test_an_administrator_of_the_server_manages_all(services: Services) -> None:
+    admin = caller("admin", workspace="default", scopes=frozenset({"admin"}))
     operations.change_user(services, admin, "elsewhere", {"workspace": "team"})
     operations.change_user(services, admin, "elsewhere", {"workspace": "other"})
-    made = operations.create_user(services, admin, "made", roles=["writer"], workspace="third")
-    assert (made.workspace, made.created_by) == ("third", "me")
+    made = operations.create_user(services, admin, "made", roles=["writer"], workspace="team")
+    assert (made.workspace, made.created_by) == ("team", "me")
     operations.delete_user(services, admin, "made")
+    with pytest.raises(NotFound, match="no workspace 'third'"):
+        operations.create_user(services, admin, "made", workspace="third")
+
+
+def test_an_administrator_of_a_workspace_manages_all_of_it(services: Services) -> None:
+    admin = caller("admin")
+    made = operations.create_user(services, admin, "made", roles=["writer", "lake boss"])
+    assert made.workspace == "team"
+    operations.delete_user(services, admin, "made")
+    assert operations.describe_user(services, admin, "root").name == "root"
+    for attempt, error in (
+        (lambda: operations.describe_user(services, admin, "elsewhere"), NotFound),
+        (lambda: operations.create_user(services, admin, "new", workspace="other"), Forbidden),
+        (lambda: operations.create_user(services, admin, "new", workspace="default"), Forbidden),
+        (lambda: operations.change_user(services, admin, "peer", {"workspace": "default"}),
+         Forbidden),
+    ):  # fmt: skip
+        assert outcome(attempt) is error
