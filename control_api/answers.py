@@ -176,7 +176,7 @@ class _Json:
                 is_first = False
             yield start + written
             start = []
-        rest = json.dumps(dict(self._members), ensure_ascii=False, default=str)
+        rest = json.dumps(dict(self._members), ensure_ascii=False, separators=(",", ":"))
         end = "]," + rest[1:] if self._members else "]}"
         yield [*start, end.encode()]
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
 
 from control_api.dependencies import Call, Services
 from control_api.uploads import Body
@@ -29,4 +28,4 @@ def batch_operations(services: Services, call: Call, body: Body) -> Response:
     if outcome.failure is not None:
         status = outcome.failure.code.http
         answer["error"] = outcome.failure.as_json(call.request_id)
-    return Response(json.dumps(answer, default=str), status, media_type="application/json")
+    return JSONResponse(answer, status)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
 
 from control_api.answers import Told, rows_answer
 from control_api.dependencies import Call, Services
@@ -62,7 +62,7 @@ def _written(services: Services, call: Call, body: Query, request: SqlRequest) -
         )
     done = operations.execute(services, call, request)
     told = {"kind": done.kind, "rows": done.rows, "commit": done.snapshot}
-    return Response(json.dumps(told), media_type=Form.JSON.value)
+    return JSONResponse(told)
 
 
 def _explained(services: Services, call: Call, request: SqlRequest, wanted: Form) -> Response:

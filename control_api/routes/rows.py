@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
 
 from control_api.answers import Told, rows_answer
 from control_api.dependencies import Call, Services
@@ -147,4 +147,4 @@ def written(commit: Commit, report: Report | None) -> Response:
     if report is not None:
         answer |= {"rows_skipped": report.skipped, "errors": report.listed}
     status = 200 if commit.duplicate else 201
-    return Response(json.dumps(answer), status, media_type="application/json")
+    return JSONResponse(answer, status)

@@ -31,7 +31,7 @@ def filter_sql(where: Where, schema: pa.Schema) -> str | None:
     return _Filter(schema).all_of(where, 0)
 
 
-def order_sql(order: Sequence[Mapping[str, Any]] | str | None, schema: pa.Schema) -> str | None:
+def order_sql(order: Sequence[Any] | str | None, schema: pa.Schema) -> str | None:
     """The order that `[{"column", "direction", "nulls"}]` means; text is taken as SQL."""
     if order is None or isinstance(order, str):
         return order or None

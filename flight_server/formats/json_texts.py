@@ -128,7 +128,12 @@ def _shortest(value: str) -> str:
 
 
 def _decimal(value: Any) -> str:
-    return format(value, "f")
+    """All digits but zeros at the end, of which DuckDB leaves one behind the point."""
+    text = format(value, "f")
+    if "." not in text:
+        return text
+    text = text.rstrip("0")
+    return f"{text}0" if text.endswith(".") else text
 
 
 def _bytes(value: bytes) -> str:

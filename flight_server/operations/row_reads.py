@@ -183,13 +183,13 @@ def _sealed(services: Services, call: Call, snapshot: int, after: int, digest: s
     """A cursor: it tells nothing that its holder does not know, and nobody can make another."""
     payload = json.dumps([snapshot, after, digest, call.principal.id]).encode()
     signed = sign(derived(services.signing_secret, "cursor"), payload)
-    return base64.urlsafe_b64encode(signed).decode()
+    return base64.urlsafe_b64encode(signed).decode().rstrip("=")
 
 
 def _opened(services: Services, call: Call, cursor: str, digest: str) -> tuple[int, int]:
     """The snapshot and the row of a cursor. InvalidRequest (invalid_ticket)."""
     try:
-        signed = base64.urlsafe_b64decode(cursor.encode())
+        signed = base64.urlsafe_b64decode(cursor.encode() + b"==")
         payload = verify(derived(services.signing_secret, "cursor"), signed)
     except (Unauthenticated, ValueError):
         raise _invalid("it is damaged, or another server's") from None
