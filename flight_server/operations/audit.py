@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from flight_server.errors import ErrorCode, PixelflightError
 from flight_server.metastore.audit import Actor, AuditEntry, AuditTrail, Outcome
-from flight_server.model import Author
+from flight_server.model import Author, NamespaceRef, TableRef, resource_name
 from flight_server.operations.followers import AuditedCommits, action_of
 
 # How many credentials and addresses are remembered as having been recorded lately.
@@ -24,9 +24,19 @@ SETTLE_SECONDS_MAX = 5.0
 
 @dataclass
 class Attempt:
-    """What a call was last about to write: that is what failed, where the call does."""
+    """What a call has come to: what of it failed, or was refused, where it does not say so itself.
+
+    `author` is of what it was last about to write; `asked` is what it last asked to do, and to
+    what.
+    """
 
     author: Author | None = None
+    asked: tuple[str, TableRef | NamespaceRef] | None = None
+
+    @property
+    def refusal(self) -> tuple[str, str]:
+        """What a refusal is of that says no more than that it is one."""
+        return ("call", "") if self.asked is None else (self.asked[0], resource_name(self.asked[1]))
 
 
 class Audit:
@@ -71,7 +81,7 @@ class Audit:
             action, resource = error.refusal or ("authenticate", "")
             outcome = Outcome.REFUSED
         elif error.refusal is not None or error.code is ErrorCode.FORBIDDEN:
-            action, resource = error.refusal or ("call", "")
+            action, resource = error.refusal or attempt.refusal
             outcome = Outcome.REFUSED
         elif attempt.author is not None:
             action, resource = action_of(attempt.author.reason), attempt.author.resource

@@ -72,6 +72,7 @@ def permitted(
     """
     engine = engine_of(services, call, table.catalog)
     hide_internal(table)
+    call.attempt.asked = (action.value, table)
     try:
         resolved = engine.resolve(table, version)
     except NotFound as error:
