@@ -92,24 +92,19 @@ class TokenStore:
 
         `subject_of` gives the principal's id of a bearer and its generation, or raises.
         """
+        self._check_known(text)
         with self._metastore.begin() as connection:
             found = _refresh_row(connection, text)
-            is_reused = found["used_at"] is not None
-            if is_reused:
-                self._end_family(connection, found["family"])
-                record_change(connection, "end_login", found["bearer"], reused=True)
-            elif found["expires_at"].timestamp() <= self._now():
-                raise _bad_refresh()
-            else:
+            is_first = self._used_first(connection, found)
+            if is_first:
                 subject = subject_of(found["bearer"], found["generation"])
-                this = refresh_tokens.c.hash == found["hash"]
-                connection.execute(
-                    update(refresh_tokens).where(this).values(used_at=_moment(self._now()))
-                )
                 whose = (found["family"], found["bearer"], found["generation"])
                 refresh = self._new_refresh(connection, *whose)
                 record_change(connection, "refresh_token", found["bearer"])
-        if is_reused:
+            else:
+                self._end_family(connection, found["family"])
+                record_change(connection, "end_login", found["bearer"], reused=True)
+        if not is_first:
             self._revoked.forget(None)
             raise Unauthenticated(
                 "This refresh token was used before, so somebody else may have it: the login that "
@@ -148,20 +143,39 @@ class TokenStore:
 
         One that has ended already, or never was, is as good as revoked.
         """
-        with self._metastore.begin() as connection:
+        try:
             if text.startswith(REFRESH_PREFIX):
-                row = _find_refresh(connection, text)
-                if row is not None:
-                    self._end_family(connection, row["family"])
-                    record_change(connection, "end_login", row["bearer"])
+                self._end_login(text)
             else:
-                try:
-                    token = self.verify(text)
-                except Unauthenticated:
-                    return
-                self._revoke(connection, token.id, token.expires_at)
-                record_change(connection, "revoke_token", token.bearer)
+                self._end_access(self.verify(text))
+        except Unauthenticated:
+            return
         self._revoked.forget(None)
+
+    def _end_login(self, text: str) -> None:
+        self._check_known(text)
+        with self._metastore.begin() as connection:
+            row = _refresh_row(connection, text)
+            self._end_family(connection, row["family"])
+            record_change(connection, "end_login", row["bearer"])
+
+    def _end_access(self, token: AccessToken) -> None:
+        with self._metastore.begin() as connection:
+            self._revoke(connection, token.id, token.expires_at)
+            record_change(connection, "revoke_token", token.bearer)
+
+    def _check_known(self, text: str) -> None:
+        """Unauthenticated for what was never a refresh token: nobody else waits for it then."""
+        with self._metastore.read() as connection:
+            _refresh_row(connection, text)
+
+    def _used_first(self, connection: Connection, found: RowMapping) -> bool:
+        """Uses a refresh token up; False where it has been. Unauthenticated once it has expired."""
+        if found["used_at"] is None and found["expires_at"].timestamp() <= self._now():
+            raise _bad_refresh()
+        unused = (refresh_tokens.c.hash == found["hash"]) & refresh_tokens.c.used_at.is_(None)
+        using = update(refresh_tokens).where(unused).values(used_at=_moment(self._now()))
+        return connection.execute(using).rowcount == 1
 
     def _issued(
         self, subject: str, bearer: str, generation: str, family: str, refresh: str
@@ -231,15 +245,11 @@ def unverified_issuer(text: str) -> str | None:
 
 
 def _refresh_row(connection: Connection, text: str) -> RowMapping:
-    row = _find_refresh(connection, text)
+    statement = select(refresh_tokens).where(refresh_tokens.c.hash == hash_secret(text))
+    row = connection.execute(statement).mappings().one_or_none()
     if row is None:
         raise _bad_refresh()
     return row
-
-
-def _find_refresh(connection: Connection, text: str) -> RowMapping | None:
-    statement = select(refresh_tokens).where(refresh_tokens.c.hash == hash_secret(text))
-    return connection.execute(statement).mappings().one_or_none()
 
 
 def _bad_access() -> Unauthenticated:
