@@ -108,89 +108,110 @@ def _compared(field: pa.Field, verb: str, operand: Any) -> str:
             f"There is no comparison '{str(verb)[:40]}' (of the column '{field.name}'). Known are "
             f"{', '.join(_VERBS)}.{did_you_mean(str(verb), _VERBS)}"
         )
-    return write(field, operand)
+    return write(_Compared(field, operand), operand)
 
 
-def _name(field: pa.Field) -> str:
-    return quoted(field.name)
+class _Compared:
+    """A column as it is compared with something."""
+
+    def __init__(self, field: pa.Field, operand: Any) -> None:
+        self.field = field
+        self.name = quoted(field.name)
+        self.called = field.name
+        if any("\0" in one for one in _texts(operand)):
+            # DuckLake 1.5.5 puts what a column alone is compared with into a statement of its
+            # own, which ends at a NUL.
+            self.name = f"({self.name} || '')"
+
+    def __str__(self) -> str:
+        return self.name
+
+    def literal(self, value: Any) -> str:
+        """A value as a literal of the column's type."""
+        return literal(value, self.field)
 
 
-def _equal(field: pa.Field, operand: Any) -> str:
+def _texts(operand: Any) -> list[str]:
+    values = operand if isinstance(operand, list) else [operand]
+    return [one for one in values if isinstance(one, str)]
+
+
+def _equal(column: _Compared, operand: Any) -> str:
     if operand is None:
-        return f"{_name(field)} IS NULL"
-    return f"{_name(field)} = {literal(operand, field)}"
+        return f"{column} IS NULL"
+    return f"{column} = {column.literal(operand)}"
 
 
-def _unequal(field: pa.Field, operand: Any) -> str:
+def _unequal(column: _Compared, operand: Any) -> str:
     if operand is None:
-        return f"{_name(field)} IS NOT NULL"
-    return f"{_name(field)} <> {literal(operand, field)}"
+        return f"{column} IS NOT NULL"
+    return f"{column} <> {column.literal(operand)}"
 
 
-def _ordering(sign: str) -> Callable[[pa.Field, Any], str]:
-    def write(field: pa.Field, operand: Any) -> str:
+def _ordering(sign: str) -> Callable[[_Compared, Any], str]:
+    def write(column: _Compared, operand: Any) -> str:
         if operand is None:
             raise InvalidRequest(
-                f"The column '{field.name}' is compared with null, which is never true: ask for "
+                f"The column '{column.called}' is compared with null, which is never true: ask for "
                 '{"is_null": true}.'
             )
-        return f"{_name(field)} {sign} {literal(operand, field)}"
+        return f"{column} {sign} {column.literal(operand)}"
 
     return write
 
 
-def _one_of(field: pa.Field, operand: Any) -> str:
-    values = _listed(field, "in", operand)
-    found = [literal(value, field) for value in values if value is not None]
-    parts = [f"{_name(field)} IN ({', '.join(found)})"] if found else []
-    parts += [f"{_name(field)} IS NULL"] if None in values else []
+def _one_of(column: _Compared, operand: Any) -> str:
+    values = _listed(column, "in", operand)
+    found = [column.literal(value) for value in values if value is not None]
+    parts = [f"{column} IN ({', '.join(found)})"] if found else []
+    parts += [f"{column} IS NULL"] if None in values else []
     return _joined(parts, "OR", "false")
 
 
-def _none_of(field: pa.Field, operand: Any) -> str:
-    values = _listed(field, "not_in", operand)
-    found = [literal(value, field) for value in values if value is not None]
-    parts = [f"{_name(field)} NOT IN ({', '.join(found)})"] if found else []
-    parts += [f"{_name(field)} IS NOT NULL"] if None in values else []
+def _none_of(column: _Compared, operand: Any) -> str:
+    values = _listed(column, "not_in", operand)
+    found = [column.literal(value) for value in values if value is not None]
+    parts = [f"{column} NOT IN ({', '.join(found)})"] if found else []
+    parts += [f"{column} IS NOT NULL"] if None in values else []
     return _joined(parts, "AND", "true")
 
 
-def _between(field: pa.Field, operand: Any) -> str:
-    values = _listed(field, "between", operand)
+def _between(column: _Compared, operand: Any) -> str:
+    values = _listed(column, "between", operand)
     if len(values) != 2 or None in values:
         raise InvalidRequest(
-            f"'between' of the column '{field.name}' takes the least and the largest value, not "
+            f"'between' of the column '{column.called}' takes the least and the largest value, not "
             f"{shown(operand)}."
         )
-    low, high = (literal(value, field) for value in values)
-    return f"{_name(field)} BETWEEN {low} AND {high}"
+    low, high = (column.literal(value) for value in values)
+    return f"{column} BETWEEN {low} AND {high}"
 
 
-def _listed(field: pa.Field, verb: str, operand: Any) -> list[Any]:
+def _listed(column: _Compared, verb: str, operand: Any) -> list[Any]:
     if not isinstance(operand, list):
         raise InvalidRequest(
-            f"'{verb}' of the column '{field.name}' takes a list, not {shown(operand)}."
+            f"'{verb}' of the column '{column.called}' takes a list, not {shown(operand)}."
         )
     return operand
 
 
-def _is_null(field: pa.Field, operand: Any) -> str:
+def _is_null(column: _Compared, operand: Any) -> str:
     if not isinstance(operand, bool):
         raise InvalidRequest(
-            f"'is_null' of the column '{field.name}' takes true or false, not {shown(operand)}."
+            f"'is_null' of the column '{column.called}' takes true or false, not {shown(operand)}."
         )
-    return f"{_name(field)} IS {'' if operand else 'NOT '}NULL"
+    return f"{column} IS {'' if operand else 'NOT '}NULL"
 
 
-def _alike(word: str) -> Callable[[pa.Field, Any], str]:
-    return lambda field, operand: f"{_name(field)} {word} {pattern(operand, field)}"
+def _alike(word: str) -> Callable[[_Compared, Any], str]:
+    return lambda column, operand: f"{column} {word} {pattern(operand, column.field)}"
 
 
-def _called(function: str) -> Callable[[pa.Field, Any], str]:
-    return lambda field, operand: f"{function}({_name(field)}, {pattern(operand, field)})"
+def _called(function: str) -> Callable[[_Compared, Any], str]:
+    return lambda column, operand: f"{function}({column}, {pattern(operand, column.field)})"
 
 
-_VERBS: dict[str, Callable[[pa.Field, Any], str]] = {
+_VERBS: dict[str, Callable[[_Compared, Any], str]] = {
     "eq": _equal,
     "ne": _unequal,
     "gt": _ordering(">"),
@@ -227,7 +248,7 @@ def _ordered(one: Any, columns: _Columns) -> str:
             raise InvalidRequest(f"An order has no field '{str(name)[:40]}'.{near}")
     direction = _chosen(one, "direction", _DIRECTIONS, "asc")
     nulls = _chosen(one, "nulls", _NULLS, "last")
-    return f"{_name(columns.find(one['column']))} {direction} NULLS {nulls}"
+    return f"{quoted(columns.find(one['column']).name)} {direction} NULLS {nulls}"
 
 
 def _chosen(one: Mapping[str, Any], name: str, known: Mapping[str, str], default: str) -> str:

@@ -311,3 +311,12 @@ def test_readers_read_and_do_not_write(doors: TwoDoors, table: str) -> None:
         assert told(reader.post(rows_url(table), json={"a": 1}))[:2] == (403, "forbidden")
     with doors.client("") as nobody:
         assert told(nobody.get(rows_url(table)))[0] == 401
+
+
+def test_a_text_with_nul_is_compared_in_files_as_well(
+    client: Client, api: httpx.Client, name: str
+) -> None:
+    texts = [f"a\0{number % 7}" for number in range(20_000)]
+    client.put(pa.table({"s": texts}), ingest={"table": name, "mode": "create"})
+    for where in ({"s": "a\0005"}, {"s": {"in": ["a", "a\0005"]}}, {"s": {"like": "a\0005%"}}):
+        assert len(got(api, name, where=json.dumps(where))) == 2857
