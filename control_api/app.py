@@ -28,6 +28,7 @@ from control_api.routes import (
     auth_users,
     batch,
     health,
+    metrics,
     namespaces,
     query,
     rows,
@@ -35,6 +36,7 @@ from control_api.routes import (
     usage,
     workspaces,
 )
+from flight_server import operations
 from flight_server.errors import (
     ErrorCode,
     InvalidRequest,
@@ -66,15 +68,17 @@ def create_app(services: Services) -> FastAPI:
     app = FastAPI(title="Pixelflight", version="1", redoc_url=None, lifespan=_with_threads)
     app.state.services = services
     app.state.serving = True
+    app.state.checks = operations.Checks(services)
     app.add_exception_handler(PixelflightError, _pixelflight_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     api = APIRouter(prefix=PREFIX, dependencies=[Depends(SECURED)])
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
-    surround(app, services.settings)
+    surround(app, services)
     return app
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import HTTPBearer
 
 from control_api.bookkeeping import arrived
@@ -16,7 +17,7 @@ from flight_server.engines.cancellation import Cancellation
 from flight_server.errors import InvalidRequest
 
 TIMEOUT = "x-timeout-seconds"
-# Tells OpenAPI how to ask; who asks is found out by `_call`.
+# Tells OpenAPI how to ask; who asks is found out by `call_of`.
 SECURED = HTTPBearer(auto_error=False, description="An API key or a token, as 'Bearer …'.")
 
 
@@ -58,11 +59,19 @@ async def _call(request: Request, services: Services, identity: Identity) -> ope
         peer=actor.peer,
         meter=services.limits.meter(identity.principal),
     )
+    request.state.served.principal = identity.principal.id
     await arrived(request, services, identity, call)
     return call
 
 
 Call = Annotated[operations.Call, Depends(_call)]
+
+
+async def call_of(request: Request, services: operations.Services) -> operations.Call:
+    """The same for a route that asks who calls only where it has to know."""
+    peer = request.state.stage.actor.host or None
+    identity = await run_in_threadpool(_identity, request, services, peer)
+    return await _call(request, services, identity)
 
 
 def _certificate(request: Request) -> str | None:

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 from starlette.responses import JSONResponse
 
 from flight_server.errors import ErrorCode, PixelflightError
+from flight_server.telemetry import serving_now
 
 RETRY_SECONDS = 1
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-def error_response(error: PixelflightError, request_id: str) -> JSONResponse:
-    """The error in the shape of every protocol, with the headers that its code asks for."""
-    body = {"error": error.as_json(request_id)}
+def error_response(
+    error: PixelflightError, request_id: str, more: Mapping[str, Any] = NOTHING
+) -> JSONResponse:
+    """The error in the shape of every protocol, with the headers that its code asks for.
+
+    `more` stands beside it in the body.
+    """
+    if (served := serving_now()) is not None:
+        served.fail(error)
+    body = {"error": error.as_json(request_id), **more}
     response = JSONResponse(body, status_code=error.code.http)
     if error.code in (ErrorCode.UNAVAILABLE, ErrorCode.LIMIT_EXCEEDED):
         seconds = error.details.get("retry_after_seconds", RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""What surrounds every HTTP request: its id, its place among those that run, its client's leaving.
+"""What surrounds every HTTP request: its place among those that run, its client's leaving.
 
 Pure ASGI, because Starlette's middleware of functions copies every body through a queue, and a
 stream of rows passes here untouched.
@@ -8,30 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-import uuid
 from collections.abc import Callable, Sequence
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from control_api.bookkeeping import ended, headers
+from control_api.observed import REQUEST_ID
 from control_api.peers import networks, peer_of
 from control_api.refusals import error_response
 from flight_server.errors import Internal, PixelflightError, Unavailable
 from flight_server.metastore.audit import Actor, Stage, enter_stage
 
-REQUEST_ID = "x-request-id"
 # Load balancers must hear an answer while the server is full.
 ALWAYS_ADMITTED = ("/health/", "/metrics")
-
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")
 
 log = logging.getLogger(__name__)
 
 
 class Requests:
-    """The outermost layer. `running_max` requests run at once; others are refused on the spot.
+    """`running_max` requests run at once; others are refused on the spot.
 
     A request runs until its answer begins: rows that stream to a slow client keep nobody waiting.
     """
@@ -47,13 +43,12 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(REQUEST_ID, "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        request_id = scope["state"]["request_id"]
         client = _Client(receive)
         answer = _Answer(scope, client.receive, send, request_id)
         stage = Stage(Actor(door="http", peer=peer_of(scope, self._proxies), request_id=request_id))
         enter_stage(stage)
-        scope.setdefault("state", {}).update(request_id=request_id, client=client, stage=stage)
+        scope["state"].update(client=client, stage=stage)
         is_counted = not scope["path"].startswith(ALWAYS_ADMITTED)
         if is_counted and self._running >= self._running_max:
             await answer.refuse(Unavailable("The server is at its limit: try again in a moment."))

@@ -18,7 +18,7 @@ from flight_server.engines.lake.engine import LakeEngine
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import AuditTrail
 from flight_server.model import DEFAULT_CATALOG
-from flight_server.operations import Services, bound_to
+from flight_server.operations import Services, bound_to, read_measures
 from flight_server.operations.audit import Audit
 from flight_server.operations.followers import AuditedCommits
 from flight_server.operations.limits import Limits
@@ -27,6 +27,7 @@ from flight_server.operations.usage import UsageCounters
 from flight_server.operations.workspace_limits import stored_limits
 from flight_server.query import Admission
 from flight_server.settings import Settings
+from flight_server.telemetry import Telemetry
 
 if TYPE_CHECKING:
     from flight_server.auth.issuer import Issuer
@@ -51,7 +52,7 @@ def assemble(settings: Settings) -> Services:
     trail = AuditTrail(metastore, settings.audit_seconds_max, settings.housekeeping_seconds)
     commits = [AuditedCommits(lake, DEFAULT_CATALOG, metastore)]
     usage = UsageCounters(metastore)
-    return Services(
+    services = Services(
         settings=settings,
         engines={DEFAULT_CATALOG: lake},
         access=Access(permissions.current, bound_to),
@@ -72,7 +73,10 @@ def assemble(settings: Settings) -> Services:
         limits=Limits(settings, usage, stored_limits(metastore)),
         signing_secret=secret,
         results=Results(settings.result_cache_bytes_max),
+        telemetry=Telemetry.of(settings),
     )
+    read_measures(services)
+    return services
 
 
 def _issuer(settings: Settings) -> Issuer | None:

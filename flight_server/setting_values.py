@@ -69,6 +69,13 @@ def _pairs(given: Any) -> Any:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
+def _url(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise ValueError("it must begin with http:// or https://")
+    return text
+
+
+Url = Annotated[str, AfterValidator(_url)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 ConfidentialUrl = Annotated[str, AfterValidator(_confidential)]
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]

@@ -32,6 +32,7 @@ from flight_server.setting_values import (
     Origins,
     Pairs,
     Rate,
+    Url,
 )
 
 PREFIX = "PIXELFLIGHT_"
@@ -245,6 +246,24 @@ class Settings(BaseModel):
         "INFO", description="Least severe level that is logged to stderr."
     )
     log_json: bool = Field(False, description="Write log lines as JSON.")
+    access_log: bool = Field(
+        False, description="Log a line at INFO for every request: what, how long, how much."
+    )
+    metrics_access: Literal["auto", "open", "admin"] = Field(
+        "auto",
+        description="Who may read /metrics: open is anyone, admin asks for an admin's key; auto is "
+        "open where http is an address of this machine alone.",
+    )
+    otel_endpoint: Url | None = Field(
+        None,
+        description="Send traces there by OTLP over HTTP, such as http://localhost:4318/v1/traces.",
+    )
+    otel_sample_ratio: float = Field(
+        1, ge=0, le=1, description="The part of requests that is traced where none above says so."
+    )
+    disk_free_bytes_min: int = Field(
+        64 * 2**20, ge=0, description="With less than this free, the server is not ready."
+    )
 
     @model_validator(mode="after")
     def _contradictions(self) -> Settings:

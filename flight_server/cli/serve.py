@@ -307,16 +307,19 @@ def _signals() -> int:
 
 
 def _configure_logging(settings: Settings) -> None:
+    from flight_server.telemetry import RequestFields
+
     level = logging.getLevelNamesMapping().get(settings.log_level.upper())
     if level is None:
         raise InvalidRequest(
             f"log_level = '{settings.log_level}' is none of DEBUG, INFO, WARNING, ERROR."
         )
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    form = "%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s"
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if settings.log_json else logging.Formatter(form))
+    handler.addFilter(RequestFields())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for library in ("alembic", "uvicorn"):
+    for library in ("alembic", "opentelemetry", "uvicorn"):
         logging.getLogger(library).setLevel(max(level, logging.WARNING))
 
 
@@ -327,12 +330,16 @@ class _JsonLines(logging.Formatter):
         """The record as a line."""
         import json
 
-        values = {
+        values: dict[str, object] = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
         }
+        for name in ("request_id", "principal"):
+            if value := getattr(record, name, ""):
+                values[name] = value
+        values |= getattr(record, "fields", {})
         if record.exc_info:
             values["exception"] = self.formatException(record.exc_info)
         return json.dumps(values, ensure_ascii=False)

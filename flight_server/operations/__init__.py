@@ -15,6 +15,11 @@ from flight_server.operations.api_keys import (
 from flight_server.operations.cached_queries import cached_query, pinned_query
 from flight_server.operations.logins import refresh_login, revoke_token, take_token
 from flight_server.operations.maintenance import health, hold, optimize, pinned
+from flight_server.operations.measures import (
+    check_may_measure,
+    metrics_are_open,
+    read_measures,
+)
 from flight_server.operations.parameters import parameter_schema, rows_of
 from flight_server.operations.permissions import (
     bound_to,
@@ -35,6 +40,7 @@ from flight_server.operations.query import (
     query_each,
     statement_of,
 )
+from flight_server.operations.readiness import Checks, Readiness
 from flight_server.operations.row_changes import (
     list_deletions,
     set_values,
@@ -117,10 +123,12 @@ from flight_server.query import parameters_of
 
 __all__ = [
     "Call",
+    "Checks",
     "Executed",
     "Found",
     "OpenTransaction",
     "QueryPlan",
+    "Readiness",
     "ScanPlan",
     "Services",
     "Session",
@@ -133,6 +141,7 @@ __all__ = [
     "change_user",
     "change_workspace",
     "changes",
+    "check_may_measure",
     "column_defaults",
     "create_grant",
     "create_key",
@@ -174,6 +183,7 @@ __all__ = [
     "list_users",
     "list_versions",
     "list_workspaces",
+    "metrics_are_open",
     "needs_session",
     "newest_snapshot",
     "one_row",
@@ -190,6 +200,7 @@ __all__ = [
     "plan_scan",
     "query",
     "query_each",
+    "read_measures",
     "readable_key",
     "readable_schema",
     "refresh_login",

@@ -35,6 +35,7 @@ from flight_server.operations.sessions import Session
 from flight_server.operations.usage import UsageCounters
 from flight_server.query import Admission
 from flight_server.settings import Settings
+from flight_server.telemetry import Telemetry
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Services:
     limits: Limits
     signing_secret: bytes = field(repr=False)
     results: Results = field(default_factory=lambda: Results(0), repr=False)
+    telemetry: Telemetry = field(default_factory=Telemetry)
 
     def engine(self, catalog: str) -> Engine:
         """The engine mounted under a name. NotFound (catalog_not_found)."""
@@ -71,12 +73,13 @@ class Services:
         return self.engines[catalog]
 
     def close(self) -> None:
-        """Ends what keeps books, then the engines, then the metastore."""
+        """Ends what keeps books, the engines, the metastore; traces that are left are sent last."""
         self.audit.close()
         self.usage.close()
         for engine in self.engines.values():
             engine.close()
         self.metastore.close()
+        self.telemetry.close()
 
 
 @dataclass(frozen=True)

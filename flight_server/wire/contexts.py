@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from flight_server.operations import Call, OpenTransaction
-from flight_server.wire.middleware import Visit
 from flight_server.wire.sessions import Session
 from flight_server.wire.state import ServerState
+from flight_server.wire.visits import Visit
 
 
 def call_of(state: ServerState, visit: Visit) -> Call:

@@ -41,6 +41,11 @@ def read_of_command(command: bytes, what: str) -> Read:
     raise _unknown(values, what)
 
 
+def kind_of_read(read: Read) -> str:
+    """What a read is called: `scan`, `sql`, `changes` or `diff`."""
+    return type(read).__name__.lower()
+
+
 def ingest_of(
     descriptor: flight.FlightDescriptor, catalogs: Collection[str]
 ) -> tuple[TableRef, IngestRequest]:

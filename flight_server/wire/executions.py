@@ -12,8 +12,8 @@ from flight_server.bodies.requests import Sql, loaded, parsed
 from flight_server.bodies.statements import sql_request
 from flight_server.errors import InvalidRequest
 from flight_server.wire.contexts import call_in, call_of, call_with_session
-from flight_server.wire.middleware import Visit
 from flight_server.wire.state import ServerState
+from flight_server.wire.visits import Visit
 
 EXECUTE = "execute"
 

@@ -15,11 +15,11 @@ from flight_server.errors import InvalidRequest, LimitExceeded
 from flight_server.model import TableRef
 from flight_server.wire.contexts import open_session
 from flight_server.wire.infos import endpoint
-from flight_server.wire.middleware import Visit
 from flight_server.wire.protobuf import MESSAGES, parsed_message
 from flight_server.wire.sessions import OptionValue, set_option
 from flight_server.wire.state import ServerState
 from flight_server.wire.tickets import Claim, is_signed, redeem
+from flight_server.wire.visits import Visit
 
 # CancelFlightInfoResult.status and CloseSessionResult.status.
 _CANCELLED, _NOT_CANCELLABLE, _CLOSED = 1, 3, 1

@@ -89,11 +89,9 @@ def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     def rpc(self: Any, context: flight.ServerCallContext, *arguments: Any) -> Any:
         visit = self.visit(context)
         try:
-            visit.enter(context)
-            return method(self, visit, *arguments)
+            return visit.context.run(_entered, method, self, visit, context, arguments)
         except Exception as error:
-            known = described(error, visit.request_id)
-            visit.told(known)
+            known = _noted(error, visit)
             if _is_quiet(known, visit):
                 raise _quietly(context, known, visit.request_id) from None
             raise flight_error(known, visit.request_id) from None
@@ -108,14 +106,31 @@ def quietly_guarded(method: Callable[..., Any]) -> Callable[..., Any]:
     def rpc(self: Any, context: flight.ServerCallContext, *arguments: Any) -> Any:
         visit = self.visit(context)
         try:
-            visit.enter(context)
-            return method(self, visit, *arguments)
+            return visit.context.run(_entered, method, self, visit, context, arguments)
         except Exception as error:
-            known = described(error, visit.request_id)
-            visit.told(known)
+            known = _noted(error, visit)
             raise _quietly(context, known, visit.request_id) from None
 
     return rpc
+
+
+def _entered(
+    method: Callable[..., Any],
+    server: Any,
+    visit: Any,
+    context: flight.ServerCallContext,
+    arguments: tuple[Any, ...],
+) -> Any:
+    visit.enter(context)
+    return method(server, visit, *arguments)
+
+
+def _noted(error: Exception, visit: Any) -> PixelflightError:
+    """The error as the client will see it; metrics and the audit trail are told of it as well."""
+    known: PixelflightError = visit.context.run(described, error, visit.request_id)
+    visit.served.fail(known)
+    visit.context.run(visit.told, known)
+    return known
 
 
 class _Quiet(Exception):

@@ -12,23 +12,23 @@ from flight_server.errors import Unsupported, did_you_mean
 from flight_server.operations.limits import RouteClass
 from flight_server.wire.actions import ACTIONS, run_action
 from flight_server.wire.contexts import call_in
-from flight_server.wire.descriptors import ingest_of, read_of
+from flight_server.wire.descriptors import ingest_of, kind_of_read, read_of
 from flight_server.wire.executions import EXECUTE, run_execute
 from flight_server.wire.flight_actions import FLIGHT_ACTIONS
 from flight_server.wire.flight_sql.actions import SQL_ACTIONS, run_sql_action
 from flight_server.wire.flight_sql.commands import info_of, put_command, schema_of
-from flight_server.wire.flight_sql.messages import unpacked
+from flight_server.wire.flight_sql.messages import kind_of, unpacked
 from flight_server.wire.guard import guarded, quietly_guarded
 from flight_server.wire.incoming import Incoming
 from flight_server.wire.infos import info_of_plan, list_infos
-from flight_server.wire.middleware import BareHandshake, Gate, Stranger, Visit
+from flight_server.wire.middleware import BareHandshake, Gate
 from flight_server.wire.outgoing import flight_stream
 from flight_server.wire.puts import put
 from flight_server.wire.reads import plan_read
 from flight_server.wire.redemption import open_ticket
 from flight_server.wire.state import ServerState
+from flight_server.wire.visits import SQL_DOOR, Stranger, Visit
 
-FLIGHT_SQL = "flight_sql"
 _VISIT = "visit"
 # Actions that change nothing but a session; all others are counted as writes.
 READING_ACTIONS = frozenset(
@@ -38,6 +38,9 @@ READING_ACTIONS = frozenset(
         *SQL_ACTIONS,
     }
 )  # fmt: skip
+# What the metrics call an action that there is not, whatever a client calls it.
+UNKNOWN = "unknown"
+_KNOWN_ACTIONS = frozenset({*ACTIONS, *FLIGHT_ACTIONS, EXECUTE})
 
 
 class FlightServer(flight.FlightServerBase):
@@ -69,9 +72,10 @@ class FlightServer(flight.FlightServerBase):
         """Schema, estimates and tickets of a read, pinned to a snapshot."""
         message = unpacked(descriptor.command or b"")
         if message is not None:
-            visit.door = FLIGHT_SQL
+            visit.is_for(kind_of(message), SQL_DOOR)
             return info_of(self._state, visit, descriptor, message)
         read = read_of(descriptor, self._services.engines)
+        visit.is_for(kind_of_read(read))
         with call_in(self._state, visit) as call:
             plan = plan_read(self._services, call, read)
         return info_of_plan(self._services, visit.call, descriptor, plan)
@@ -81,9 +85,10 @@ class FlightServer(flight.FlightServerBase):
         """The schema of a read."""
         message = unpacked(descriptor.command or b"")
         if message is not None:
-            visit.door = FLIGHT_SQL
+            visit.is_for(kind_of(message), SQL_DOOR)
             return flight.SchemaResult(schema_of(self._state, visit, message))
         read = read_of(descriptor, self._services.engines)
+        visit.is_for(kind_of_read(read))
         with call_in(self._state, visit) as call:
             return flight.SchemaResult(plan_read(self._services, call, read).schema)
 
@@ -94,6 +99,7 @@ class FlightServer(flight.FlightServerBase):
         batches = open_ticket(self._state, visit, ticket.ticket)
         visit.at_end.callback(batches.close)
         size = self._services.settings.batch_bytes
+        visit.is_stream()
         return flight_stream(batches, visit, size)
 
     @guarded
@@ -106,11 +112,13 @@ class FlightServer(flight.FlightServerBase):
     ) -> None:
         """Batches into a table; each commit is acknowledged. Or a DoPut of Flight SQL."""
         message = unpacked(descriptor.command or b"")
+        visit.is_stream()
         if message is not None:
-            visit.door = FLIGHT_SQL
+            visit.is_for(kind_of(message), SQL_DOOR)
             incoming = Incoming(reader, visit.running.cancellation, may_be_missing=True)
             put_command(self._state, visit, message, incoming, writer)
             return
+        visit.is_for("ingest")
         table, request = ingest_of(descriptor, self._services.engines)
         incoming = Incoming(reader, visit.running.cancellation)
         with call_in(self._state, visit) as call:
@@ -135,8 +143,9 @@ class FlightServer(flight.FlightServerBase):
         visit.admit(RouteClass.READ if action.type in READING_ACTIONS else RouteClass.WRITE)
         body = action.body.to_pybytes()
         if action.type in SQL_ACTIONS:
-            visit.door = FLIGHT_SQL
+            visit.is_for(action.type, SQL_DOOR)
             return iter(run_sql_action(self._state, visit, action.type, body))
+        visit.is_for(action.type if action.type in _KNOWN_ACTIONS else UNKNOWN)
         if action.type in FLIGHT_ACTIONS:
             return iter([FLIGHT_ACTIONS[action.type][1](self._state, visit, body)])
         if action.type == EXECUTE:

@@ -86,7 +86,7 @@ def test_a_client_that_leaves_is_noticed_while_the_request_runs(reads_body: bool
 
     talk = Conversation(BODY)
     headers = [(b"content-length", b"0")] if reads_body else []
-    scope = {"type": "http", "path": "/", "headers": headers}
+    scope = {"type": "http", "path": "/", "headers": headers, "state": {"request_id": "r-1"}}
     asyncio.run(Requests(app, 1)(scope, talk.receive, talk.send))
     assert seen == [False, True]
 
@@ -102,7 +102,13 @@ def test_a_stream_takes_no_place_once_its_answer_has_begun() -> None:
 
     layer = Requests(app, 1)
     talk = Conversation(BODY)
-    asyncio.run(layer({"type": "http", "path": "/", "headers": []}, talk.receive, talk.send))
+    asyncio.run(
+        layer(
+            {"type": "http", "path": "/", "headers": [], "state": {"request_id": "r-1"}},
+            talk.receive,
+            talk.send,
+        )
+    )
     running.append(vars(layer)["_running"])
     assert running == [1, 0, 0]
 
@@ -115,6 +121,10 @@ def test_an_error_after_the_answer_began_cuts_the_connection() -> None:
     talk = Conversation(BODY)
     with pytest.raises(ValueError, match="a bug"):
         asyncio.run(
-            Requests(app, 1)({"type": "http", "path": "/", "headers": []}, talk.receive, talk.send)
+            Requests(app, 1)(
+                {"type": "http", "path": "/", "headers": [], "state": {"request_id": "r-1"}},
+                talk.receive,
+                talk.send,
+            )
         )
     assert [message["type"] for message in talk.sent] == ["http.response.start"]

@@ -215,6 +215,8 @@ class CommitLog:
         self.positions: list[Callable[[], int]] = []
         self._reader = instance.connection()
         self.snapshot = self._newest()
+        # How many commits were made since the lake was opened.
+        self.commits = 0
 
     @contextmanager
     def transaction(
@@ -271,6 +273,7 @@ class CommitLog:
                     action(snapshot)
             for wake in self.on_commit:
                 wake()
+            self.commits += snapshot != before
             self.instance.forget_stale(snapshot)
             # A transaction that in the end changed nothing makes none.
             assert snapshot in (before, before + 1), "somebody else wrote to the lake"

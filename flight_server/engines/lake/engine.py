@@ -31,6 +31,7 @@ from flight_server.engines.lake.statistics import put_back
 from flight_server.engines.lake.temporary import LakeTemporaryTables
 from flight_server.engines.lake.tokens import Tokens
 from flight_server.engines.lake.transactions import LakeTransaction
+from flight_server.engines.lake.watched import Watched
 from flight_server.engines.stream import Batches
 from flight_server.model import (
     DEFAULT_CATALOG,
@@ -56,7 +57,7 @@ from flight_server.model import (
 from flight_server.settings import Settings
 
 
-class LakeEngine(SqlValues, SqlWriting, FollowedLog, SoftDeleting, LakeViews):
+class LakeEngine(SqlValues, SqlWriting, FollowedLog, SoftDeleting, LakeViews, Watched):
     """Bulk tables in DuckLake; has every ability but search and computed columns."""
 
     name = DEFAULT_CATALOG

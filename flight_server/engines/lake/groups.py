@@ -59,6 +59,11 @@ class GroupCommits:
         self._expected = 1
         self._patience_seconds = 0.0
 
+    @property
+    def waiting(self) -> int:
+        """How many appends no leader has taken yet."""
+        return len(self._waiting)
+
     def append(self, small: SmallAppend, cancellation: Cancellation = NEVER) -> Commit:
         """The append's commit, once it is durable. Conflict; InvalidRequest; TimedOut; Cancelled.
 

@@ -14,10 +14,10 @@ from flight_server.wire.contexts import call_of, call_with_session, open_session
 from flight_server.wire.flight_sql.columns import serialized
 from flight_server.wire.flight_sql.messages import COMMIT, MESSAGES, ROLLBACK, packed, unpacked
 from flight_server.wire.flight_sql.queries import dataset_schema, transaction_of
-from flight_server.wire.middleware import Visit
 from flight_server.wire.prepared import PreparedStatement
 from flight_server.wire.protobuf import parsed_message
 from flight_server.wire.state import ServerState
+from flight_server.wire.visits import Visit
 
 SqlAction = Callable[[ServerState, Visit, Any], bytes | None]
 

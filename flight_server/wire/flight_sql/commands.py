@@ -15,8 +15,8 @@ from flight_server.wire.flight_sql import catalog, keys, queries, sql_info, type
 from flight_server.wire.flight_sql.ingest import ingest_statement
 from flight_server.wire.flight_sql.messages import name_of
 from flight_server.wire.incoming import Incoming
-from flight_server.wire.middleware import Visit
 from flight_server.wire.state import ServerState
+from flight_server.wire.visits import Visit
 
 
 def _optional(message: Any, name: str) -> str | None:

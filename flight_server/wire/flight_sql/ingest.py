@@ -29,9 +29,9 @@ from flight_server.wire.flight_sql.messages import (
 )
 from flight_server.wire.flight_sql.queries import transaction_of
 from flight_server.wire.incoming import Incoming
-from flight_server.wire.middleware import Visit
 from flight_server.wire.puts import tell
 from flight_server.wire.state import ServerState
+from flight_server.wire.visits import Visit
 
 # Options of the message, with or without this prefix; in a session they are called `ingest_…`.
 _PREFIX = "pixelflight."

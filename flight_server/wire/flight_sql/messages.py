@@ -127,6 +127,11 @@ def unpacked(data: bytes) -> Any | None:
     return parsed_message(MESSAGES[name], box.value, "message")
 
 
+def kind_of(message: Any) -> str:
+    """What a message is called in the protocol: `CommandStatementQuery`."""
+    return str(message.DESCRIPTOR.name)
+
+
 def packed(name: str, /, **fields: Any) -> bytes:
     """A message in an `Any`, as actions answer."""
     box = any_pb2.Any(

@@ -22,10 +22,10 @@ from flight_server.wire.contexts import call_in, call_of, transaction_now
 from flight_server.wire.flight_sql.columns import with_column_metadata
 from flight_server.wire.flight_sql.updates import execute, execute_prepared
 from flight_server.wire.infos import info_of_plan
-from flight_server.wire.middleware import Visit
 from flight_server.wire.prepared import PreparedStatement
 from flight_server.wire.reads import ReadPlan, plan_read
 from flight_server.wire.state import ServerState
+from flight_server.wire.visits import Visit
 
 _NOTHING = pa.schema([])
 

@@ -14,10 +14,10 @@ from flight_server.operations import Executed
 from flight_server.wire.contexts import call_in, call_of, call_with_session, transaction_now
 from flight_server.wire.flight_sql.messages import serialized
 from flight_server.wire.incoming import Incoming
-from flight_server.wire.middleware import Visit
 from flight_server.wire.prepared import SESSION_BOUND_BYTES_MAX, PreparedStatement
 from flight_server.wire.puts import tell
 from flight_server.wire.state import ServerState
+from flight_server.wire.visits import Visit
 
 
 def update_statement(

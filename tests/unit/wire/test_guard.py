@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import traceback
 
 import pytest
@@ -15,6 +16,7 @@ from flight_server.errors import (
     PixelflightError,
     Unsupported,
 )
+from flight_server.telemetry import ServedRequest
 from flight_server.wire.guard import (
     MESSAGE_BYTES_MAX,
     described,
@@ -36,6 +38,10 @@ class Context:
 
 class Visit:
     request_id = "r-1"
+
+    def __init__(self) -> None:
+        self.context = contextvars.copy_context()
+        self.served = ServedRequest("flight", self.request_id)
 
     def enter(self, context: Context) -> None:
         """A credential was shown."""
