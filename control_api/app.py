@@ -78,7 +78,7 @@ def create_app(services: Services) -> FastAPI:
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
-    surround(app, services)
+    surround(app, services, PREFIX)
     return app
 
 

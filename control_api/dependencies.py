@@ -67,11 +67,23 @@ async def _call(request: Request, services: Services, identity: Identity) -> ope
 Call = Annotated[operations.Call, Depends(_call)]
 
 
-async def call_of(request: Request, services: operations.Services) -> operations.Call:
-    """The same for a route that asks who calls only where it has to know."""
+async def identity_of(request: Request, services: operations.Services) -> auth.Identity:
+    """Who asks, for what stands around the routes. Unauthenticated."""
     peer = request.state.stage.actor.host or None
-    identity = await run_in_threadpool(_identity, request, services, peer)
-    return await _call(request, services, identity)
+    return await run_in_threadpool(_identity, request, services, peer)
+
+
+async def call_of(request: Request, services: operations.Services) -> operations.Call:
+    """The call, for a route that asks who calls only where it has to know. Errors as `_call`."""
+    return await _call(request, services, await identity_of(request, services))
+
+
+async def _ingest_token(request: Request) -> str | None:
+    """The token that the request's Idempotency-Key stands for."""
+    return getattr(request.state, "ingest_token", None)
+
+
+IngestToken = Annotated[str | None, Depends(_ingest_token)]
 
 
 def _certificate(request: Request) -> str | None:

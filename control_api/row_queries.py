@@ -128,10 +128,10 @@ class WriteRows(_Query):
         Field(description="skip leaves out rows that do not fit, and lists them."),
     ] = "abort"
 
-    def request(self) -> IngestRequest:
-        """How the rows enter the table."""
+    def request(self, token: str | None = None) -> IngestRequest:
+        """How the rows enter the table: with the given token where the query names none."""
         key = names_in(self.key, "key") or ()
-        return IngestRequest(self.mode, key, self.create_if_missing, self.token)
+        return IngestRequest(self.mode, key, self.create_if_missing, self.token or token)
 
 
 class RemoveRow(_Query):

@@ -17,6 +17,7 @@ from flight_server.auth import (
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import AuditTrail
+from flight_server.metastore.kept_answers import KeptAnswers
 from flight_server.model import DEFAULT_CATALOG
 from flight_server.operations import Services, bound_to, read_measures
 from flight_server.operations.audit import Audit
@@ -70,6 +71,7 @@ def assemble(settings: Settings) -> Services:
         metastore=metastore,
         audit=Audit(trail, commits, settings.audit_repeat_seconds),
         usage=usage,
+        kept_answers=KeptAnswers(metastore, settings.idempotency_seconds),
         limits=Limits(settings, usage, stored_limits(metastore)),
         signing_secret=secret,
         results=Results(settings.result_cache_bytes_max),

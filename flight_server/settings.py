@@ -54,6 +54,11 @@ class Settings(BaseModel):
         "127.0.0.1:8815", description="HOST:PORT of Arrow Flight; port 0 is any."
     )
     http: Address = Field("127.0.0.1:8816", description="HOST:PORT of HTTP; port 0 is any.")
+    idempotency_seconds: float = Field(
+        24 * 3600,
+        ge=0,
+        description="How long an answer is kept for a request with the same Idempotency-Key.",
+    )
     http_requests_max: int = Field(
         256, ge=1, description="HTTP requests that run at once; more are refused with 503."
     )

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from control_api.answers import Told, rows_answer
-from control_api.dependencies import Call, Services
+from control_api.dependencies import Call, IngestToken, Services
 from control_api.media_types import Form
 from control_api.paths import Table
 from control_api.row_queries import (
@@ -67,14 +67,20 @@ def read_rows(
 
 @router.post("", status_code=201)
 def insert_rows(
-    services: Services, call: Call, table: Table, query: Writing, sent: Sent, body: Body
+    services: Services,
+    call: Call,
+    table: Table,
+    query: Writing,
+    sent: Sent,
+    body: Body,
+    token: IngestToken,
 ) -> Response:
     """Writes rows: one object, a list, `{"rows": […]}`, JSON lines, CSV, or an Arrow stream.
 
     All of them in one commit or, where one does not fit, none. With `on_error=skip` those that do
     not fit are left out and listed.
     """
-    request = query.request()
+    request = query.request(token)
     report = Report() if query.on_error == "skip" else None
     if sent is Form.ARROW:
         if report is not None:

@@ -19,6 +19,7 @@ from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.errors import ErrorCode, NotFound, did_you_mean
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import Actor
+from flight_server.metastore.kept_answers import KeptAnswers
 from flight_server.model import (
     TEMPORARY_CATALOG,
     Author,
@@ -58,6 +59,7 @@ class Services:
     metastore: Metastore
     audit: Audit
     usage: UsageCounters
+    kept_answers: KeptAnswers
     limits: Limits
     signing_secret: bytes = field(repr=False)
     results: Results = field(default_factory=lambda: Results(0), repr=False)

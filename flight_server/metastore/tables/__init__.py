@@ -4,6 +4,7 @@ A change here needs a migration beside it: a test holds the two against each oth
 to types that SQLite and PostgreSQL share.
 """
 
+from flight_server.metastore.tables.answers import kept_answers
 from flight_server.metastore.tables.audit import audit, followers
 from flight_server.metastore.tables.base import Moment, metadata
 from flight_server.metastore.tables.identity import refresh_tokens, revoked_tokens, users
@@ -23,6 +24,7 @@ __all__ = [
     "audit",
     "followers",
     "grants",
+    "kept_answers",
     "metadata",
     "permission_changes",
     "refresh_tokens",

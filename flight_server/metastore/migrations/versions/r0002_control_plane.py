@@ -161,3 +161,15 @@ def _usage() -> None:
         *(sa.Column(name, sa.BigInteger, nullable=False) for name in counters),
         sa.PrimaryKeyConstraint("workspace", "principal_id", "day", name="pk_usage"),
     )
+    op.create_table(
+        "kept_answers",
+        sa.Column("principal_id", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("digest", sa.Text, nullable=False),
+        sa.Column("status", sa.Integer, nullable=False),
+        sa.Column("headers", sa.Text, nullable=False),
+        sa.Column("body", sa.LargeBinary, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("principal_id", "key", name="pk_kept_answers"),
+    )
+    op.create_index("ix_kept_answers_created_at", "kept_answers", ["created_at"])

@@ -26,6 +26,7 @@ from flight_server.auth import (
 from flight_server.engines.base import TemporaryTables
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import AuditTrail
+from flight_server.metastore.kept_answers import KeptAnswers
 from flight_server.model import Author, NamespaceRef, Principal, TableRef, TableSpec
 from flight_server.operations import Call, Services
 from flight_server.operations.audit import Audit
@@ -97,6 +98,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
             metastore=metastore,
             audit=audit,
             usage=usage,
+            kept_answers=KeptAnswers(metastore, 60),
             limits=Limits(settings, usage, lambda workspace: {}),
             signing_secret=b"secret",
         )

@@ -1,0 +1,159 @@
+"""Writes that are sent again under their key."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pytest
+
+from flight_server.client import connect
+from flight_server.metastore.kept_answers import KeptAnswers
+from tests.fix_http import TwoDoors
+
+ARROW = "application/vnd.apache.arrow.stream"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table(doors: TwoDoors) -> None:
+    with connect(doors.flight.url, doors.key) as client:
+        client.create_table("counted", pa.schema([("n", pa.int64())]))
+
+
+def count(api: httpx.Client, n: int) -> int:
+    sql = {"sql": "select count(*) as c from counted where n = $n", "parameters": {"n": n}}
+    answer = api.post("/api/v1/query", json=sql)
+    return int(answer.json()["rows"][0]["c"])
+
+
+def insert(api: httpx.Client, n: int, key: str, **more: Any) -> httpx.Response:
+    headers = {"idempotency-key": key}
+    return api.post("/api/v1/tables/counted/rows", json={"n": n}, headers=headers, **more)
+
+
+def test_a_write_that_is_sent_again_is_done_once(api: httpx.Client) -> None:
+    first, second = insert(api, 1, "one"), insert(api, 1, "one")
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.json() == second.json()
+    assert "idempotency-replayed" not in first.headers
+    assert second.headers["idempotency-replayed"] == "true"
+    assert second.headers["content-type"] == first.headers["content-type"]
+    assert first.headers["x-request-id"] != second.headers["x-request-id"]
+    assert count(api, 1) == 1
+
+
+def test_an_arrow_stream_is_done_once(api: httpx.Client) -> None:
+    sink = pa.BufferOutputStream()
+    rows = pa.table({"n": pa.array([2, 2, 2], pa.int64())})
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    headers = {"idempotency-key": "stream", "content-type": ARROW}
+    answers = [
+        api.post(
+            "/api/v1/tables/counted/rows", content=sink.getvalue().to_pybytes(), headers=headers
+        )
+        for _ in range(2)
+    ]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert count(api, 2) == 3
+
+
+def test_another_request_needs_another_key(api: httpx.Client) -> None:
+    assert insert(api, 3, "mine").status_code == 201
+    for refused in (
+        insert(api, 4, "mine"),
+        insert(api, 3, "mine", params={"mode": "upsert"}),
+        api.delete("/api/v1/tables/counted", headers={"idempotency-key": "mine"}),
+    ):
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "token_conflict")
+    assert (count(api, 3), count(api, 4)) == (1, 0)
+
+
+def test_keys_of_others_are_others_keys(doors: TwoDoors, api: httpx.Client) -> None:
+    with doors.client(doors.key_of("writer", name="another")) as other:
+        assert insert(api, 5, "shared").status_code == 201
+        assert insert(other, 5, "shared").status_code == 201
+    assert count(api, 5) == 2
+
+
+def test_what_failed_may_be_sent_again(api: httpx.Client) -> None:
+    headers = {"idempotency-key": "later"}
+    path = "/api/v1/tables/made_later/rows"
+    assert api.post(path, json={"n": 1}, headers=headers).status_code == 404
+    assert api.post(path, json={"n": 2}, headers=headers).status_code == 404
+
+
+def test_the_same_key_at_the_same_time_is_a_conflict(doors: TwoDoors, api: httpx.Client) -> None:
+    sending = threading.Event()
+    go_on = threading.Event()
+
+    def body() -> Any:
+        yield b'{"n": 6}\n'
+        sending.set()
+        go_on.wait(20)
+
+    def first() -> None:
+        headers = {"idempotency-key": "slow", "content-type": "application/x-ndjson"}
+        with doors.client() as client:
+            answers.append(
+                client.post("/api/v1/tables/counted/rows", content=body(), headers=headers)
+            )
+
+    answers: list[httpx.Response] = []
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert sending.wait(20)
+    refused = insert(api, 6, "slow")
+    go_on.set()
+    thread.join()
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "conflict")
+    assert refused.json()["error"]["retryable"] is True
+    assert answers[0].status_code == 201
+    assert count(api, 6) == 1
+
+
+def test_a_server_that_died_before_it_kept_the_answer_inserts_once(
+    doors: TwoDoors, api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*arguments: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(KeptAnswers, "keep", die)
+        assert insert(api, 7, "killed").status_code == 500
+    again = insert(api, 7, "killed")
+    assert (again.status_code, again.json()["duplicate"]) == (200, True)
+    assert count(api, 7) == 1
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256])
+def test_a_key_that_is_none_is_refused(api: httpx.Client, key: str) -> None:
+    assert insert(api, 8, key).json()["error"]["code"] == "invalid_request"
+    assert count(api, 8) == 0
+
+
+@pytest.mark.parametrize("path", ["/auth/api-keys", "/auth/token", "/auth/api-keys/x/rotate"])
+def test_answers_with_secrets_are_not_kept(api: httpx.Client, path: str) -> None:
+    body = {"name": "secret", "roles": ["reader"]}
+    refused = api.post(f"/api/v1{path}", json=body, headers={"idempotency-key": "k"})
+    assert refused.status_code == 400
+    assert "secret" in refused.json()["error"]["message"]
+
+
+def test_reads_take_no_notice_of_a_key(api: httpx.Client) -> None:
+    headers = {"idempotency-key": "one"}
+    assert api.get("/api/v1/namespaces", headers=headers).status_code == 200
+
+
+def test_strangers_are_told_so(doors: TwoDoors) -> None:
+    with doors.client("") as nobody:
+        assert insert(nobody, 9, "one").status_code == 401
+
+
+def test_answers_grow_too_old(doors: TwoDoors, api: httpx.Client) -> None:
+    assert insert(api, 10, "old").status_code == 201
+    principal = api.get("/api/v1/auth/me").json()["id"]
+    assert doors.services.kept_answers.find(principal, "old") is not None
+    assert KeptAnswers(doors.services.metastore, 0).find(principal, "old") is None
