@@ -81,9 +81,11 @@ class Upload:
     def add(self, piece: bytes) -> bool:
         """Takes a piece, in the event loop; whether more are welcome."""
         with self._changed:
-            self._pieces.append(piece)
-            self._bytes += len(piece)
-            self._changed.notify()
+            # An empty one would be taken for the end.
+            if piece:
+                self._pieces.append(piece)
+                self._bytes += len(piece)
+                self._changed.notify()
             return self._bytes < READY_BYTES_MAX
 
     def end(self, error: PixelflightError | None = None) -> None:
@@ -97,7 +99,7 @@ class Upload:
         """Takes pieces as fast as they are read."""
         try:
             async for piece in pieces:
-                if piece and not self.add(piece):
+                if not self.add(piece):
                     self._wanted.clear()
                     if self.is_full:
                         await self._wanted.wait()

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from control_api.dependencies import Call, Services
+from control_api.described import json_body
 from control_api.uploads import Body
 from flight_server.bodies.batch import Batch, run_batch
 from flight_server.bodies.requests import parsed
@@ -13,8 +14,18 @@ from flight_server.formats.json_lines import loaded_object
 
 router = APIRouter(prefix="/batch", tags=["batch"])
 
+_BATCH = {
+    "operations": [
+        {"operation": "insert", "table": "planes", "data": [{"tail": "N3", "seats": 8}]},
+        {"operation": "update", "table": "planes", "where": {"tail": "N3"}, "set": {"seats": 9}},
+    ],
+    "transaction": True,
+    "continue_on_error": False,
+    "return_results": True,
+}
 
-@router.post("/operations", response_class=Response)
+
+@router.post("/operations", response_class=Response, openapi_extra=json_body(Batch, _BATCH))
 def batch_operations(services: Services, call: Call, body: Body) -> Response:
     """Inserts, updates, deletes and upserts over several tables, in their order.
 

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 
 from control_api.answers import Told, rows_answer
 from control_api.dependencies import Call, Services
+from control_api.described import rows_answered
 from control_api.media_types import Form
 from control_api.routes.rows import VERSION
 from control_api.row_queries import Wanted
@@ -27,7 +28,7 @@ CACHE = "x-cache"
 _PLAN = pa.schema([pa.field("plan", pa.string(), nullable=False)])
 
 
-@router.post("", response_class=Response)
+@router.post("", response_class=Response, responses=rows_answered())
 def query(services: Services, call: Call, body: Query, wanted: Wanted) -> Response:
     """Runs one statement.
 

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from control_api.answers import Told, rows_answer
 from control_api.dependencies import Call, IngestToken, Services
+from control_api.described import json_body, rows_answered, rows_body
 from control_api.media_types import Form
 from control_api.paths import Table
 from control_api.row_queries import (
@@ -38,10 +39,12 @@ router = APIRouter(prefix="/tables/{table:table}/rows", tags=["rows"])
 
 VERSION = "x-version"
 NEXT_CURSOR = "x-next-cursor"
+_UPDATE = {"where": {"tail": "N14228"}, "set": {"seats": 150, "price": {"expr": "price * 2"}}}
+_DELETE = {"where": {"seats": {"lt": 10}}, "soft": True}
 _READERS: Mapping[Form, Read] = {Form.LINES: read_json_lines, Form.CSV: read_csv_lines}
 
 
-@router.get("", response_class=Response)
+@router.get("", response_class=Response, responses=rows_answered(is_paged=True))
 def read_rows(
     services: Services, call: Call, table: Table, query: Reading, wanted: Wanted
 ) -> Response:
@@ -65,7 +68,7 @@ def read_rows(
     return answered(services, call, found, wanted)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, openapi_extra=rows_body())
 def insert_rows(
     services: Services,
     call: Call,
@@ -92,7 +95,7 @@ def insert_rows(
     return written(commit, report)
 
 
-@router.patch("")
+@router.patch("", openapi_extra=json_body(UpdateRows, _UPDATE))
 def update_rows(services: Services, call: Call, table: Table, body: Body) -> dict[str, Any]:
     """Sets columns of the rows where a filter holds: `{"where": …, "set": {"price": 5}}`.
 
@@ -104,7 +107,7 @@ def update_rows(services: Services, call: Call, table: Table, body: Body) -> dic
     return rows_committed(set_columns(services, call, table, given.values, where, given.all))
 
 
-@router.delete("")
+@router.delete("", openapi_extra=json_body(DeleteRows, _DELETE, required=False))
 def delete_rows(
     services: Services, call: Call, table: Table, query: RemovingMany, body: Body
 ) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, Header, Path, Response
 
 from control_api.answers import rows_answer
 from control_api.dependencies import Call, Services
+from control_api.described import row_body, rows_answered
 from control_api.media_types import Form
 from control_api.paths import Table, parts_of
 from control_api.routes.rows import VERSION
@@ -30,6 +31,8 @@ from flight_server.model import ScanRequest
 
 router = APIRouter(prefix="/tables/{table:table}/rows", tags=["rows"])
 
+_ROW = {"tail": "N14228", "seats": 149}
+_SET = {"seats": 150, "price": {"expr": "price + 1"}}
 _TAG = re.compile(r'(?:W/)?"?(\d{1,18})"?')
 
 
@@ -68,7 +71,7 @@ ByKey = Annotated[str, Depends(_by_key)]
 Since = Annotated[int | None, Depends(_since)]
 
 
-@router.get("/{row}", response_class=Response)
+@router.get("/{row}", response_class=Response, responses=rows_answered(is_one=True))
 def read_row(
     services: Services, call: Call, table: Table, which: ById, query: ReadingOne, wanted: Wanted
 ) -> Response:
@@ -76,7 +79,7 @@ def read_row(
     return _read(services, call, table, which, query, wanted)
 
 
-@router.get("/key/{values:parts}", response_class=Response)
+@router.get("/key/{values:parts}", response_class=Response, responses=rows_answered(is_one=True))
 def read_row_of_key(
     services: Services, call: Call, table: Table, which: ByKey, query: ReadingOne, wanted: Wanted
 ) -> Response:
@@ -84,7 +87,7 @@ def read_row_of_key(
     return _read(services, call, table, which, query, wanted)
 
 
-@router.put("/{row}")
+@router.put("/{row}", openapi_extra=row_body(_ROW))
 def replace_row(
     services: Services, call: Call, table: Table, which: ById, body: Body, since: Since = None
 ) -> dict[str, Any]:
@@ -92,7 +95,7 @@ def replace_row(
     return _replace(services, call, table, which, body, since)
 
 
-@router.put("/key/{values:parts}")
+@router.put("/key/{values:parts}", openapi_extra=row_body(_ROW))
 def replace_row_of_key(
     services: Services, call: Call, table: Table, which: ByKey, body: Body, since: Since = None
 ) -> dict[str, Any]:
@@ -100,7 +103,7 @@ def replace_row_of_key(
     return _replace(services, call, table, which, body, since)
 
 
-@router.patch("/{row}")
+@router.patch("/{row}", openapi_extra=row_body(_SET))
 def update_row(
     services: Services, call: Call, table: Table, which: ById, body: Body, since: Since = None
 ) -> dict[str, Any]:
@@ -108,7 +111,7 @@ def update_row(
     return _update(services, call, table, which, body, since)
 
 
-@router.patch("/key/{values:parts}")
+@router.patch("/key/{values:parts}", openapi_extra=row_body(_SET))
 def update_row_of_key(
     services: Services, call: Call, table: Table, which: ByKey, body: Body, since: Since = None
 ) -> dict[str, Any]:

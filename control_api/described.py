@@ -1,0 +1,74 @@
+"""What OpenAPI says of bodies that routes read by themselves, and of rows in their forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from control_api.media_types import Form
+
+_ROW = {"tail": "N14228", "seats": 149, "price": 51000000.5, "seen": "2026-01-31T12:00:00Z"}
+_LINE = '{"tail":"N14228","seats":149}\n{"tail":"N24211","seats":149}\n'
+_CSV = '"tail","seats"\n"N14228",149\n"N24211",149\n'
+_ANY_ROW: dict[str, Any] = {"type": "object", "additionalProperties": True}
+_ROWS: dict[str, Any] = {"type": "array", "items": _ANY_ROW}
+_BYTES = {"type": "string", "format": "binary"}
+
+
+def json_body(model: type[BaseModel], example: Any, required: bool = True) -> dict[str, Any]:
+    """The body of a route as a model has it, for `openapi_extra`."""
+    schema = model.model_json_schema(by_alias=True)
+    content = {"schema": _inlined(schema, schema.get("$defs", {})), "example": example}
+    return {"requestBody": {"required": required, "content": {Form.JSON.value: content}}}
+
+
+def row_body(example: Any) -> dict[str, Any]:
+    """An object of columns and values."""
+    content = {"schema": _ANY_ROW, "example": example}
+    return {"requestBody": {"required": True, "content": {Form.JSON.value: content}}}
+
+
+def rows_body() -> dict[str, Any]:
+    """Rows in any of their forms."""
+    wrapped = {"type": "object", "properties": {"rows": _ROWS}}
+    one = {"anyOf": [_ROWS, wrapped, _ANY_ROW]}
+    content = {
+        Form.JSON.value: {"schema": one, "example": [_ROW]},
+        Form.LINES.value: {"schema": {"type": "string"}, "example": _LINE},
+        Form.CSV.value: {"schema": {"type": "string"}, "example": _CSV},
+        Form.ARROW.value: {"schema": _BYTES},
+    }
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def rows_answered(is_paged: bool = False, is_one: bool = False) -> dict[int | str, dict[str, Any]]:
+    """Rows in any of their forms, for `responses`."""
+    members: dict[str, Any] = {"rows": _ROWS, "version": {"type": "integer"}}
+    example: dict[str, Any] = {"rows": [_ROW], "version": 17}
+    if is_paged:
+        members["next_cursor"] = {"type": ["string", "null"]}
+        example = {"rows": [_ROW], "next_cursor": None, "version": 17}
+    schema = _ANY_ROW if is_one else {"type": "object", "properties": members}
+    content = {
+        Form.JSON.value: {"schema": schema, "example": _ROW if is_one else example},
+        Form.LINES.value: {"schema": {"type": "string"}, "example": _LINE},
+        Form.CSV.value: {"schema": {"type": "string"}, "example": _CSV},
+        Form.ARROW.value: {"schema": _BYTES},
+    }
+    return {200: {"description": "Rows, in the form that Accept names.", "content": content}}
+
+
+def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
+    """The schema without references, which would point to what OpenAPI keeps elsewhere."""
+    if isinstance(schema, list):
+        return [_inlined(one, definitions) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+    return {
+        name: _inlined(one, definitions)
+        for name, one in schema.items()
+        if name not in ("$defs", "discriminator")
+    }
