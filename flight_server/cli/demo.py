@@ -7,10 +7,12 @@ itself is never imported, since it needs what new installations lack.
 from __future__ import annotations
 
 import importlib.util
+import json
+import shlex
 import tempfile
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,11 +23,11 @@ from rich.console import Console
 from flight_server.cli.display import show
 from flight_server.cli.formats import Hints, InputFile, format_of, open_sink, open_source, replaced
 from flight_server.cli.options import Output
-from flight_server.cli.own_server import own_server
+from flight_server.cli.own_server import OwnServer, own_server
 from flight_server.cli.progress import metered
 from flight_server.cli.putting import told
 from flight_server.client import Client, connect
-from flight_server.errors import NotFound
+from flight_server.errors import NotFound, PixelflightError
 from flight_server.model import Commit, IngestMode
 
 FILES = ("airlines.csv", "airports.csv", "planes.csv", "weather.csv", "flights.csv.zip")
@@ -34,6 +36,23 @@ JOIN = """\
 select a.name as airline, count(*) as flights, round(avg(f.dep_delay), 1) as minutes_late
 from flights f join airlines a using (carrier)
 group by a.name order by flights desc limit 5"""
+READER: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("/auth/roles", {"name": "newark"}),
+    (
+        "/auth/grants",
+        {
+            "role": "newark",
+            "actions": ["read"],
+            "table": "flights",
+            "columns": ["carrier", "flight", "origin", "dest", "dep_delay"],
+            "rows": "origin = 'EWR'",
+        },
+    ),
+    ("/auth/api-keys", {"name": "ada", "roles": ["newark"]}),
+)
+SEEN = """\
+select origin, count(*) as flights, count(distinct dest) as destinations
+from flights group by origin"""
 STATE = """\
 select count(*) as flights, sum(dep_delay) as minutes_late from flights"""
 
@@ -53,6 +72,7 @@ def demo(
                 change(client, quiet)
                 look_back(client, loaded)
                 undo(client, loaded)
+                let_in(server)
                 export(client, Path(place) / "flights.parquet", quiet)
         step("Done", "make serve")
         tell("That starts a server to keep; the README goes on from there.")
@@ -147,6 +167,36 @@ def undo(client: Client, loaded: Commit) -> None:
     tell(f"flights has {rows:,} rows again, in version {commit.snapshot}; nothing was lost:")
     for version in reversed(client.versions("flights")):
         tell(f"  version {version.snapshot}: {', '.join(version.changes)} ({version.reason})")
+
+
+def let_in(server: OwnServer) -> None:
+    """A reader who sees some columns of some rows, whichever way she asks."""
+    step(
+        "A reader who sees only her columns and rows",
+        "\n".join(
+            f"curl $API{path} --json {shlex.quote(json.dumps(body))}" for path, body in READER
+        ),
+    )
+    answers = [posted(server, path, body) for path, body in READER]
+    with connect(server.flight, answers[-1]["key"]) as ada:
+        step("What she sees", f'pixelflight sql "{SEEN}"')
+        table = ada.sql(SEEN).to_arrow()
+        show(table.schema, table.to_batches(), Output.TABLE, rows_max=0)
+        try:
+            ada.sql("select tailnum from flights").to_arrow()
+        except PixelflightError as error:
+            tell(f"She asks for another column: {error.message.splitlines()[0]}")
+
+
+def posted(server: OwnServer, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """What the control plane answers to the administrator."""
+    import httpx
+
+    headers = {"authorization": f"Bearer {server.key}"}
+    answer = httpx.post(f"{server.http}/api/v1{path}", json=body, headers=headers)
+    answer.raise_for_status()
+    told_back: dict[str, Any] = answer.json()
+    return told_back
 
 
 def export(client: Client, path: Path, quiet: bool) -> None:

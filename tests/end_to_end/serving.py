@@ -15,7 +15,14 @@ STOP_SECONDS_MAX = 40
 
 @contextmanager
 def served(data: Path, *options: str) -> Iterator[str]:
-    """Serves the data folder on free ports while the block runs; gives the Flight URL.
+    """Serves the data folder on free ports while the block runs; gives the Flight URL."""
+    with both_served(data, *options) as (flight, _):
+        yield flight
+
+
+@contextmanager
+def both_served(data: Path, *options: str) -> Iterator[tuple[str, str]]:
+    """Serves the data folder on free ports while the block runs; gives both doors' URLs.
 
     At the end the server gets SIGTERM and must exit with 0.
     """
@@ -26,7 +33,7 @@ def served(data: Path, *options: str) -> Iterator[str]:
         [*command, *options], stdout=subprocess.PIPE, text=True, env=environment
     )
     try:
-        yield _flight_url(process)
+        yield _urls(process)
         process.terminate()
         assert process.wait(STOP_SECONDS_MAX) == 0
     finally:
@@ -34,9 +41,9 @@ def served(data: Path, *options: str) -> Iterator[str]:
         process.communicate()
 
 
-def _flight_url(process: subprocess.Popen[str]) -> str:
+def _urls(process: subprocess.Popen[str]) -> tuple[str, str]:
     assert process.stdout is not None
     line = process.stdout.readline()
     ready = re.fullmatch(r"ready flight=(\S+) http=(\S+)\n", line)
     assert ready is not None, f"the server did not say that it is ready, but {line!r}"
-    return ready[1]
+    return ready[1], ready[2]

@@ -31,6 +31,8 @@ def test_the_demo_shows_real_flights_arriving(tmp_path: Path) -> None:
         "now: 336,876 flights",
         "before: 336,776 flights",
         "flights has 336,776 rows again",
+        "EWR       120835",
+        "She asks for another column:",
         "flights.parquet holds 336,776 rows",
         "$ make serve",
     ):

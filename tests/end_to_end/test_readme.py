@@ -21,13 +21,15 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.end_to_end.serving import served
+from tests.end_to_end.serving import both_served
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 MAKE = re.compile(r"^make (.*?)( +#.*)?$", re.MULTILINE)
 BLOCKS_MIN = 8
+# Where a reader's server answers HTTP.
+WEB = "http://127.0.0.1:8816"
 
 
 class Block(NamedTuple):
@@ -54,9 +56,10 @@ def test_every_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / ".venv").symlink_to(sys.prefix)
     names: dict[str, Any] = {"__name__": "readme"}
     printed = ""
-    with served(tmp_path / "pixelflight-data") as url:
+    with both_served(tmp_path / "pixelflight-data") as (url, web):
         monkeypatch.setenv("PIXELFLIGHT_URL", url)
         for block in blocks():
+            block = block._replace(text=block.text.replace(WEB, web))
             if block.language == "bash":
                 printed = run_bash(block, monkeypatch)
             elif block.language == "python":
