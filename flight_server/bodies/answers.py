@@ -7,7 +7,6 @@ import json
 from typing import Any
 
 from flight_server.arrow_types import columns_of, schema_to_ipc
-from flight_server.metastore.audit_search import Recorded
 from flight_server.model import Commit, Deletion, TableInfo, Tag, Version
 
 
@@ -85,22 +84,6 @@ def tag_listed(tag: Tag) -> dict[str, Any]:
         "version": tag.snapshot,
         "created_at": tag.created_at,
         "author": tag.author,
-    }
-
-
-def recorded(one: Recorded) -> dict[str, Any]:
-    """An entry of the audit trail."""
-    entry = one.entry
-    return {
-        "id": one.id,
-        "at": entry.at.isoformat(),
-        **entry.actor._asdict(),
-        "action": entry.action,
-        "resource": entry.resource,
-        "outcome": entry.outcome.value,
-        "code": entry.code,
-        "snapshot": entry.snapshot,
-        "details": dict(entry.details),
     }
 
 

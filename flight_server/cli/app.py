@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import typer
 from typer import TyperException
 
+from flight_server.cli.audit import audit, usage
 from flight_server.cli.demo import demo
 from flight_server.cli.doctor import doctor
 from flight_server.cli.exits import MEANINGS, Exit, report, report_usage, say
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 for verb in (serve, demo, sql, shell, get, put, tables, describe, history, restore, undrop):
     app.command()(verb)
-for verb in (settings, doctor):
+for verb in (audit, usage, settings, doctor):
     app.command()(verb)
 app.add_typer(keys, name="keys")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import getpass
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -126,6 +128,7 @@ def _store(data: Path | None, config: Path | None) -> Iterator[KeyStore]:
     # Imported here because it takes as long as all the rest of the command line.
     from flight_server.auth import KeyStore, PermissionStore
     from flight_server.metastore import Metastore
+    from flight_server.metastore.audit import Actor, Stage, enter_stage
 
     settings, _ = load(config, overrides={"data": data})
     path = metastore_path(settings)
@@ -135,6 +138,8 @@ def _store(data: Path | None, config: Path | None) -> Iterator[KeyStore]:
             f"'pixelflight serve --data {settings.data}', or name its folder with --data."
         )
     metastore = Metastore.open(path)
+    # Who has the folder may do anything with it; the audit trail knows them as the machine does.
+    enter_stage(Stage(Actor("local", _me(), door="command_line")))
     try:
         yield KeyStore(metastore, PermissionStore(metastore).role_names)
     finally:
@@ -160,3 +165,11 @@ def _record(info: KeyInfo) -> dict[str, object]:
         "expires_at": info.expires_at,
         "created_by": info.created_by,
     }
+
+
+def _me() -> str:
+    """Who is logged in on this machine; their number where it has no name for them."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return f"uid {os.getuid()}"

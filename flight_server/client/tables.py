@@ -26,6 +26,7 @@ from flight_server.client.bodies import (
     tag_from,
     version_from,
 )
+from flight_server.client.bookkeeping import audit_entries
 from flight_server.client.connection import Connection
 from flight_server.client.puts import OnCommit, OnSent
 from flight_server.client.results import Result
@@ -347,6 +348,17 @@ class Client:
     ) -> str:
         """DuckDB's plan of a statement."""
         return str(self._act("explain", **bodies.statement(text, parameters))["plan"])
+
+    def audit(
+        self, limit: int = 100, wanted: Mapping[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Entries of the audit trail, the newest first; `wanted` as in `docs/audit.md`."""
+        return audit_entries(self._act, limit, wanted or {})
+
+    def usage(self, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What was used by day, and the quotas of one's workspace."""
+        answer: dict[str, Any] = self._act("read_usage", **(wanted or {}))
+        return answer
 
     def health(self) -> dict[str, Any]:
         """What is mounted, and the newest snapshot of each catalog."""

@@ -15,6 +15,7 @@ from flight_server.bodies.answers import (
     tag_listed,
     version_listed,
 )
+from flight_server.bodies.bookkeeping import ReadAudit, ReadUsage
 from flight_server.bodies.requests import Body, OfTable, Sql, loaded, parsed
 from flight_server.bodies.statements import sql_request
 from flight_server.errors import InvalidRequest
@@ -134,6 +135,14 @@ def _explain(services: Services, call: Call, body: Sql) -> Answer:
     return {"plan": operations.explain(services, call, sql_request(services, body))}
 
 
+def _read_audit(services: Services, call: Call, body: ReadAudit) -> Answer:
+    return body.page(services, call)
+
+
+def _read_usage(services: Services, call: Call, body: ReadUsage) -> Answer:
+    return body.report(services, call)
+
+
 def _health(services: Services, call: Call, body: Body) -> Answer:
     return operations.health(services)
 
@@ -165,5 +174,7 @@ ACTIONS: dict[str, JsonAction] = {
     "delete": JsonAction("Delete rows where a filter holds.", bodies.Delete, _delete),
     "optimize": JsonAction("One round of housekeeping.", bodies.Optimize, _optimize),
     "explain": JsonAction("The plan of a SQL statement.", Sql, _explain),
+    "read_audit": JsonAction("The audit trail, a page of it.", ReadAudit, _read_audit),
+    "read_usage": JsonAction("What was used, by day.", ReadUsage, _read_usage),
     "health": JsonAction("What is mounted and answers.", bodies.Nothing, _health),
 }

@@ -30,6 +30,7 @@ from flight_server.wire.state import ServerState
 from flight_server.wire.visits import SQL_DOOR, Stranger, Visit
 
 _VISIT = "visit"
+ADMIN_ACTIONS = frozenset({"read_audit", "read_usage"})
 # Actions that change nothing but a session; all others are counted as writes.
 READING_ACTIONS = frozenset(
     {
@@ -140,7 +141,7 @@ class FlightServer(flight.FlightServerBase):
     @guarded
     def do_action(self, visit: Visit, action: flight.Action) -> Iterator[bytes]:
         """One action, one result."""
-        visit.admit(RouteClass.READ if action.type in READING_ACTIONS else RouteClass.WRITE)
+        visit.admit(_class_of(action.type))
         body = action.body.to_pybytes()
         if action.type in SQL_ACTIONS:
             visit.is_for(action.type, SQL_DOOR)
@@ -155,3 +156,10 @@ class FlightServer(flight.FlightServerBase):
             raise Unsupported(f"There is no action '{action.type}'.{near}")
         with call_in(self._state, visit) as call:
             return iter([encoded(run_action(self._services, call, action.type, body))])
+
+
+def _class_of(action: str) -> RouteClass:
+    """What an action is counted as."""
+    if action in ADMIN_ACTIONS:
+        return RouteClass.ADMIN
+    return RouteClass.READ if action in READING_ACTIONS else RouteClass.WRITE

@@ -18,7 +18,7 @@ from pyarrow import flight
 from flight_server.metastore.audit import AuditEntry
 from flight_server.metastore.tables import api_keys
 from flight_server.operations import audit_reading
-from tests.fix_client import Client
+from tests.fix_client import Client, refusal
 from tests.fix_http import TwoDoors
 
 Entries = list[dict[str, Any]]
@@ -327,6 +327,23 @@ def test_pages_follow_each_other(own: TwoDoors, ada: Client) -> None:
             found += page["entries"]
             cursor = page["cursor"]
     assert found == every
+
+
+def test_both_doors_tell_the_same(own: TwoDoors, connect: Callable[..., Client]) -> None:
+    client = connect(own.flight)
+    for number in range(3):
+        put(client, number)
+    with own.client() as admin:
+        params: dict[str, Any] = {"action": "ingest", "limit": 2}
+        page = admin.get("/api/v1/audit", params=params).json()
+        assert client.action("read_audit", **params) == page
+        assert len(page["entries"]) == 2
+        quotas = admin.get("/api/v1/usage").json()["quotas"]
+        assert client.action("read_usage")["quotas"] == quotas
+    reader = connect(own.flight, own.key_of("reader"))
+    assert refusal(lambda: reader.action("read_audit")).code == "forbidden"
+    found = refusal(lambda: client.action("read_audit", outcomes="ok"))
+    assert "Did you mean 'outcome'?" in found.message
 
 
 @pytest.mark.parametrize("form", ["application/x-ndjson", "text/csv", ARROW])
