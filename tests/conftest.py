@@ -20,6 +20,7 @@ pytest_plugins = [
     "tests.fix_metastore",
     "tests.fix_server",
     "tests.fix_tls",
+    "tests.fix_audit",
 ]
 
 # The shipped suite asserts as tests do, and should say as much when it fails.
