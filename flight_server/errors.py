@@ -64,6 +64,8 @@ class ErrorCode(Enum):
     VERSION_CHANGED = Row(412, 9, False, "It was changed after the version that 'If-Match' names.")
     NOT_ACCEPTABLE = Row(406, 3, False, "The answer has none of the forms that 'Accept' names.")
     UNSUPPORTED_MEDIA_TYPE = Row(415, 3, False, "Bodies of this 'Content-Type' are not read.")
+    VIEW_UNREADABLE = Row(409, 9, False, "What a view reads is missing, or hidden from you.")
+    SNAPSHOT_NOT_FOUND = Row(404, 5, False, "No such named snapshot, or it is hidden from you.")
 
     @property
     def http(self) -> int:

@@ -279,14 +279,16 @@ class Refresh(StrEnum):
 class Definition:
     """The SELECT of a view, as its maker wrote it.
 
-    `catalog` and `namespace` complete the names in it that lack theirs. `refresh` is None of a
-    view that holds no rows. `maker` is the id of the principal with whose rights rows are
+    `catalog` and `namespace` complete the names in it that lack theirs. `columns` are the names
+    that its maker gave to its columns, where these are not the SELECT's own. `refresh` is None of
+    a view that holds no rows. `maker` is the id of the principal with whose rights rows are
     refreshed.
     """
 
     sql: str
     catalog: str = DEFAULT_CATALOG
     namespace: str = DEFAULT_NAMESPACE
+    columns: tuple[str, ...] = ()
     refresh: Refresh | None = None
     maker: str = ""
 

@@ -11,7 +11,7 @@ errors of `flight_server.errors`. Everything they hand out is Arrow.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
@@ -20,13 +20,13 @@ from flight_server.engines.log import SupportsCommitLog
 from flight_server.engines.soft_deletes import SupportsSoftDelete
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.engines.stream import Batches
+from flight_server.engines.upkeep import SupportsHousekeeping, SupportsPins
 from flight_server.engines.views import SupportsViews
 from flight_server.errors import Unsupported
 from flight_server.model import (
     Author,
     ChangesRequest,
     Commit,
-    Housekeeping,
     IngestRequest,
     NamespaceRef,
     ScanRequest,
@@ -327,31 +327,6 @@ class TemporaryTables(SupportsTables, SupportsIngest, SupportsUpdate, SupportsSq
         """Drops them all."""
 
 
-@runtime_checkable
-class SupportsPins(Protocol):
-    """Snapshots can be held against expiry."""
-
-    def hold(self, version: int, seconds: float, sliced: TableRef | None = None) -> None:
-        """Keeps the snapshot readable for so long, for a ticket that is out.
-
-        `sliced` is the table that it is for a part of: its files are kept as they are.
-        """
-
-    def pinned(self, version: int) -> AbstractContextManager[None]:
-        """Keeps the snapshot readable while the block runs, for a stream that is open."""
-
-
-@runtime_checkable
-class SupportsHousekeeping(Protocol):
-    """The engine tends its files."""
-
-    def housekeep(self, tables: Collection[TableRef] | None = None) -> Housekeeping:
-        """One round now: flush inlined rows, merge small files, expire snapshots, remove files.
-
-        Expiry and removal concern the whole lake and run only without `tables`.
-        """
-
-
 Ability = TypeVar("Ability")
 
 ABILITIES: tuple[type[Any], ...] = (
@@ -387,7 +362,8 @@ def require(engine: Engine, ability: type[Ability]) -> Ability:
         known = _KNOWN[type(engine), ability] = isinstance(engine, ability)
     if not known:
         what = ability.__name__.removeprefix("Supports").lower()
-        raise Unsupported(f"Tables of the catalog '{engine.name}' do not support {what}.")
+        whose = getattr(engine, "whose", f"Tables of the catalog '{engine.name}'")
+        raise Unsupported(f"{whose} do not support {what}.")
     return cast(Ability, engine)
 
 

@@ -15,10 +15,18 @@ import pyarrow as pa
 
 from flight_server.auth import Action, Decision, Permit
 from flight_server.engines.base import Engine
-from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, NotFound, did_you_mean
+from flight_server.errors import (
+    ErrorCode,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    Unsupported,
+    did_you_mean,
+)
 from flight_server.model import (
     HIDDEN_PREFIX,
     TEMPORARY_CATALOG,
+    Kind,
     NamespaceRef,
     TableRef,
     TableVersion,
@@ -26,7 +34,23 @@ from flight_server.model import (
     table_not_found,
 )
 from flight_server.operations.services import Call, Services, engine_of
-from flight_server.query import columns_named
+from flight_server.query import Source, columns_named
+
+_WRITES = frozenset({Action.INSERT, Action.UPDATE, Action.DELETE})
+
+
+@dataclass(frozen=True)
+class Below:
+    """What a view is to one reader: what is read in its place, and how much of what is below.
+
+    `is_part` says that something of it is withheld; `bytes` is what it holds, where that is
+    limited; `identity` is what the types of the view's columns hang on.
+    """
+
+    source: Source
+    is_part: bool
+    bytes: int
+    identity: tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -34,13 +58,14 @@ class Permitted:
     """A table that the principal may do the asked action with, and how much of it.
 
     `columns` are the permitted ones in the schema's order; `row_filter` is a SQL predicate that
-    rows must meet, or None.
+    rows must meet, or None. `below` is there where it is a view that is to be read.
     """
 
     engine: Engine
     version: TableVersion
     columns: tuple[str, ...]
     row_filter: str | None
+    below: Below | None = None
 
     @property
     def table(self) -> TableRef:
@@ -63,13 +88,38 @@ class Permitted:
 
 
 def permitted(
-    services: Services, call: Call, table: TableRef, action: Action, version: int | None = None
+    services: Services,
+    call: Call,
+    table: TableRef,
+    action: Action,
+    version: int | None = None,
+    through: tuple[TableRef, ...] = (),
 ) -> Permitted:
     """The table, resolved, and what of it the principal may `action`.
 
     NotFound where it is missing or hidden; Forbidden where it is visible but the action is not
-    allowed.
+    allowed. A view that is read is looked through (Conflict, view_unreadable); rows are not
+    written to one (Unsupported). `through` are the views on the way to the table.
     """
+    found = known(services, call, table, action, version)
+    kind = found.version.spec.kind
+    if kind is not Kind.TABLE and action in _WRITES:
+        raise Unsupported(
+            f"'{found.table}' is a view, whose rows cannot be written: write to the tables that "
+            "it reads."
+        )
+    if kind is not Kind.VIEW or action is not Action.READ:
+        return found
+    # Imported here, since a view is made of tables that are authorised here.
+    from flight_server.operations.seen_through import seen_through
+
+    return seen_through(services, call, found, version, through)
+
+
+def known(
+    services: Services, call: Call, table: TableRef, action: Action, version: int | None = None
+) -> Permitted:
+    """As `permitted`, of a view whatever is below it: it has the columns that it was made with."""
     engine = engine_of(services, call, table.catalog)
     hide_internal(table)
     call.attempt.asked = (action.value, table)

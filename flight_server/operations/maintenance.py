@@ -7,12 +7,11 @@ from typing import Any
 
 from flight_server.auth import SERVER, Action
 from flight_server.engines.base import (
-    SupportsHousekeeping,
-    SupportsPins,
     SupportsVersions,
     abilities,
     require,
 )
+from flight_server.engines.upkeep import SupportsHousekeeping, SupportsPins
 from flight_server.errors import Forbidden
 from flight_server.model import DEFAULT_CATALOG, Housekeeping, TableRef
 from flight_server.operations.authorise import permitted

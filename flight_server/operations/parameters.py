@@ -10,8 +10,8 @@ import pyarrow as pa
 from flight_server.auth import Action
 from flight_server.errors import InvalidRequest, PixelflightError
 from flight_server.operations.authorise import permitted
-from flight_server.operations.query import located
 from flight_server.operations.services import Call, Services
+from flight_server.operations.sources import located
 from flight_server.query import (
     Statement,
     TableUse,

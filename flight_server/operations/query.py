@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, cast
@@ -20,25 +20,30 @@ from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Forbidden, InvalidRequest, Unsupported
 from flight_server.model import (
     DEFAULT_CATALOG,
-    DEFAULT_NAMESPACE,
     PARAMETER_ROWS,
     TEMPORARY_CATALOG,
+    Kind,
     ScanRequest,
     SqlRequest,
     TableRef,
     TableVersion,
     quoted,
-    table_not_found,
 )
 from flight_server.operations import rows
-from flight_server.operations.authorise import Permitted, permitted
+from flight_server.operations.authorise import permitted
 from flight_server.operations.kinds import kind_of
 from flight_server.operations.services import Call, Services, engine_of
+from flight_server.operations.sources import (
+    Sources,
+    bytes_read,
+    located,
+    names_shown,
+    sql_engine,
+    version_of,
+)
 from flight_server.query import (
     Merge,
-    Source,
     Statement,
-    TableUse,
     Write,
     merge_source,
     parse_any,
@@ -71,7 +76,7 @@ def query(services: Services, call: Call, request: SqlRequest) -> Batches:
     request = _at_session_time(services, call, request)
     scan = _scan_of(services, call, statement, request)
     if scan is not None:
-        size = _bytes_read(services, permitted(services, call, scan[0], Action.READ))
+        size = bytes_read(services, permitted(services, call, scan[0], Action.READ))
     else:
         checked, size = authorised(services, call, statement, request)
     with ExitStack() as stack:
@@ -79,7 +84,7 @@ def query(services: Services, call: Call, request: SqlRequest) -> Batches:
         if scan is not None:
             answer = rows.scan(services, call, *scan)
         else:
-            answer = _answer(_engine(services, call), statement, checked, call)
+            answer = _answer(sql_engine(services, call), statement, checked, call)
         # The query holds its place until its last batch has been read or its stream is closed.
         return BatchStream(answer.schema, iter(answer), answer.close, stack.pop_all().close)
 
@@ -125,7 +130,7 @@ def plan_query(services: Services, call: Call, request: SqlRequest) -> QueryPlan
     if (scan := _scan_of(services, call, statement, pinned)) is not None:
         return QueryPlan(rows.schema_of_scan(services, call, *scan), pinned.version, scan)
     checked, _ = authorised(services, call, statement, pinned)
-    return QueryPlan(_engine(services, call).sql_schema(checked), pinned.version)
+    return QueryPlan(sql_engine(services, call).sql_schema(checked), pinned.version)
 
 
 def explain(services: Services, call: Call, request: SqlRequest) -> str:
@@ -133,7 +138,7 @@ def explain(services: Services, call: Call, request: SqlRequest) -> str:
     statement = parsed_for(call, request.sql)
     checked, _ = authorised(services, call, statement, request, is_plan=True)
     analyze = statement.kind == "explain_analyze"
-    return _engine(services, call).explain_sql(checked, analyze, call.cancellation)
+    return sql_engine(services, call).explain_sql(checked, analyze, call.cancellation)
 
 
 def parsed_for(call: Call, sql: str) -> Statement:
@@ -160,19 +165,6 @@ def statement_of(call: Call, sql: str) -> Statement | Write:
     return parse_any(sql, default_catalog=session.catalog, default_namespace=session.namespace)
 
 
-def located(call: Call, use: TableUse) -> TableRef:
-    """Which table a reference means: a bare name may be that of a temporary table."""
-    table = use.table
-    if TEMPORARY_CATALOG in (table.catalog.lower(), table.namespace.lower()):
-        return TableRef(TEMPORARY_CATALOG, DEFAULT_NAMESPACE, table.name)
-    temporary = call.session.temporary if call.session is not None else None
-    if temporary is not None and use.bare:
-        for known in temporary.tables(DEFAULT_NAMESPACE):
-            if known.name.lower() == table.name.lower():
-                return known
-    return table
-
-
 def authorised(
     services: Services,
     call: Call,
@@ -187,71 +179,9 @@ def authorised(
     is_plan = is_plan or statement.kind.startswith("explain")
     sources = Sources(services, call, request.version, is_plan)
     given = request.parameters
-    types = _engine(services, call).parameter_types(given) if given else {}
+    types = sql_engine(services, call).parameter_types(given) if given else {}
     sql = rewrite(statement, sources, types)
     return replace(request, sql=sql, temporary=sources.temporary), sources.bytes
-
-
-class Sources:
-    """What the principal may see of each table that a statement uses.
-
-    `bytes` is what the tables hold, where that is limited; `temporary` whether one of them is the
-    session's own.
-    """
-
-    def __init__(
-        self, services: Services, call: Call, version: int | None, is_plan: bool = False
-    ) -> None:
-        self._services = services
-        self._call = call
-        self._version = version
-        self._is_plan = is_plan
-        self.bytes = 0
-        self.temporary = False
-
-    def __call__(self, use: TableUse) -> Source:
-        """The source of one use. NotFound; Forbidden."""
-        services, call = self._services, self._call
-        use = replace(use, table=located(call, use))
-        if use.table.catalog == TEMPORARY_CATALOG:
-            self.temporary = True
-            return _temporary_source(services, call, use)
-        allowed = _readable(services, call, use, self._version)
-        if self._is_plan and not allowed.whole:
-            raise Forbidden(
-                f"You may read a part of '{allowed.table}' only, and a plan tells of all of it."
-            )
-        self.bytes += _bytes_read(services, allowed)
-        return Source(
-            allowed.table,
-            None if allowed.whole else allowed.columns,
-            allowed.row_filter,
-            _version(services, call, use, self._version),
-            _shown(services, call, allowed),
-        )
-
-
-def _bytes_read(services: Services, allowed: Permitted) -> int:
-    """What a query reads of a table at most; 0 where nobody asks for it."""
-    if services.settings.query_bytes_max is None:
-        return 0
-    return allowed.engine.describe(allowed.table, allowed.version.snapshot).bytes
-
-
-def names_shown(
-    services: Services, call: Call, allowed: Permitted, texts: Iterable[str | None]
-) -> bool:
-    """Whether a text may name a column that SQL sees otherwise than it is kept."""
-    names = [name.lower() for name, _ in _shown(services, call, allowed)]
-    return any(name in text.lower() for text in texts if text is not None for name in names)
-
-
-def _shown(services: Services, call: Call, allowed: Permitted) -> tuple[tuple[str, str], ...]:
-    """The columns that SQL sees otherwise than they are kept, with their expressions."""
-    if allowed.table.catalog not in (DEFAULT_CATALOG, TEMPORARY_CATALOG):
-        return ()
-    columns = _engine(services, call).sql_columns(allowed.version)
-    return tuple((name, sql) for name, sql in columns.items() if name in allowed.columns)
 
 
 def authorised_merge(
@@ -262,7 +192,7 @@ def authorised_merge(
     table, names = target.table, tuple[str, ...]()
     if target.spec.defaults and not request.parameters:
         source = replace(request, sql=merge_source(statement, sources))
-        names = tuple(_engine(services, call).sql_schema(source).names)
+        names = tuple(sql_engine(services, call).sql_schema(source).names)
     engine = require(engine_of(services, call, table.catalog), SupportsSqlWrites)
     if table.catalog == TEMPORARY_CATALOG:
         table = cast(TemporaryTables, engine).sql_name(table)
@@ -278,7 +208,7 @@ def rows_for(services: Services, call: Call, table: TableRef, source: SqlRequest
     """
     if table.catalog != TEMPORARY_CATALOG or call.transaction is None:
         return source
-    rows = _engine(services, call).run_sql(source, call.cancellation).read_all()
+    rows = sql_engine(services, call).run_sql(source, call.cancellation).read_all()
     numbered = rows.rename_columns([f"c{place}" for place in range(len(rows.schema))])
     return SqlRequest(f"SELECT * FROM {quoted(PARAMETER_ROWS)}", rows=numbered)
 
@@ -309,15 +239,6 @@ def used_parameters(statement: Statement, parameters: Parameters) -> Parameters:
         else {str(place): value for place, value in enumerate(parameters, start=1)}
     )
     return {name: value for name, value in named.items() if name in statement.parameters}
-
-
-def _temporary_source(services: Services, call: Call, use: TableUse) -> Source:
-    allowed = permitted(services, call, use.table, Action.READ)
-    if use.version is not None or use.as_of is not None:
-        raise Unsupported(f"The temporary table '{allowed.table.name}' has no versions.")
-    temporary = cast(TemporaryTables, allowed.engine)
-    name = _engine(services, call).temporary_source(temporary, allowed.table, call.cancellation)
-    return Source(name, shown=_shown(services, call, allowed))
 
 
 def _at_session_time(services: Services, call: Call, request: SqlRequest) -> SqlRequest:
@@ -359,36 +280,19 @@ def _scan_of(
         shape.order_by,
         shape.limit,
         shape.offset,
-        None if is_temporary else _version(services, call, shape.table, request.version),
+        None if is_temporary else version_of(services, call, shape.table, request.version),
     )
     try:
-        rows.schema_of_scan(services, call, table, scan)
         allowed = permitted(services, call, table, Action.READ, scan.version)
+        if allowed.version.spec.kind is Kind.VIEW:
+            return None
+        rows.schema_of_scan(services, call, table, scan)
         if names_shown(services, call, allowed, (scan.filter, scan.order_by)):
             return None
     except (InvalidRequest, Forbidden, Unsupported):
         # What is wrong with it, if anything, is said by the statement's own way.
         return None
     return table, scan
-
-
-def _readable(services: Services, call: Call, use: TableUse, version: int | None) -> Permitted:
-    if use.table.catalog not in services.engines:
-        raise table_not_found(use.table)
-    at = _version(services, call, use, version)
-    return permitted(services, call, use.table, Action.READ, at)
-
-
-def _version(services: Services, call: Call, use: TableUse, version: int | None) -> int | None:
-    """The snapshot that one reference reads: its own AT, else the statement's."""
-    if use.version is not None or use.as_of is None:
-        return use.version if use.version is not None else version
-    engine = services.engine(use.table.catalog)
-    return require(engine, SupportsVersions).snapshot_at(use.as_of)
-
-
-def _engine(services: Services, call: Call) -> SupportsSql:
-    return require(engine_of(services, call, DEFAULT_CATALOG), SupportsSql)
 
 
 def _snapshot(services: Services, request: SqlRequest) -> int:

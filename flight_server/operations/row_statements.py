@@ -25,13 +25,12 @@ from flight_server.operations.parameters import matched
 from flight_server.operations.query import (
     authorised,
     authorised_merge,
-    located,
-    names_shown,
     outside,
     rows_for,
     used_parameters,
 )
 from flight_server.operations.services import Call, Services, engine_of
+from flight_server.operations.sources import located, names_shown
 from flight_server.operations.together import in_one_commit
 from flight_server.query import (
     Delete,

@@ -23,6 +23,7 @@ from flight_server.model import (
     Commit,
     IngestMode,
     IngestRequest,
+    Kind,
     NamespaceRef,
     ScanRequest,
     Slice,
@@ -106,7 +107,7 @@ def plan_scan(services: Services, call: Call, table: TableRef, request: ScanRequ
 
 def _estimated(allowed: Permitted, request: ScanRequest) -> tuple[int, int]:
     """How many rows and bytes a scan will give; -1 where that is not known without running it."""
-    if request.filter is not None or not allowed.whole:
+    if request.filter is not None or not allowed.whole or allowed.version.spec.kind is Kind.VIEW:
         return -1, -1
     info = allowed.engine.describe(allowed.table, request.version)
     rows = _after_limit(info.rows, request)

@@ -28,23 +28,28 @@ from flight_server.model import (
     TEMPORARY_CATALOG,
     Commit,
     IngestRequest,
+    Kind,
     NamespaceRef,
     SqlRequest,
     TableRef,
     TableSpec,
 )
-from flight_server.operations import tables
-from flight_server.operations.authorise import may_on_namespace, permitted
-from flight_server.operations.query import authorised, located, rows_for, used_parameters
+from flight_server.operations import tables, views
+from flight_server.operations.authorise import known, may_on_namespace, permitted
+from flight_server.operations.query import authorised, rows_for, used_parameters
 from flight_server.operations.services import Call, Services, engine_of
+from flight_server.operations.sources import located
 from flight_server.operations.together import in_one_commit
 from flight_server.query import (
     AlterTable,
     CreateNamespace,
     CreateTable,
+    CreateView,
     DropNamespace,
     DropTable,
+    DropView,
     RenameTable,
+    RenameView,
     Statement,
     Write,
 )
@@ -61,6 +66,12 @@ def run(services: Services, call: Call, statement: Write, request: SqlRequest) -
             return alter_table(services, call, statement)
         case RenameTable():
             return rename_table(services, call, statement)
+        case CreateView():
+            return create_view(services, call, statement)
+        case DropView():
+            return _drop_view(services, call, statement)
+        case RenameView():
+            return _rename_view(services, call, statement)
         case CreateNamespace():
             return create_namespace(services, call, statement)
         case DropNamespace():
@@ -142,6 +153,27 @@ def rename_table(services: Services, call: Call, statement: RenameTable) -> Comm
     )
 
 
+def create_view(services: Services, call: Call, statement: CreateView) -> Commit | None:
+    """Keeps a SELECT under a name."""
+    view = statement.target.table
+    if statement.if_not_exists and _is_there(services, call, view):
+        return None
+    return views.create_view(
+        services, call, view, statement.sql, statement.columns, statement.or_replace
+    )
+
+
+def _drop_view(services: Services, call: Call, statement: DropView) -> Commit | None:
+    view = statement.target.table
+    return _unless_missing(statement.if_exists, lambda: views.drop_view(services, call, view))
+
+
+def _rename_view(services: Services, call: Call, statement: RenameView) -> Commit | None:
+    view = statement.target.table
+    to = replace(view, name=statement.new_name)
+    return _unless_missing(statement.if_exists, lambda: views.rename_view(services, call, view, to))
+
+
 def create_namespace(services: Services, call: Call, statement: CreateNamespace) -> Commit | None:
     """Makes a namespace."""
     try:
@@ -173,7 +205,9 @@ def drop_namespace(services: Services, call: Call, statement: DropNamespace) -> 
 
 def _drop_all(services: Services, call: Call, namespace: NamespaceRef) -> Commit:
     for table in engine_of(services, call, namespace.catalog).tables(namespace.name):
-        tables.drop_table(services, call, table)
+        is_table = views.kind_of_table(services, call, table) is Kind.TABLE
+        drop = tables.drop_table if is_table else views.drop_view
+        drop(services, call, table)
     return tables.drop_namespace(services, call, namespace)
 
 
@@ -271,7 +305,7 @@ def _query_schema(services: Services, call: Call, source: SqlRequest) -> pa.Sche
 def _is_there(services: Services, call: Call, table: TableRef) -> bool:
     """Whether the principal can see such a table."""
     try:
-        permitted(services, call, table, Action.READ)
+        known(services, call, table, Action.READ)
     except NotFound:
         return False
     except Forbidden:

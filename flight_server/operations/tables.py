@@ -17,6 +17,7 @@ from flight_server.engines.base import (
     require,
 )
 from flight_server.errors import (
+    Conflict,
     ErrorCode,
     Forbidden,
     InvalidRequest,
@@ -29,6 +30,7 @@ from flight_server.model import (
     TEMPORARY_CATALOG,
     AddColumn,
     Commit,
+    Kind,
     NamespaceRef,
     SchemaChange,
     SetDefault,
@@ -39,12 +41,18 @@ from flight_server.model import (
 )
 from flight_server.operations.authorise import (
     hide_internal,
+    known,
     may_on_namespace,
     permitted,
     visible_tables,
     without_hidden,
 )
 from flight_server.operations.services import Call, Services, engine_of
+from flight_server.operations.view_descriptions import (
+    described_view,
+    no_table,
+    with_visible_definition,
+)
 from flight_server.query import check_literal
 
 
@@ -127,7 +135,7 @@ def table_specs(
 def _readable_spec(services: Services, call: Call, table: TableRef) -> TableSpec:
     try:
         allowed = permitted(services, call, table, Action.READ)
-    except Forbidden:
+    except (Forbidden, Conflict):
         return TableSpec(pa.schema([]))
     spec = allowed.version.spec
     if len(allowed.columns) == len(spec.schema):
@@ -143,12 +151,14 @@ def describe_table(
 
     Numbers of rows and bytes are the whole table's, so only whole tables show them.
     """
-    allowed = permitted(services, call, table, Action.READ, version)
+    allowed = known(services, call, table, Action.READ, version)
+    if allowed.version.spec.kind is Kind.VIEW:
+        return described_view(services, call, allowed, version)
     info = allowed.engine.describe(allowed.table, version)
+    spec = with_visible_definition(services, call, allowed, info.spec, version)
     if allowed.whole:
-        return info
-    spec = without_hidden(info.spec, allowed.columns)
-    return replace(info, spec=spec, rows=-1, bytes=-1, files=-1)
+        return replace(info, spec=spec)
+    return replace(info, spec=without_hidden(spec, allowed.columns), rows=-1, bytes=-1, files=-1)
 
 
 def create_table(services: Services, call: Call, table: TableRef, spec: TableSpec) -> Commit:
@@ -164,6 +174,8 @@ def rename_table(services: Services, call: Call, table: TableRef, to: TableRef) 
     hide_internal(to)
     allowed = permitted(services, call, table, Action.ALTER)
     may_on_namespace(services, call, NamespaceRef(to.catalog, to.namespace), Action.CREATE)
+    if allowed.version.spec.kind is not Kind.TABLE:
+        raise no_table(allowed.table)
     engine = require(allowed.engine, SupportsTables)
     author = call.author("rename table", allowed.table, to=str(to))
     return engine.rename_table(allowed.table, to, author)
@@ -172,6 +184,8 @@ def rename_table(services: Services, call: Call, table: TableRef, to: TableRef) 
 def drop_table(services: Services, call: Call, table: TableRef) -> Commit:
     """NotFound; Forbidden."""
     allowed = permitted(services, call, table, Action.DROP)
+    if allowed.version.spec.kind is not Kind.TABLE:
+        raise no_table(allowed.table)
     return require(allowed.engine, SupportsTables).drop_table(
         allowed.table, call.author("drop table", allowed.table)
     )
@@ -192,6 +206,8 @@ def alter_table(
     if not changes:
         raise InvalidRequest("'changes' is empty: name at least one change.")
     allowed = permitted(services, call, table, Action.ALTER)
+    if allowed.version.spec.kind is not Kind.TABLE:
+        raise no_table(allowed.table)
     engine = require(allowed.engine, SupportsSchemaChange)
     checked = [_checked_change(change) for change in changes]
     return engine.alter_table(allowed.table, checked, call.author("alter table", allowed.table))

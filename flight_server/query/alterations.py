@@ -1,4 +1,4 @@
-"""ALTER TABLE and COMMENT ON TABLE."""
+"""ALTER TABLE, ALTER VIEW and COMMENT ON TABLE."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from flight_server.query.definitions import column, default
 from flight_server.query.row_writes import Context, check_columns
 from flight_server.query.tables import TableUse
 from flight_server.query.words import Words
-from flight_server.query.writes import AlterTable, RenameTable
+from flight_server.query.writes import AlterTable, RenameTable, RenameView
 
 
-def alter(words: Words, context: Context) -> AlterTable | RenameTable:
-    """`ALTER TABLE [IF EXISTS] t …`."""
+def alter(words: Words, context: Context) -> AlterTable | RenameTable | RenameView:
+    """`ALTER TABLE [IF EXISTS] t …` and `ALTER VIEW [IF EXISTS] v RENAME TO w`."""
     words.expect("ALTER")
+    if words.take("VIEW"):
+        return _alter_view(words, context)
     if not words.take("TABLE"):
         raise Unsupported(f"ALTER {words.peek()} is not supported: write ALTER TABLE.")
     if_exists = words.take("IF", "EXISTS")
@@ -37,6 +39,16 @@ def alter(words: Words, context: Context) -> AlterTable | RenameTable:
         raise Unsupported("One change is made at a time: send an ALTER TABLE for each.")
     words.end()
     return change
+
+
+def _alter_view(words: Words, context: Context) -> RenameView:
+    if_exists = words.take("IF", "EXISTS")
+    use = context.target(words)
+    if not words.take("RENAME", "TO"):
+        raise Unsupported("A view can be renamed, and made anew by CREATE OR REPLACE VIEW.")
+    new_name = words.name("view name")
+    words.end()
+    return RenameView(use, new_name, if_exists)
 
 
 def comment(words: Words, context: Context) -> AlterTable:

@@ -1,4 +1,4 @@
-"""CREATE and DROP of tables and schemas."""
+"""CREATE and DROP of tables, views and schemas."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ from flight_server.query.writes import (
     Column,
     CreateNamespace,
     CreateTable,
+    CreateView,
     DropNamespace,
     DropTable,
+    DropView,
 )
 
 # Where a column's type or default ends.
@@ -65,8 +67,8 @@ class _Definition:
     key: tuple[str, ...] = ()
 
 
-def create(words: Words, context: Context) -> CreateTable | CreateNamespace:
-    """`CREATE [OR REPLACE] [TEMP] TABLE …` and `CREATE SCHEMA …`."""
+def create(words: Words, context: Context) -> CreateTable | CreateView | CreateNamespace:
+    """`CREATE [OR REPLACE] [TEMP] TABLE …`, `CREATE [OR REPLACE] VIEW …`, `CREATE SCHEMA …`."""
     words.expect("CREATE")
     or_replace = words.take("OR", "REPLACE")
     if words.take("SCHEMA"):
@@ -76,8 +78,12 @@ def create(words: Words, context: Context) -> CreateTable | CreateNamespace:
         namespace = _namespace(words, context)
         words.end()
         return CreateNamespace(namespace, if_not_exists)
+    if words.take("VIEW"):
+        return _view(words, context, or_replace)
     words.take("LOCAL")
     temporary = words.take("TEMP") or words.take("TEMPORARY")
+    if temporary and words.peek() == "VIEW":
+        raise Unsupported("Views are not temporary: write CREATE VIEW, or name the query by WITH.")
     if not words.take("TABLE"):
         _refuse_kind("CREATE", words)
     if_not_exists = words.take("IF", "NOT", "EXISTS")
@@ -86,14 +92,15 @@ def create(words: Words, context: Context) -> CreateTable | CreateNamespace:
     return _with_content(made, words, context)
 
 
-def drop(words: Words, context: Context) -> DropTable | DropNamespace:
-    """`DROP TABLE [IF EXISTS] t` and `DROP SCHEMA [IF EXISTS] s [CASCADE]`."""
+def drop(words: Words, context: Context) -> DropTable | DropView | DropNamespace:
+    """`DROP TABLE [IF EXISTS] t`, `DROP VIEW …` alike, `DROP SCHEMA [IF EXISTS] s [CASCADE]`."""
     words.expect("DROP")
-    is_schema = words.take("SCHEMA")
-    if not is_schema and not words.take("TABLE"):
+    what = words.peek()
+    if what not in ("SCHEMA", "TABLE", "VIEW"):
         _refuse_kind("DROP", words)
+    words.expect(what)
     if_exists = words.take("IF", "EXISTS")
-    if is_schema:
+    if what == "SCHEMA":
         namespace = _namespace(words, context)
     else:
         use = context.target(words)
@@ -103,7 +110,9 @@ def drop(words: Words, context: Context) -> DropTable | DropNamespace:
     if words.peek() == ",":
         raise Unsupported("One thing is dropped at a time: send a DROP for each.")
     words.end()
-    return DropNamespace(namespace, if_exists, cascade) if is_schema else DropTable(use, if_exists)
+    if what == "SCHEMA":
+        return DropNamespace(namespace, if_exists, cascade)
+    return DropView(use, if_exists) if what == "VIEW" else DropTable(use, if_exists)
 
 
 def column(words: Words, name: str) -> tuple[Column, bool]:
@@ -132,6 +141,18 @@ def default(words: Words) -> str:
     # What is refused here would be refused later, with less of it known.
     check_literal(text)
     return text
+
+
+def _view(words: Words, context: Context, or_replace: bool) -> CreateView:
+    if_not_exists = words.take("IF", "NOT", "EXISTS")
+    use = context.target(words)
+    columns = words.names("column name") if words.peek() == "(" else ()
+    check_columns(columns)
+    words.expect("AS")
+    sql = words.rest().strip()
+    if not sql:
+        words.refuse()
+    return CreateView(use, sql, columns, or_replace, if_not_exists)
 
 
 def _with_content(made: CreateTable, words: Words, context: Context) -> CreateTable:
@@ -271,9 +292,9 @@ def _refuse_kind(verb: str, words: Words) -> NoReturn:
     what = next(
         (words.peek(ahead) for ahead in range(4) if words.peek(ahead) in _KINDS), words.peek()
     )
-    raise Unsupported(f"{verb} {what} is not supported: this server has tables and schemas.")
+    raise Unsupported(f"{verb} {what} is not supported: this server has tables, views and schemas.")
 
 
 _KINDS = frozenset(
-    {"VIEW", "MACRO", "FUNCTION", "TYPE", "INDEX", "SEQUENCE", "SECRET", "TRIGGER", "DATABASE"}
+    {"MACRO", "FUNCTION", "TYPE", "INDEX", "SEQUENCE", "SECRET", "TRIGGER", "DATABASE"}
 )

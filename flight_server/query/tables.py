@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flight_server.errors import ErrorCode, InvalidRequest, NotFound, Unsupported
-from flight_server.model import HIDDEN_PREFIX, TableRef
+from flight_server.model import HIDDEN_PREFIX, TableRef, quoted
 from flight_server.query import dialect
 from flight_server.query.checker import Checker, Scope
 from flight_server.query.dialect import Tree
@@ -42,7 +42,8 @@ class Source:
     `columns` None means all of them, where no rows are hidden; they must exist at the version.
     `row_filter` is a predicate that `check_predicate` has passed. `version` pins the table, None
     leaves it to the transaction that runs the statement. `shown` pairs columns that SQL sees
-    otherwise than they are kept with the expressions for them.
+    otherwise than they are kept with the expressions for them. `query` is what a view says, over
+    what may be seen below it: it is read in place of a table.
     """
 
     table: TableRef
@@ -50,10 +51,13 @@ class Source:
     row_filter: str | None = None
     version: int | None = None
     shown: tuple[tuple[str, str], ...] = ()
+    query: str | None = None
 
     @property
     def sql(self) -> str:
         """The table as it stands in FROM."""
+        if self.query is not None:
+            return f"({self.query}) AS {quoted(self.table.name)}"
         at = "" if self.version is None else f" AT (VERSION => {self.version:d})"
         return self.table.sql + at
 

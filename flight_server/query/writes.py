@@ -152,6 +152,34 @@ class RenameTable:
 
 
 @dataclass(frozen=True)
+class CreateView:
+    """`CREATE [OR REPLACE] VIEW [IF NOT EXISTS] target [(columns)] AS sql`."""
+
+    target: TableUse
+    sql: str
+    columns: tuple[str, ...] = ()
+    or_replace: bool = False
+    if_not_exists: bool = False
+
+
+@dataclass(frozen=True)
+class DropView:
+    """`DROP VIEW [IF EXISTS] target`."""
+
+    target: TableUse
+    if_exists: bool = False
+
+
+@dataclass(frozen=True)
+class RenameView:
+    """`ALTER VIEW [IF EXISTS] target RENAME TO new_name`."""
+
+    target: TableUse
+    new_name: str
+    if_exists: bool = False
+
+
+@dataclass(frozen=True)
 class CreateNamespace:
     """`CREATE SCHEMA [IF NOT EXISTS] namespace`."""
 
@@ -225,6 +253,9 @@ Write: TypeAlias = (
     | DropTable
     | AlterTable
     | RenameTable
+    | CreateView
+    | DropView
+    | RenameView
     | CreateNamespace
     | DropNamespace
     | Control

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from flight_server.engines.base import SupportsHousekeeping
+from flight_server.engines.upkeep import SupportsHousekeeping
 from flight_server.errors import AlreadyExists, NotFound
 from flight_server.model import (
     AddColumn,

@@ -9,9 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from flight_server.engines.base import Acknowledge, TemporaryTables
+from flight_server.engines.base import (
+    Acknowledge,
+    TemporaryTables,
+)
 from flight_server.engines.cancellation import NEVER, Cancellation
-from flight_server.engines.lake import catalog, tables
+from flight_server.engines.lake import catalog, tables, views
 from flight_server.engines.lake.assignments import SqlValues
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.definitions import Definitions
@@ -41,6 +44,7 @@ from flight_server.model import (
     Commit,
     Housekeeping,
     IngestRequest,
+    Kind,
     NamespaceRef,
     ScanRequest,
     SchemaChange,
@@ -115,8 +119,11 @@ class LakeEngine(SqlValues, SqlWriting, FollowedLog, SoftDeleting, LakeViews, Wa
         return self._registry.resolve(table, version)
 
     def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
-        """The table with its numbers at a version. NotFound."""
-        return self._scans.describe(self._registry.resolve(table, version))
+        """The table with its numbers at a version; of a view there are few. NotFound."""
+        found = self._registry.resolve(table, version)
+        if found.spec.kind is Kind.VIEW:
+            return views.described(self._instance, found)
+        return self._scans.describe(found)
 
     def scan(
         self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER

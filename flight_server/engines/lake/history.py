@@ -10,7 +10,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
-from flight_server.engines.lake import catalog, tables
+from flight_server.engines.lake import catalog, tables, views
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.differences import difference
 from flight_server.engines.lake.instance import CATALOG, METADATA, literal
@@ -31,6 +31,7 @@ from flight_server.model import (
     HIDDEN_PREFIX,
     ChangesRequest,
     Images,
+    Kind,
     TableRef,
     TableSpec,
     TableVersion,
@@ -161,7 +162,8 @@ class History:
         tags = defaultdict(list)
         for tag in self._tags.of(found.table):
             tags[tag.snapshot].append(tag.name)
-        listed = catalog.versions(self._log.instance, found.table, found.snapshot, limit)
+        history = views.versions if found.spec.kind is Kind.VIEW else catalog.versions
+        listed = history(self._log.instance, found.table, found.snapshot, limit)
         return [replace(version, tags=tuple(tags[version.snapshot])) for version in listed]
 
     def diff(

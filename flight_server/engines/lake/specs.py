@@ -96,4 +96,4 @@ def _definition(values: Any) -> Definition | None:
     if values is None:
         return None
     refresh = Refresh(values["refresh"]) if values["refresh"] else None
-    return Definition(**{**values, "refresh": refresh})
+    return Definition(**{**values, "columns": tuple(values["columns"]), "refresh": refresh})

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from flight_server.engines.base import Acknowledge, TemporaryTables
 from flight_server.engines.cancellation import NEVER, Cancellation
-from flight_server.engines.lake import rows, sql_writes, tables
+from flight_server.engines.lake import rows, sql_writes, tables, views
 from flight_server.engines.lake.answers import checked
 from flight_server.engines.lake.assignments import SqlValues
 from flight_server.engines.lake.bindings import bound
@@ -41,6 +41,7 @@ from flight_server.model import (
     Commit,
     Deletion,
     IngestRequest,
+    Kind,
     NamespaceRef,
     ScanRequest,
     SchemaChange,
@@ -102,6 +103,8 @@ class LakeTransaction(SqlValues):
     def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
         """The table with its rows counted here; files are told of as they were committed."""
         found = self.resolve(table, version)
+        if found.spec.kind is Kind.VIEW:
+            return views.described(self._transaction.log.instance, found)
         if version is not None:
             return self._scans.describe(found)
         with self._statements.one() as transaction:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from flight_server.engines.base import (
-    SupportsHousekeeping,
     SupportsIngest,
     abilities,
     require,
 )
+from flight_server.engines.upkeep import SupportsHousekeeping
 from flight_server.errors import Unsupported
 from flight_server.testing.conformance import PARTS, EngineTests
 from flight_server.testing.memory import MemoryEngine

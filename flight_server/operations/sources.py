@@ -1,0 +1,150 @@
+"""What somebody may see of each table that a statement uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, cast
+
+from flight_server.auth import Action
+from flight_server.engines.base import SupportsVersions, TemporaryTables, require
+from flight_server.engines.sql import SupportsSql
+from flight_server.errors import Forbidden, Unsupported
+from flight_server.model import (
+    DEFAULT_CATALOG,
+    DEFAULT_NAMESPACE,
+    TEMPORARY_CATALOG,
+    TableRef,
+    table_not_found,
+)
+from flight_server.operations.authorise import Permitted, permitted
+from flight_server.operations.services import Call, Services, engine_of
+from flight_server.query import Source, TableUse
+
+
+class Sources:
+    """What the principal may see of each table that a statement uses.
+
+    `bytes` is what the tables hold, where that is limited; `temporary` whether one of them is the
+    session's own; `is_part` whether something of one is withheld. `identities` are what the types
+    of an answer hang on. `through` are the views on the way to what is read here.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        call: Call,
+        version: int | None,
+        is_plan: bool = False,
+        through: tuple[TableRef, ...] = (),
+    ) -> None:
+        self._services = services
+        self._call = call
+        self._version = version
+        self._is_plan = is_plan
+        self._through = through
+        self.bytes = 0
+        self.temporary = False
+        self.is_part = False
+        self.identities: list[tuple[Any, ...]] = []
+
+    def __call__(self, use: TableUse) -> Source:
+        """The source of one use. NotFound; Forbidden."""
+        services, call = self._services, self._call
+        use = replace(use, table=located(call, use))
+        if use.table.catalog == TEMPORARY_CATALOG:
+            self.temporary = True
+            return _temporary_source(services, call, use)
+        allowed = _readable(services, call, use, self._version, self._through)
+        below = allowed.below
+        is_part = not allowed.whole or (below is not None and below.is_part)
+        if self._is_plan and is_part:
+            raise Forbidden(
+                f"You may read a part of '{allowed.table}' only, and a plan tells of all of it."
+            )
+        self.is_part |= is_part
+        if below is not None:
+            self.bytes += below.bytes
+            self.identities.append((*below.identity, allowed.columns, allowed.row_filter))
+            return below.source
+        self.bytes += bytes_read(services, allowed)
+        source = Source(
+            allowed.table,
+            None if allowed.whole else allowed.columns,
+            allowed.row_filter,
+            version_of(services, call, use, self._version),
+            _shown(services, call, allowed),
+        )
+        self.identities.append((replace(source, version=None), allowed.version.schema))
+        return source
+
+
+def located(call: Call, use: TableUse) -> TableRef:
+    """Which table a reference means: a bare name may be that of a temporary table."""
+    table = use.table
+    if TEMPORARY_CATALOG in (table.catalog.lower(), table.namespace.lower()):
+        return TableRef(TEMPORARY_CATALOG, DEFAULT_NAMESPACE, table.name)
+    temporary = call.session.temporary if call.session is not None else None
+    if temporary is not None and use.bare:
+        for known in temporary.tables(DEFAULT_NAMESPACE):
+            if known.name.lower() == table.name.lower():
+                return known
+    return table
+
+
+def bytes_read(services: Services, allowed: Permitted) -> int:
+    """What a query reads of a table at most; 0 where nobody asks for it."""
+    if services.settings.query_bytes_max is None:
+        return 0
+    return allowed.engine.describe(allowed.table, allowed.version.snapshot).bytes
+
+
+def names_shown(
+    services: Services, call: Call, allowed: Permitted, texts: Iterable[str | None]
+) -> bool:
+    """Whether a text may name a column that SQL sees otherwise than it is kept."""
+    names = [name.lower() for name, _ in _shown(services, call, allowed)]
+    return any(name in text.lower() for text in texts if text is not None for name in names)
+
+
+def _shown(services: Services, call: Call, allowed: Permitted) -> tuple[tuple[str, str], ...]:
+    """The columns that SQL sees otherwise than they are kept, with their expressions."""
+    if allowed.table.catalog not in (DEFAULT_CATALOG, TEMPORARY_CATALOG):
+        return ()
+    columns = sql_engine(services, call).sql_columns(allowed.version)
+    return tuple((name, sql) for name, sql in columns.items() if name in allowed.columns)
+
+
+def _readable(
+    services: Services,
+    call: Call,
+    use: TableUse,
+    version: int | None,
+    through: tuple[TableRef, ...],
+) -> Permitted:
+    if use.table.catalog not in services.engines:
+        raise table_not_found(use.table)
+    at = version_of(services, call, use, version)
+    return permitted(services, call, use.table, Action.READ, at, through)
+
+
+def version_of(services: Services, call: Call, use: TableUse, version: int | None) -> int | None:
+    """The snapshot that one reference reads: its own AT, else the statement's."""
+    if use.version is not None or use.as_of is None:
+        return use.version if use.version is not None else version
+    engine = services.engine(use.table.catalog)
+    return require(engine, SupportsVersions).snapshot_at(use.as_of)
+
+
+def sql_engine(services: Services, call: Call) -> SupportsSql:
+    """What runs SQL for the call."""
+    return require(engine_of(services, call, DEFAULT_CATALOG), SupportsSql)
+
+
+def _temporary_source(services: Services, call: Call, use: TableUse) -> Source:
+    allowed = permitted(services, call, use.table, Action.READ)
+    if use.version is not None or use.as_of is not None:
+        raise Unsupported(f"The temporary table '{allowed.table.name}' has no versions.")
+    temporary = cast(TemporaryTables, allowed.engine)
+    name = sql_engine(services, call).temporary_source(temporary, allowed.table, call.cancellation)
+    return Source(name, shown=_shown(services, call, allowed))
