@@ -28,12 +28,14 @@ from control_api.routes import (
     auth_users,
     batch,
     health,
+    history,
     metrics,
     namespaces,
     query,
     rows,
     single_rows,
     usage,
+    views,
     workspaces,
 )
 from flight_server import operations
@@ -56,6 +58,8 @@ ROUTERS = (
     single_rows.router,
     query.router,
     batch.router,
+    history.router,
+    views.router,
     audit.router,
     auth_roles.router,
     workspaces.router,

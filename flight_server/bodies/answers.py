@@ -48,12 +48,14 @@ def described(info: TableInfo) -> dict[str, Any]:
     spec = info.spec
     return {
         "table": str(info.table),
+        "kind": spec.kind.value,
         "columns": columns_of(spec.schema),
         "schema_ipc": schema_to_ipc(spec.schema),
         "key": list(spec.key),
         "partition_by": list(spec.partition_by),
         "defaults": dict(spec.defaults),
         "comment": spec.comment,
+        "definition": (spec.definition.sql or None) if spec.definition is not None else None,
         "snapshot": info.snapshot,
         "rows": _known(info.rows),
         "bytes": _known(info.bytes),

@@ -241,6 +241,12 @@ def check_in_sight(names: Collection[str], *limits: Permitted) -> None:
                 )
 
 
+def refuse_views(allowed: Permitted, why: str) -> None:
+    """Unsupported where it is a view, which holds no rows."""
+    if allowed.version.spec.kind is Kind.VIEW:
+        raise Unsupported(f"'{allowed.table}' is a view and {why}: ask that of its tables.")
+
+
 def hide_internal(table: TableRef) -> None:
     """NotFound for the server's own tables, whoever asks."""
     if table.namespace.lower().startswith(HIDDEN_PREFIX):

@@ -14,7 +14,7 @@ from flight_server.engines.base import (
 from flight_server.engines.upkeep import SupportsHousekeeping, SupportsPins
 from flight_server.errors import Forbidden
 from flight_server.model import DEFAULT_CATALOG, Housekeeping, TableRef
-from flight_server.operations.authorise import permitted
+from flight_server.operations.authorise import permitted, refuse_views
 from flight_server.operations.services import Call, Services
 
 
@@ -25,6 +25,7 @@ def optimize(services: Services, call: Call, table: TableRef | None) -> Housekee
             raise Forbidden("Only an admin may optimize the whole lake. Name a table.")
         return require(services.engine(DEFAULT_CATALOG), SupportsHousekeeping).housekeep()
     allowed = permitted(services, call, table, Action.ALTER)
+    refuse_views(allowed, "has no files to tend")
     return require(allowed.engine, SupportsHousekeeping).housekeep([allowed.table])
 
 

@@ -17,7 +17,7 @@ from flight_server.engines.sql import SupportsSql
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Conflict, ErrorCode, InvalidRequest, NotFound, Unauthenticated
 from flight_server.model import ROW_ID, ScanRequest, SqlRequest, TableRef
-from flight_server.operations.authorise import known_columns, permitted
+from flight_server.operations.authorise import known_columns, permitted, refuse_views
 from flight_server.operations.cached_queries import pinned_query
 from flight_server.operations.maintenance import hold
 from flight_server.operations.rows import checked_scan, without_metadata
@@ -123,6 +123,7 @@ def page(
         snapshot, after = _opened(services, call, cursor, digest)
         request = replace(request, version=snapshot, offset=0)
     allowed = permitted(services, call, table, Action.READ, request.version)
+    refuse_views(allowed, "its rows have no ids to page by ('limit' and 'offset' do)")
     require(allowed.engine, SupportsSql)
     checked = checked_scan(allowed, request)
     snapshot = allowed.version.snapshot

@@ -190,7 +190,7 @@ def _check_way(view: TableRef, through: tuple[TableRef, ...]) -> None:
 def _unreadable(view: TableRef, error: PixelflightError) -> Conflict:
     """The error about a view for one that came from below it, which may name what is hidden."""
     told = error.message if error.code is ErrorCode.VIEW_UNREADABLE else ""
-    found = view_unreadable(view, told)
+    found = view_unreadable(view, told[:1].lower() + told[1:])
     return found.refusing(*error.refusal) if error.refusal is not None else found
 
 

@@ -7,9 +7,9 @@ import datetime as dt
 from flight_server.auth import Action
 from flight_server.engines.base import SupportsChanges, SupportsVersions, require
 from flight_server.engines.stream import Batches
-from flight_server.errors import Forbidden, InvalidRequest, Unsupported
-from flight_server.model import ChangesRequest, Commit, Kind, TableRef, Tag, Version, check_tag_name
-from flight_server.operations.authorise import Permitted, known, permitted
+from flight_server.errors import Forbidden, InvalidRequest
+from flight_server.model import ChangesRequest, Commit, TableRef, Tag, Version, check_tag_name
+from flight_server.operations.authorise import Permitted, known, permitted, refuse_views
 from flight_server.operations.services import Call, Services
 
 
@@ -89,7 +89,7 @@ def create_tag(
     """Names a version. InvalidRequest (invalid_name); AlreadyExists; NotFound; Forbidden."""
     check_tag_name(name)
     allowed = permitted(services, call, table, Action.ALTER)
-    _refuse_views(allowed)
+    refuse_views(allowed, "has no versions that could be tagged")
     engine = require(allowed.engine, SupportsVersions)
     author = call.author(f"create tag {name}", allowed.table, tag=name)
     return engine.create_tag(allowed.table, name, version, author)
@@ -114,11 +114,3 @@ def whole(
                 f"You may not {verb} '{allowed.table}': you may {action.value} only a part of it."
             )
     return allowed
-
-
-def _refuse_views(allowed: Permitted) -> None:
-    if allowed.version.spec.kind is Kind.VIEW:
-        raise Unsupported(
-            f"'{allowed.table}' is a view, and a version of one cannot be tagged: tag those of "
-            "the tables that it reads."
-        )

@@ -21,6 +21,7 @@ from flight_server.model import (
     Definition,
     Kind,
     NamespaceRef,
+    TableInfo,
     TableRef,
     TableSpec,
     quoted,
@@ -29,7 +30,7 @@ from flight_server.operations.authorise import hide_internal, known, may_on_name
 from flight_server.operations.seen_through import parsed, view_schema
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.sources import Sources, located, version_of
-from flight_server.operations.tables import list_tables
+from flight_server.operations.tables import describe_table, list_tables
 from flight_server.operations.view_descriptions import no_view
 from flight_server.query import Source, Statement, TableUse, rewrite, width_of
 
@@ -81,6 +82,14 @@ def drop_view(services: Services, call: Call, view: TableRef) -> Commit:
         case Kind.VIEW:
             return require(found.engine, SupportsViews).drop_view(found.table, author)
     return require(found.engine, SupportsTables).drop_table(found.table, author)
+
+
+def describe_view(services: Services, call: Call, view: TableRef) -> TableInfo:
+    """The view, as `describe_table`. InvalidRequest where it is a table."""
+    info = describe_table(services, call, view)
+    if info.spec.kind is Kind.TABLE:
+        raise no_view(info.table)
+    return info
 
 
 def list_views(

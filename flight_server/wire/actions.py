@@ -18,6 +18,7 @@ from flight_server.bodies.answers import (
 from flight_server.bodies.bookkeeping import ReadAudit, ReadUsage
 from flight_server.bodies.requests import Body, OfTable, Sql, loaded, parsed
 from flight_server.bodies.statements import sql_request
+from flight_server.bodies.views import CreateView, ListViews, OfView, RenameView
 from flight_server.errors import InvalidRequest
 from flight_server.model import NamespaceRef, TableRef
 from flight_server.operations import Call, Services
@@ -68,6 +69,29 @@ def _rename_table(services: Services, call: Call, body: bodies.RenameTable) -> A
 def _alter_table(services: Services, call: Call, body: bodies.AlterTable) -> Answer:
     table, changes = TableRef.parse(body.table), body.parsed_changes()
     return committed(operations.alter_table(services, call, table, changes))
+
+
+def _create_view(services: Services, call: Call, body: CreateView) -> Answer:
+    view = TableRef.parse(body.view)
+    return committed(
+        operations.create_view(
+            services, call, view, body.sql, body.columns, body.replace, body.comment
+        )
+    )
+
+
+def _drop_view(services: Services, call: Call, body: OfView) -> Answer:
+    return committed(operations.drop_view(services, call, TableRef.parse(body.view)))
+
+
+def _rename_view(services: Services, call: Call, body: RenameView) -> Answer:
+    view, to = TableRef.parse(body.view), TableRef.parse(body.to)
+    return committed(operations.rename_view(services, call, view, to))
+
+
+def _list_views(services: Services, call: Call, body: ListViews) -> Answer:
+    found = operations.list_views(services, call, body.catalog, body.namespace)
+    return {"views": [str(view) for view in found]}
 
 
 def _list_namespaces(services: Services, call: Call, body: bodies.ListNamespaces) -> Answer:
@@ -158,6 +182,10 @@ ACTIONS: dict[str, JsonAction] = {
     "alter_table": JsonAction(
         "Change columns or properties, in one commit.", bodies.AlterTable, _alter_table
     ),
+    "create_view": JsonAction("Keep a SELECT under a name.", CreateView, _create_view),
+    "drop_view": JsonAction("Remove a view.", OfView, _drop_view),
+    "rename_view": JsonAction("Give a view another name.", RenameView, _rename_view),
+    "list_views": JsonAction("The views of a catalog or a namespace.", ListViews, _list_views),
     "list_namespaces": JsonAction(
         "The namespaces of a catalog.", bodies.ListNamespaces, _list_namespaces
     ),

@@ -13,7 +13,7 @@ from pyarrow import flight
 from flight_server import operations
 from flight_server.bodies.answers import encoded
 from flight_server.bodies.requests import Criteria, loaded, parsed
-from flight_server.errors import Forbidden, NotFound
+from flight_server.errors import Conflict, Forbidden, NotFound
 from flight_server.model import TableRef
 from flight_server.operations import Call, Services
 from flight_server.wire.descriptors import path_of_table
@@ -74,21 +74,28 @@ def list_infos(services: Services, call: Call, expression: bytes) -> list[flight
 
 
 def _info_of_table(services: Services, call: Call, table: TableRef) -> flight.FlightInfo | None:
-    """A table's info with a plain ticket, which never expires; None where it went meanwhile."""
+    """A table's info with a plain ticket, which never expires; None where it went meanwhile.
+
+    A view that cannot be read has no columns.
+    """
+    schema, rows, size, snapshot = pa.schema([]), -1, -1, None
     try:
         info = operations.describe_table(services, call, table)
+        schema, rows, size, snapshot = info.spec.schema, info.rows, info.bytes, info.snapshot
     except (NotFound, Forbidden):
         return None
+    except Conflict:
+        pass
     ticket = json.dumps({"scan": {"table": str(table)}}).encode()
     path = path_of_table(table, services.engines)
     return flight.FlightInfo(
-        info.spec.schema,
+        schema,
         flight.FlightDescriptor.for_path(*path),
         [flight.FlightEndpoint(ticket, [])],
-        info.rows,
-        info.bytes,
+        rows,
+        size,
         False,
-        encoded({"snapshot": info.snapshot}),
+        encoded({"snapshot": snapshot}),
     )
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from flight_server.engines.lake import columns, tables, views
 from flight_server.engines.lake.commits import WriteTransaction
-from flight_server.engines.lake.history import Tags
 from flight_server.engines.lake.registry import Registry
+from flight_server.engines.lake.tags import Tags
 from flight_server.engines.lake.tokens import Tokens
 from flight_server.model import (
     NamespaceRef,

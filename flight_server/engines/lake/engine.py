@@ -20,7 +20,7 @@ from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.definitions import Definitions
 from flight_server.engines.lake.followed import FollowedLog
 from flight_server.engines.lake.groups import GroupCommits
-from flight_server.engines.lake.history import History, Tags
+from flight_server.engines.lake.history import History
 from flight_server.engines.lake.housekeeping import Housekeeper
 from flight_server.engines.lake.ingest import Ingests
 from flight_server.engines.lake.instance import Instance
@@ -31,6 +31,7 @@ from flight_server.engines.lake.scans import Scans
 from flight_server.engines.lake.soft_deletes import SoftDeletes, SoftDeleting
 from flight_server.engines.lake.sql_writing import SqlWriting
 from flight_server.engines.lake.statistics import put_back
+from flight_server.engines.lake.tags import Tags
 from flight_server.engines.lake.temporary import LakeTemporaryTables
 from flight_server.engines.lake.tokens import Tokens
 from flight_server.engines.lake.transactions import LakeTransaction

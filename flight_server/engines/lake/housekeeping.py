@@ -21,10 +21,10 @@ from flight_server.engines.lake.catalog import table_id
 from flight_server.engines.lake.commits import HOUSEKEEPING, CommitLog
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.flushes import CLOCK_SLACK_SECONDS
-from flight_server.engines.lake.history import Tags
 from flight_server.engines.lake.instance import CATALOG, METADATA, literal
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.statistics import kept_wide
+from flight_server.engines.lake.tags import Tags
 from flight_server.errors import PixelflightError
 from flight_server.model import Housekeeping, TableRef
 

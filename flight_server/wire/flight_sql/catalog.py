@@ -13,8 +13,8 @@ from contextlib import suppress
 import pyarrow as pa
 
 from flight_server.errors import NotFound
-from flight_server.model import TEMPORARY_CATALOG, NamespaceRef, TableRef
-from flight_server.operations import Call, Services, list_namespaces, list_tables
+from flight_server.model import TEMPORARY_CATALOG, Kind, NamespaceRef, TableRef
+from flight_server.operations import Call, Services, kind_of_table, list_namespaces, list_tables
 from flight_server.operations.tables import list_catalogs, table_specs
 from flight_server.wire.flight_sql.columns import with_column_metadata
 from flight_server.wire.flight_sql.patterns import matches, same
@@ -41,6 +41,7 @@ TABLE_TYPES_SCHEMA = pa.schema([pa.field("table_type", pa.string(), nullable=Fal
 
 # JDBC's words, which all tools on it look for: DuckDB's own is BASE TABLE.
 TABLE = "TABLE"
+VIEW = "VIEW"
 TEMPORARY = "LOCAL TEMPORARY"
 
 
@@ -71,15 +72,16 @@ def tables(
     wanted, is_wanted = {kind.upper() for kind in table_types}, matches(table_pattern)
     rows: list[dict[str, object]] = []
     for namespace in namespaces(services, call, catalog, schema_pattern):
-        if not wanted or _type_in(namespace.catalog) in wanted:
-            rows += _tables(services, call, namespace, is_wanted, include_schema)
+        if not wanted or wanted & _types_in(namespace.catalog):
+            found = _tables(services, call, namespace, is_wanted, include_schema)
+            rows += (row for row in found if not wanted or row["table_type"] in wanted)
     schema = TABLES_WITH_SCHEMA_SCHEMA if include_schema else TABLES_SCHEMA
     return pa.Table.from_pylist(rows, schema)
 
 
 def table_types() -> pa.Table:
     """CommandGetTableTypes."""
-    return pa.table([pa.array([TEMPORARY, TABLE])], schema=TABLE_TYPES_SCHEMA)
+    return pa.table([pa.array([TEMPORARY, TABLE, VIEW])], schema=TABLE_TYPES_SCHEMA)
 
 
 def namespaces(
@@ -104,21 +106,27 @@ def _tables(
         # Somebody may have dropped it since it was listed.
         with suppress(NotFound):
             listed = list_tables(services, call, namespace.catalog, namespace.name)
-            yield from (_row(table) for table in listed if wanted(table.name))
+            yield from (_row(services, call, table) for table in listed if wanted(table.name))
         return
     for table, spec in table_specs(services, call, namespace, wanted):
         schema = with_column_metadata(spec.schema, table)
-        yield _row(table) | {"table_schema": schema.serialize().to_pybytes()}
+        yield _row(services, call, table) | {"table_schema": schema.serialize().to_pybytes()}
 
 
-def _row(table: TableRef) -> dict[str, object]:
+def _row(services: Services, call: Call, table: TableRef) -> dict[str, object]:
     return {
         "catalog_name": table.catalog,
         "db_schema_name": table.namespace,
         "table_name": table.name,
-        "table_type": _type_in(table.catalog),
+        "table_type": _type_of(services, call, table),
     }
 
 
-def _type_in(catalog: str) -> str:
-    return TEMPORARY if catalog == TEMPORARY_CATALOG else TABLE
+def _type_of(services: Services, call: Call, table: TableRef) -> str:
+    if table.catalog == TEMPORARY_CATALOG:
+        return TEMPORARY
+    return TABLE if kind_of_table(services, call, table) is Kind.TABLE else VIEW
+
+
+def _types_in(catalog: str) -> set[str]:
+    return {TEMPORARY} if catalog == TEMPORARY_CATALOG else {TABLE, VIEW}

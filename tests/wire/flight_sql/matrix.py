@@ -132,7 +132,7 @@ COMMANDS: tuple[Row, ...] = (
         "test_metadata.py::test_temporary_tables_are_listed_in_their_session",
         "test_limited.py::test_a_hidden_table_is_in_no_listing",
     ),
-    _metadata("CommandGetTableTypes", "`TABLE` and `LOCAL TEMPORARY`", _TOLD),
+    _metadata("CommandGetTableTypes", "`TABLE`, `VIEW` and `LOCAL TEMPORARY`", _TOLD),
     _metadata(
         "CommandGetPrimaryKeys",
         "the columns that upserts match by, which nothing else enforces",

@@ -37,7 +37,11 @@ ROWS = {
             "table_type": "TABLE",
         }
     ],
-    "CommandGetTableTypes": [{"table_type": "LOCAL TEMPORARY"}, {"table_type": "TABLE"}],
+    "CommandGetTableTypes": [
+        {"table_type": "LOCAL TEMPORARY"},
+        {"table_type": "TABLE"},
+        {"table_type": "VIEW"},
+    ],
     "CommandGetPrimaryKeys": [
         {
             "catalog_name": "lake",

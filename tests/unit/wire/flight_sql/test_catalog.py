@@ -148,7 +148,7 @@ def test_schemas_by_pattern(services: Services, admin: Call) -> None:
 
 
 def test_types_of_tables(services: Services, with_temporary: Call) -> None:
-    assert catalog.table_types()["table_type"].to_pylist() == ["LOCAL TEMPORARY", "TABLE"]
+    assert catalog.table_types()["table_type"].to_pylist() == ["LOCAL TEMPORARY", "TABLE", "VIEW"]
     temporary = ["temp.main.scratch"]
     everything = found(services, with_temporary)
     assert found(services, with_temporary, table_types=["local temporary"]) == temporary
