@@ -21,8 +21,8 @@ from flight_server.metastore.tables import followers
 from flight_server.model import LogEntry
 
 COMMITS_EACH = 500
-# Commits that follow each other closely are written down together.
-PAUSE_SECONDS = 0.2
+# Commits that follow each other closely are written down together; whoever reads does not wait.
+PAUSE_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 # Reasons that begin so are actions of this name; the others are named as a whole.
 _VERBS = ("restore", "create tag", "drop tag", "ingest")
@@ -39,6 +39,7 @@ class AuditedCommits:
         self._metastore = metastore
         self._position = self._read_position()
         self._woken = threading.Event()
+        self._hurried = threading.Event()
         self._stopping = threading.Event()
         self._caught_up = threading.Condition()
         self._unfollow = engine.follow(self._woken.set, lambda: self._position)
@@ -53,12 +54,15 @@ class AuditedCommits:
     def settle(self, seconds: float) -> bool:
         """Waits until the trail has all commits of before; False where that takes longer."""
         snapshot = self._engine.snapshot()
+        if self._position < snapshot:
+            self._hurried.set()
         with self._caught_up:
             return self._caught_up.wait_for(lambda: self._position >= snapshot, seconds)
 
     def close(self) -> None:
         """Writes down what has been committed, and ends."""
         self._stopping.set()
+        self._hurried.set()
         self._woken.set()
         self._thread.join()
         self._unfollow()
@@ -76,8 +80,9 @@ class AuditedCommits:
             if is_last:
                 return
             self._woken.wait()
-            self._stopping.wait(PAUSE_SECONDS)
+            self._hurried.wait(PAUSE_SECONDS)
             self._woken.clear()
+            self._hurried.clear()
 
     def _catch_up(self) -> None:
         while True:
