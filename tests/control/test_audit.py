@@ -86,6 +86,28 @@ def test_a_transaction_is_recorded_by_its_tables(
     assert len({entry["snapshot"] for entry in found}) == 1
 
 
+def test_views_are_recorded_in_transactions_too(
+    own: TwoDoors, connect: Callable[..., Client]
+) -> None:
+    admin = connect(own.flight)
+    put(admin, 1)
+    admin.action("execute", sql="CREATE VIEW v AS SELECT a FROM t")
+    admin.action("execute", sql="DROP VIEW v")
+    token = admin.flight.authenticate_basic_token("any", own.key)
+    session = connect(own.flight, None)
+    session._headers = [(token[0].decode(), token[1].decode())]
+    for sql in ("BEGIN", "CREATE VIEW w AS SELECT a FROM t", "COMMIT"):
+        session.action("execute", sql=sql)
+    found = [entry for entry in read(own) if entry["snapshot"] is not None]
+    assert [entry["action"] for entry in found] == [
+        "ingest",
+        "create_view",
+        "drop_view",
+        "transaction",
+    ]
+    assert [entry["resource"] for entry in found[1:3]] == ["table:v", "table:v"]
+
+
 def stranger_of(doors: TwoDoors) -> str:
     """A key of somebody whose only role allows nothing here."""
     text, info = doors.services.keys.create("str", ["reader"], created_by="test")

@@ -116,7 +116,8 @@ def _entries(instance: Instance, row: _Logged, own: frozenset[str]) -> Iterator[
         # Its one table needs no looking up, and there may be many such commits a second.
         yield _entry(row, author, author.resource, _changes(row, own), notes.get("rows"))
         return
-    touched = dict(_touched(instance, row, notes))
+    # Views and the like are kept in tables of the server's own, where only who made them is seen.
+    touched = dict(_touched(instance, row, notes)) or {"": ()}
     rows = notes.get("rows") if len(touched) == 1 else None
     for resource, changes in touched.items():
         yield _entry(row, author, resource, changes, rows)
