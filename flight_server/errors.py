@@ -66,6 +66,7 @@ class ErrorCode(Enum):
     UNSUPPORTED_MEDIA_TYPE = Row(415, 3, False, "Bodies of this 'Content-Type' are not read.")
     VIEW_UNREADABLE = Row(409, 9, False, "What a view reads is missing, or hidden from you.")
     SNAPSHOT_NOT_FOUND = Row(404, 5, False, "No such named snapshot, or it is hidden from you.")
+    CHECK_VIOLATION = Row(422, 3, False, "A row violates a check or a constraint of its table.")
 
     @property
     def http(self) -> int:

@@ -300,6 +300,9 @@ class TableSpec:
     `schema` is kept to the letter: types, nullability, metadata of fields and of the schema.
     `key` names the columns that upserts match by. `partition_by` holds column names or one of
     `year(c)`, `month(c)`, `day(c)`, `hour(c)`. `defaults` maps a column to a SQL literal.
+    `constraints` maps a column to a JSON Schema that its values meet, see `constraints`; `checks`
+    maps a name to a SQL predicate that holds of every row, or is null. A column's comment is the
+    metadata `comment` of its field.
     `definition` makes it a view.
     """
 
@@ -309,6 +312,8 @@ class TableSpec:
     defaults: Mapping[str, str] = field(default_factory=dict)
     comment: str = ""
     definition: Definition | None = None
+    constraints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    checks: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> Kind:
@@ -316,6 +321,10 @@ class TableSpec:
         if self.definition is None:
             return Kind.TABLE
         return Kind.VIEW if self.definition.refresh is None else Kind.MATERIALIZED_VIEW
+
+
+# Where a field's metadata has the column's comment.
+COLUMN_COMMENT = b"comment"
 
 
 @dataclass(frozen=True)
@@ -606,6 +615,40 @@ class SetPartitioning:
     partition_by: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class SetConstraint:
+    """Sets the JSON Schema that a column's values meet; None takes it away.
+
+    Refused where some do not.
+    """
+
+    name: str
+    constraint: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class SetCheck:
+    """Sets a SQL predicate that holds of every row, or is null; refused where it does not."""
+
+    name: str
+    predicate: str
+
+
+@dataclass(frozen=True)
+class DropCheck:
+    """Takes a check away."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class SetColumnComment:
+    """Sets the comment of a column; an empty one takes it away."""
+
+    name: str
+    comment: str
+
+
 SchemaChange = (
     AddColumn
     | DropColumn
@@ -616,6 +659,10 @@ SchemaChange = (
     | SetKey
     | SetComment
     | SetPartitioning
+    | SetConstraint
+    | SetCheck
+    | DropCheck
+    | SetColumnComment
 )
 
 

@@ -8,10 +8,12 @@ from dataclasses import replace
 import pyarrow as pa
 
 from flight_server.engines.lake import catalog
+from flight_server.engines.lake.checks import check_rows, check_rules, rules_of
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.inbound import Inbound
 from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.registry import Registry
+from flight_server.engines.lake.rule_changes import refuse_checked, with_rule
 from flight_server.engines.lake.tables import (
     add_column,
     checked_spec,
@@ -25,17 +27,22 @@ from flight_server.engines.lake.types import select_expression, storage_type
 from flight_server.errors import AlreadyExists, ErrorCode, InvalidRequest, Unsupported
 from flight_server.model import (
     AddColumn,
+    DropCheck,
     DropColumn,
     RenameColumn,
     RetypeColumn,
     SchemaChange,
+    SetCheck,
+    SetColumnComment,
     SetComment,
+    SetConstraint,
     SetDefault,
     SetKey,
     SetNullable,
     SetPartitioning,
     TableRef,
     TableSpec,
+    TableVersion,
     check_name,
     quoted,
 )
@@ -60,8 +67,10 @@ def alter_table(
     spec, widened = found.spec, _to_widen(transaction, found.table, changes)
     for change in changes:
         spec = _changed(transaction, found.table, spec, change, widened)
+    spec = checked_spec(spec)
+    _check_rules(transaction, replace(found, spec=spec), found.spec)
     transaction.note(found.table, "altered")
-    registry.put(transaction, found.table, checked_spec(spec))
+    registry.put(transaction, found.table, spec)
 
 
 def check_required(
@@ -77,6 +86,22 @@ def check_required(
                 f"The column '{name}' of '{table}' must not be null.",
                 code=ErrorCode.INVALID_DATA,
             )
+
+
+def _check_rules(transaction: WriteTransaction, found: TableVersion, before: TableSpec) -> None:
+    """Judges the rows that are there by the rules that are new, or concern what has changed."""
+    if not rules_of(found.spec):
+        return
+    check_rules(transaction, found.table, found.spec)
+    known = {rule.condition for rule in rules_of(before)}
+    old = {field.name: field.type for field in before.schema}
+    changed = {field.name for field in found.schema if old.get(field.name) != field.type}
+    fresh = [
+        rule
+        for rule in rules_of(found.spec)
+        if rule.condition not in known or not rule.columns.isdisjoint(changed)
+    ]
+    check_rows(transaction, found, fresh)
 
 
 def _to_widen(
@@ -128,6 +153,8 @@ def _changed(
             named = tuple(partition(spec.schema, text) for text in partition_by)
             set_partitioning(transaction, table, named)
             return replace(spec, partition_by=named)
+        case SetConstraint() | SetCheck() | DropCheck() | SetColumnComment():
+            return with_rule(spec, change)
 
 
 def _with_column(
@@ -158,10 +185,15 @@ def _without_column(
     for what, names in (("key", spec.key), ("partitioning", map(partitioned, spec.partition_by))):
         if name in tuple(names):
             raise InvalidRequest(f"The column '{name}' is part of the {what} of '{table}'.")
+    refuse_checked(table, spec, name)
     transaction.run(f"ALTER TABLE {table.sql} DROP {quoted(name)}")
-    defaults = {other: text for other, text in spec.defaults.items() if other != name}
     schema = spec.schema.remove(spec.schema.get_field_index(name))
-    return replace(spec, schema=schema, defaults=defaults)
+    return replace(
+        spec,
+        schema=schema,
+        defaults={other: text for other, text in spec.defaults.items() if other != name},
+        constraints={other: one for other, one in spec.constraints.items() if other != name},
+    )
 
 
 def _with_new_name(
@@ -170,6 +202,7 @@ def _with_new_name(
     check_name(new, "column name")
     if new.lower() != old.lower() and new.lower() in {n.lower() for n in spec.schema.names}:
         raise AlreadyExists(f"The table '{table}' has a column '{new}' already.")
+    refuse_checked(table, spec, old)
     transaction.run(f"ALTER TABLE {table.sql} RENAME {quoted(old)} TO {quoted(new)}")
     return replace(
         spec,
@@ -177,6 +210,7 @@ def _with_new_name(
         key=tuple(new if name == old else name for name in spec.key),
         partition_by=tuple(_renamed_partition(text, old, new) for text in spec.partition_by),
         defaults={new if name == old else name: text for name, text in spec.defaults.items()},
+        constraints={new if name == old else name: c for name, c in spec.constraints.items()},
     )
 
 

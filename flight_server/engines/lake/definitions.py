@@ -17,11 +17,16 @@ from flight_server.model import (
     NamespaceRef,
     RetypeColumn,
     SchemaChange,
+    SetCheck,
+    SetConstraint,
     SetNullable,
     TableRef,
     TableSpec,
     TableVersion,
 )
+
+# What is found to hold of all rows before it is done.
+_ON_ROWS = SetNullable | RetypeColumn | SetConstraint | SetCheck
 
 
 class Definitions:
@@ -65,7 +70,7 @@ class Definitions:
     ) -> None:
         """All changes in order. NotFound; AlreadyExists; InvalidRequest."""
         found = self._guarded(transaction, table)
-        if any(isinstance(change, SetNullable | RetypeColumn) for change in changes):
+        if any(isinstance(change, _ON_ROWS) for change in changes):
             transaction.refuse_changes(found.table, "altered")
         transaction.local_rows.unite(transaction, found.table)
         columns.alter_table(transaction, self._registry, table, changes)

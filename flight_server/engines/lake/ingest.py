@@ -17,7 +17,7 @@ from flight_server.engines.lake.catalog import changed_since
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.groups import GroupCommits, SmallAppend
 from flight_server.engines.lake.inbound import Inbound
-from flight_server.engines.lake.inserts import insert_stream
+from flight_server.engines.lake.inserts import check_batches, insert_stream
 from flight_server.engines.lake.instance import CATALOG
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.segments import Segments, Source
@@ -232,6 +232,8 @@ class Ingests:
         if is_whole:
             run.cancellation.check()
             converted = [inbound.convert(batch) for batch in taken]
+            # Before it joins others, who need not wait for it to fail.
+            check_batches(self._log.instance, found, inbound.schema, converted)
             self._count(run, taken)
             count = sum(batch.num_rows for batch in taken)
             commit = _counted(run, count, inserted=count)
@@ -275,8 +277,8 @@ class Ingests:
         if run.mode is IngestMode.OVERWRITE:
             self._clear(transaction, run, found)
         self._registry.guard(transaction, found)
-        counted = self._counting(run, rows)
-        count = insert_stream(transaction, found, inbound, counted, run.cancellation)
+        counted, before = self._counting(run, rows), run.offset
+        count = insert_stream(transaction, found, inbound, counted, run.cancellation, before)
         return _counted(run, count, inserted=count)
 
     def _clear(self, transaction: WriteTransaction, run: _Run, found: TableVersion) -> None:

@@ -31,6 +31,10 @@ def encoded(spec: TableSpec) -> list[Any]:
     properties: dict[str, Any] = {}
     if spec.definition is not None:
         properties["definition"] = asdict(spec.definition)
+    if spec.constraints:
+        properties["constraints"] = dict(spec.constraints)
+    if spec.checks:
+        properties["checks"] = dict(spec.checks)
     return [
         spec.schema.serialize().to_pybytes(),
         json.dumps(spec.key),
@@ -52,6 +56,8 @@ def decoded(row: Any) -> tuple[TableRef, TableSpec]:
         defaults=json.loads(defaults),
         comment=comment,
         definition=_definition(more.get("definition")),
+        constraints=more.get("constraints", {}),
+        checks=more.get("checks", {}),
     )
 
 

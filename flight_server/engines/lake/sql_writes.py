@@ -7,7 +7,7 @@ must not be null the statement itself ends with an error that names it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -16,6 +16,15 @@ import pyarrow as pa
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake.assignments import assignment_expression
 from flight_server.engines.lake.bindings import bound, rows_bound
+from flight_server.engines.lake.checks import (
+    ID,
+    Rule,
+    check_rows,
+    guarded,
+    rules_of,
+    rules_on,
+    told,
+)
 from flight_server.engines.lake.columns import check_required
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.inserts import absent_defaults
@@ -24,11 +33,12 @@ from flight_server.engines.lake.local_rows import LOCAL_ROW_ID_MIN
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.required import has_required, null_condition
 from flight_server.engines.lake.tables import true_name
+from flight_server.engines.lake.types import storage_type
 from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.model import HIDDEN_PREFIX, Commit, SqlRequest, TableRef, TableVersion, quoted
 
 # No column of a table is named so, whatever a filter may name.
-_ID = quoted(f"{HIDDEN_PREFIX}_id")
+_ID = quoted(ID)
 _UNBOUND = "prepared statement parameters"
 
 
@@ -45,12 +55,14 @@ def insert_rows(
     fields = _fields(found, columns)
     defaults = _defaults(found, [field.name for field in fields])
     names = ", ".join(quoted(name) for name in (*(field.name for field in fields), *defaults))
-    given = (_checked(found, field, _place(at)) for at, field in enumerate(fields))
-    values = ", ".join((*given, *defaults.values()))
+    given = {field.name: _checked(found, field, _place(at)) for at, field in enumerate(fields)}
     request = request if fields else SqlRequest("SELECT 1 WHERE true")
     rows = _assigned(fields, request) if fields else f"({request.sql})"
-    sql = f"INSERT INTO {found.table.sql} ({names}) SELECT {values} FROM {rows}"
-    count = _count(transaction, sql, request, cancellation)
+    rules = rules_of(found.spec)
+    rows = _judged(found, rules, given | defaults, rows)
+    sql = f"INSERT INTO {found.table.sql} ({names}) {rows}"
+    with told(found, rules):
+        count = _count(transaction, sql, request, cancellation)
     transaction.local_rows.inserted(found.table, count)
     transaction.count_rows(count)
     return Commit(-1, rows=count, rows_inserted=count)
@@ -69,17 +81,21 @@ def update_rows(
     found = _target(transaction, registry, table)
     fields = _fields(found, columns)
     transaction.local_rows.unite(transaction, found.table)
-    sets = ", ".join(
-        f"{quoted(field.name)} = {_checked(found, field, f's.{_place(at)}')}"
-        for at, field in enumerate(fields)
+    rules = rules_on(found.spec, [field.name for field in fields])
+    values = {
+        field.name: _checked(found, field, f"s.{_place(at)}") for at, field in enumerate(fields)
+    }
+    rows, condition = _assigned(fields, request, _ID), _and(filter)
+    if rules:
+        rows, condition = _updated(found, rules, values, rows, filter), ""
+        values = {name: f"s.{quoted(name)}" for name in values}
+    sets = ", ".join(f"{quoted(name)} = {value}" for name, value in values.items())
+    sql = (
+        f"UPDATE {found.table.sql} AS t SET {sets} FROM {rows} AS s "
+        f"WHERE t.rowid = s.{_ID}{condition}"
     )
-    count = _count(
-        transaction,
-        f"UPDATE {found.table.sql} AS t SET {sets} FROM {_assigned(fields, request, _ID)} AS s "
-        f"WHERE t.rowid = s.{_ID}{_and(filter)}",
-        request,
-        cancellation,
-    )
+    with told(found, rules):
+        count = _count(transaction, sql, request, cancellation)
     transaction.local_rows.updated(found.table, count)
     transaction.note(found.table, "updated")
     transaction.count_rows(count)
@@ -135,6 +151,7 @@ def merge_rows(
     updated = 0 if deleted else count - inserted
     done = Commit(-1, inserted + updated + deleted, inserted, updated, deleted)
     check_required(transaction, found.table, found.schema, found.schema.names)
+    check_rows(transaction, found, rules_of(found.spec))
     kinds = {"inserted": inserted, "updated": updated, "deleted": deleted}
     transaction.note(found.table, *(kind for kind, rows in kinds.items() if rows))
     transaction.local_rows.updated(found.table, count)
@@ -174,6 +191,37 @@ def _assigned(fields: Sequence[pa.Field], request: SqlRequest, *others: str) -> 
     ]
     named = ", ".join((*others, *places))
     return f"(SELECT {', '.join((*others, *kept))} FROM ({request.sql}\n) AS s({named}))"
+
+
+def _judged(
+    found: TableVersion, rules: Sequence[Rule], values: Mapping[str, str], rows: str
+) -> str:
+    """A SELECT of the values, which ends with an error for a row that violates a rule."""
+    if not rules:
+        return f"SELECT {', '.join(values.values())} FROM {rows}"
+    kept = ", ".join(
+        f"CAST({value} AS {storage_type(found.schema.field(name))}) AS {quoted(name)}"
+        for name, value in values.items()
+    )
+    return guarded(found, rules, f"SELECT {kept} FROM {rows}", tuple(values))
+
+
+def _updated(
+    found: TableVersion,
+    rules: Sequence[Rule],
+    values: Mapping[str, str],
+    rows: str,
+    filter: str | None,
+) -> str:
+    """A subquery of the rows as they will be, judged, with their ids."""
+    others = sorted({name for rule in rules for name in rule.columns} - set(values))
+    kept = [f"{value} AS {quoted(name)}" for name, value in values.items()]
+    kept += [f"t.{quoted(name)}" for name in others]
+    changed = (
+        f"SELECT s.{_ID}, {', '.join(kept)} FROM {found.table.sql} AS t, {rows} AS s "
+        f"WHERE t.rowid = s.{_ID}{_and(filter)}"
+    )
+    return f"({guarded(found, rules, changed, (*values, *others), others=(ID,))})"
 
 
 def _checked(found: TableVersion, field: pa.Field, value: str) -> str:

@@ -12,6 +12,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from flight_server.constraints import check_constraint
+from flight_server.engines.lake.checks import check_rules
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
 from flight_server.engines.lake.registry import Registry
@@ -31,6 +33,7 @@ from flight_server.model import (
     TableRef,
     TableSpec,
     TableVersion,
+    check_name,
     check_schema,
     quoted,
 )
@@ -101,6 +104,7 @@ def create_table(
     check_namespace(transaction, table.namespace)
     check_free(transaction, registry, table)
     spec = checked_spec(spec)
+    check_rules(transaction, table, spec)
     columns = ", ".join(_column(spec, field) for field in spec.schema)
     transaction.run(f"CREATE TABLE {table.sql} ({columns})")
     if spec.partition_by:
@@ -117,7 +121,16 @@ def checked_spec(spec: TableSpec) -> TableSpec:
     partition_by = tuple(partition(spec.schema, text) for text in spec.partition_by)
     key = tuple(true_name(spec.schema, name) for name in spec.key)
     defaults = {true_name(spec.schema, name): text for name, text in spec.defaults.items()}
-    return replace(spec, key=key, partition_by=partition_by, defaults=defaults)
+    constraints = {}
+    for name, constraint in spec.constraints.items():
+        field = spec.schema.field(true_name(spec.schema, name))
+        if checked := check_constraint(field, constraint):
+            constraints[field.name] = checked
+    for name in spec.checks:
+        check_name(name, "check")
+    return replace(
+        spec, key=key, partition_by=partition_by, defaults=defaults, constraints=constraints
+    )
 
 
 def check_free(transaction: WriteTransaction, registry: Registry, table: TableRef) -> None:

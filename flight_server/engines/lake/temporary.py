@@ -21,6 +21,7 @@ from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import row_sql
 from flight_server.engines.lake.assignments import SqlValues
 from flight_server.engines.lake.bindings import bound, rows_bound
+from flight_server.engines.lake.checks import check_rules
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.inbound import Inbound
@@ -138,6 +139,7 @@ class LakeTemporaryTables(SqlValues):
             self._registry.making(table, spec) as found,
             self._registry.writing(found) as transaction,
         ):
+            check_rules(transaction, found.table, found.spec)
             transaction.run(row_sql.created(found))
         return _DONE
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from flight_server.engines.lake.checks import check_rows, rules_of
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.instance import TEMPORARY
@@ -141,6 +142,7 @@ class TemporaryRegistry:
             transaction = _Write(self.log, _NOBODY)
             try:
                 yield transaction
+                check_rows(transaction, found, rules_of(found.spec))
                 transaction.commit()
             finally:
                 transaction.rollback()

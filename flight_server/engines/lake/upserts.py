@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.lake.checks import Rule, check_rows, guarded, rules_of, told
 from flight_server.engines.lake.columns import check_required
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.inbound import Inbound
@@ -50,6 +51,7 @@ def merge_stage(
     """Merges the staged rows into the table; inserted and updated ones are counted apart."""
     key = _key(found, request, columns)
     _check_key(transaction, key, cancellation)
+    later = _check_stage(transaction, found, request.mode, columns)
     # Others that insert the same keys meanwhile are invisible here, and not of the same rows.
     transaction.refuse_changes(found.table, "written to by key")
     count = f"SELECT count(*) FROM {found.table.sql}"
@@ -58,6 +60,8 @@ def merge_stage(
     changed = transaction.count(_merge_sql(found, request.mode, key, columns), (), cancellation)
     absent = [name for name in found.schema.names if name not in columns]
     check_required(transaction, found.table, found.schema, absent)
+    matches = " AND ".join(f"kept.{quoted(name)} = sent.{quoted(name)}" for name in key)
+    check_rows(transaction, found, later, f" SEMI JOIN temp.{STAGE} AS sent ON {matches}")
     inserted = transaction.count(count) - before
     transaction.local_rows.updated(found.table, changed)
     transaction.local_rows.inserted(found.table, inserted)
@@ -110,6 +114,30 @@ def _check_key(
             f"Send each key once.",
             code=ErrorCode.INVALID_DATA,
         )
+
+
+def _check_stage(
+    transaction: WriteTransaction,
+    found: TableVersion,
+    mode: IngestMode,
+    columns: tuple[str, ...],
+) -> tuple[Rule, ...]:
+    """Judges the staged rows by what they have; the rules that the merged ones are to be judged by.
+
+    An upsert's columns that did not come are null or their defaults, a merge's keep their values.
+    """
+    given, defaults = set(columns), absent_defaults(found, columns)
+    rules = rules_of(found.spec)
+    if mode is IngestMode.MERGE:
+        later = tuple(rule for rule in rules if not rule.columns <= given)
+    else:
+        later = tuple(rule for rule in rules if not rule.columns.isdisjoint(defaults))
+    now = tuple(rule for rule in rules if rule not in later)
+    if now:
+        judged = guarded(found, now, f"FROM temp.{STAGE}", columns)
+        with told(found, now):
+            transaction.run(f"SELECT count(*) FROM ({judged})")
+    return later
 
 
 def _merge_sql(

@@ -28,6 +28,7 @@ from flight_server.engines.views import SupportsViews
 from flight_server.testing.conformance.alterations import AlterationTests
 from flight_server.testing.conformance.casts import CastTests
 from flight_server.testing.conformance.changes import ChangesTests
+from flight_server.testing.conformance.checks import CheckTests
 from flight_server.testing.conformance.concurrency import ConcurrencyTests
 from flight_server.testing.conformance.ingest import IngestTests
 from flight_server.testing.conformance.keys import KeyTests
@@ -81,6 +82,17 @@ PARTS: tuple[tuple[type, tuple[type, ...]], ...] = (
         (SupportsTables, SupportsIngest, SupportsUpdate, SupportsSchemaChange, SupportsVersions),
     ),
     (ViewTests, (SupportsTables, SupportsNamespaces, SupportsTransactions, SupportsViews)),
+    (
+        CheckTests,
+        (
+            SupportsTables,
+            SupportsSchemaChange,
+            SupportsIngest,
+            SupportsUpdate,
+            SupportsTransactions,
+            SupportsVersions,
+        ),
+    ),
     (ChangesTests, (SupportsTables, SupportsIngest, SupportsUpdate, SupportsChanges)),
 )
 

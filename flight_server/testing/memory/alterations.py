@@ -13,14 +13,19 @@ from typing import Any
 
 import pyarrow as pa
 
-from flight_server.errors import AlreadyExists, ErrorCode, InvalidRequest
+from flight_server.errors import AlreadyExists, ErrorCode, InvalidRequest, NotFound
 from flight_server.model import (
+    COLUMN_COMMENT,
     AddColumn,
+    DropCheck,
     DropColumn,
     RenameColumn,
     RetypeColumn,
     SchemaChange,
+    SetCheck,
+    SetColumnComment,
     SetComment,
+    SetConstraint,
     SetDefault,
     SetKey,
     SetNullable,
@@ -29,6 +34,7 @@ from flight_server.model import (
     TableSpec,
 )
 from flight_server.testing.memory.casts import cast_column
+from flight_server.testing.memory.checks import checked_rules, refuse_checked
 from flight_server.testing.memory.commits import Draft
 from flight_server.testing.memory.rows import check_nulls, default_values
 from flight_server.testing.memory.state import TableState
@@ -49,7 +55,7 @@ def alter_table(table: TableState, changes: Sequence[SchemaChange], new_ids: New
             table = _add_column(table, change, new_ids)
         else:
             table = _altered(change, table)
-    return table
+    return replace(table, spec=checked_rules(table.spec))
 
 
 def alter_in(draft: Draft, table: TableRef, changes: Sequence[SchemaChange]) -> None:
@@ -85,10 +91,12 @@ def _drop_column(change: DropColumn, table: TableState) -> TableState:
         raise InvalidRequest(f"The column '{name}' is part of the key or of the partitioning.")
     if len(spec.schema) == 1:
         raise InvalidRequest(f"'{name}' is the only column: drop the table instead.")
+    refuse_checked(table, name)
     spec = replace(
         spec,
         schema=spec.schema.remove(at),
         defaults={known: text for known, text in spec.defaults.items() if known != name},
+        constraints={known: one for known, one in spec.constraints.items() if known != name},
     )
     columns, ids = list(table.rows.columns), list(table.column_ids)
     del columns[at], ids[at]
@@ -101,6 +109,7 @@ def _rename_column(change: RenameColumn, table: TableState) -> TableState:
     old, new = table.spec.schema.field(at), change.new_name
     if new.casefold() != old.name.casefold():
         _refuse_taken(table, new)
+    refuse_checked(table, old.name)
     schema = table.spec.schema.set(at, old.with_name(new))
     check_columns(schema)
 
@@ -112,6 +121,7 @@ def _rename_column(change: RenameColumn, table: TableState) -> TableState:
         schema=schema,
         key=tuple(map(renamed, table.spec.key)),
         defaults={renamed(name): text for name, text in table.spec.defaults.items()},
+        constraints={renamed(name): one for name, one in table.spec.constraints.items()},
         partition_by=tuple(_renamed_term(term, old.name, new) for term in table.spec.partition_by),
     )
     return _with_columns(table, spec, table.rows.columns, table.column_ids)
@@ -169,6 +179,40 @@ def _set_comment(change: SetComment, table: TableState) -> TableState:
 def _set_partitioning(change: SetPartitioning, table: TableState) -> TableState:
     terms = checked_partitioning(table.spec.schema, change.partition_by)
     return replace(table, spec=replace(table.spec, partition_by=terms))
+
+
+@_altered.register
+def _set_constraint(change: SetConstraint, table: TableState) -> TableState:
+    name = table.column(change.name).name
+    others = {known: one for known, one in table.spec.constraints.items() if known != name}
+    kept = others | ({name: change.constraint} if change.constraint else {})
+    return replace(table, spec=replace(table.spec, constraints=kept))
+
+
+@_altered.register
+def _set_check(change: SetCheck, table: TableState) -> TableState:
+    checks = {**table.spec.checks, change.name: change.predicate}
+    return replace(table, spec=replace(table.spec, checks=checks))
+
+
+@_altered.register
+def _drop_check(change: DropCheck, table: TableState) -> TableState:
+    if change.name not in table.spec.checks:
+        raise NotFound(f"There is no check '{change.name}'.")
+    checks = {name: text for name, text in table.spec.checks.items() if name != change.name}
+    return replace(table, spec=replace(table.spec, checks=checks))
+
+
+@_altered.register
+def _set_column_comment(change: SetColumnComment, table: TableState) -> TableState:
+    at = table.position(change.name)
+    field = table.spec.schema.field(at)
+    noted = {**(field.metadata or {}), COLUMN_COMMENT: change.comment.encode()}
+    if not change.comment:
+        del noted[COLUMN_COMMENT]
+    field = field.with_metadata(noted) if noted else field.remove_metadata()
+    spec = replace(table.spec, schema=table.spec.schema.set(at, field))
+    return _with_columns(table, spec, table.rows.columns, table.column_ids)
 
 
 def _with_columns(

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from flight_server.errors import Conflict, ErrorCode, NotFound
 from flight_server.model import Author, Commit, TableRef
+from flight_server.testing.memory.checks import check_table
 from flight_server.testing.memory.state import (
     Claim,
     ClaimKey,
@@ -37,7 +38,8 @@ class Draft:
         self.since = base
 
     def put(self, table: TableState, *kinds: str) -> None:
-        """The table as it is from now on; `kinds` say what happened to it."""
+        """The table as it is from now on; `kinds` say what happened to it. CHECK_VIOLATION."""
+        check_table(table)
         tables = {k: t for k, t in self.state.tables.items() if t.id != table.id}
         self.state = replace(self.state, tables=tables | {table_key(table.ref): table})
         self._record(table, *kinds)

@@ -37,6 +37,17 @@ def matching(rows: pa.Table, condition: str | None) -> list[int]:
     return list(found[POSITION])
 
 
+def check_condition(rows: pa.Table, text: str) -> None:
+    """INVALID_SQL, COLUMN_NOT_FOUND where the text is no condition over the columns."""
+    expression = _parse(text)
+    try:
+        kind = _frame(rows, [expression]).select(expression.alias("value"))["value"].dtype
+    except pl.exceptions.PolarsError as error:
+        raise _invalid(text, error) from None
+    if kind != pl.Boolean:
+        raise InvalidRequest(f"{text!r} is no condition.", code=ErrorCode.INVALID_SQL)
+
+
 def ordered(rows: pa.Table, order_by: str) -> list[int]:
     """The positions of all rows in the order asked for; nulls come last unless it says else."""
     terms = [TERM.fullmatch(term) for term in _split(order_by)]

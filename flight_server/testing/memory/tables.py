@@ -28,6 +28,7 @@ from flight_server.model import (
     TableSpec,
     check_name,
 )
+from flight_server.testing.memory.checks import checked_rules
 from flight_server.testing.memory.columns import no_rows
 from flight_server.testing.memory.commits import CommitLog, Draft
 from flight_server.testing.memory.expressions import constant
@@ -115,11 +116,13 @@ def checked_spec(spec: TableSpec) -> TableSpec:
     check_columns(spec.schema)
     defaults = {_true_name(spec.schema, name): text for name, text in spec.defaults.items()}
     check_defaults(spec.schema, defaults)
-    return replace(
-        spec,
-        key=tuple(_true_name(spec.schema, name) for name in spec.key),
-        partition_by=checked_partitioning(spec.schema, spec.partition_by),
-        defaults=defaults,
+    return checked_rules(
+        replace(
+            spec,
+            key=tuple(_true_name(spec.schema, name) for name in spec.key),
+            partition_by=checked_partitioning(spec.schema, spec.partition_by),
+            defaults=defaults,
+        )
     )
 
 
