@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -124,23 +124,6 @@ def write_type(kind: pa.DataType) -> str:
         values, indices = write_type(kind.value_type), write_type(kind.index_type)
         return f"dictionary<values={values}, indices={indices}, ordered={int(kind.ordered)}>"
     return str(kind)
-
-
-def schema_of(
-    columns: Sequence[Mapping[str, Any]], metadata: Mapping[str, str] | None = None
-) -> pa.Schema:
-    """The schema of columns given as `{"name", "type", "nullable", "metadata"}`."""
-    return pa.schema([field_of(column) for column in columns], metadata=metadata or None)
-
-
-def field_of(column: Mapping[str, Any]) -> pa.Field:
-    """One column given as `{"name", "type", "nullable", "metadata"}`."""
-    return pa.field(
-        column["name"],
-        parse_type(column["type"]),
-        nullable=column.get("nullable", True),
-        metadata=column.get("metadata") or None,
-    )
 
 
 def columns_of(schema: pa.Schema) -> list[dict[str, Any]]:

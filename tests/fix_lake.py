@@ -47,7 +47,7 @@ def trusted_extensions() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def new_lakes_are_copies(
     trusted_extensions: None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[None]:
+) -> Iterator[Callable[..., None]]:
     """A new lake in a test's own process begins as a copy of one that was set up once.
 
     Setting one up is half the time of opening it. Servers that tests start set up their own.
@@ -74,7 +74,13 @@ def new_lakes_are_copies(
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(instance, "_attach", attach_a_copy)
-        yield
+        yield attach
+
+
+@pytest.fixture
+def fresh_lakes(new_lakes_are_copies: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """New lakes are set up by whoever opens them."""
+    monkeypatch.setattr(instance, "_attach", new_lakes_are_copies)
 
 
 @pytest.fixture

@@ -7,23 +7,30 @@ from typing import Annotated, Any
 import pyarrow as pa
 from pydantic import Field
 
-from flight_server.arrow_types import field_of, parse_type, schema_from_ipc, schema_of
+from flight_server.arrow_types import parse_type, schema_from_ipc
 from flight_server.bodies.requests import AsOf, Body, Int64, OfTable, Version, parsed
 from flight_server.errors import InvalidRequest, did_you_mean
 from flight_server.model import (
+    COLUMN_COMMENT,
     DEFAULT_CATALOG,
     AddColumn,
+    DropCheck,
     DropColumn,
     RenameColumn,
     RetypeColumn,
     SchemaChange,
+    SetCheck,
+    SetColumnComment,
     SetComment,
+    SetConstraint,
     SetDefault,
     SetKey,
     SetNullable,
     SetPartitioning,
     TableSpec,
 )
+
+COMMENT = COLUMN_COMMENT.decode()
 
 
 class Nothing(Body):
@@ -43,12 +50,22 @@ class ListNamespaces(Body):
 
 
 class Column(Body):
-    """A column of a new table, or a new column of a table."""
+    """A column of a new table, or a new column of a table; `constraints` are JSON Schema."""
 
     name: str
     type: str
     nullable: bool = True
+    default: str | None = None
+    comment: str = ""
+    constraints: dict[str, Any] = Field(default_factory=dict)
     metadata: dict[str, str] = Field(default_factory=dict)
+
+    def field(self) -> pa.Field:
+        """The column in a schema. InvalidRequest."""
+        noted = self.metadata | ({COMMENT: self.comment} if self.comment else {})
+        return pa.field(
+            self.name, parse_type(self.type), nullable=self.nullable, metadata=noted or None
+        )
 
 
 class CreateTable(OfTable):
@@ -60,12 +77,29 @@ class CreateTable(OfTable):
     key: tuple[str, ...] = ()
     partition_by: tuple[str, ...] = ()
     defaults: dict[str, str] = Field(default_factory=dict)
+    constraints: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    checks: dict[str, str] = Field(default_factory=dict)
     comment: str = ""
 
     def spec(self) -> TableSpec:
         """The table that is to be. InvalidRequest."""
+        columns = self.columns or ()
+        said = {one.name: one.default for one in columns if one.default is not None}
+        ruled = {one.name: one.constraints for one in columns if one.constraints}
+        for what, apart, beside in (
+            ("default", self.defaults, said),
+            ("constraints", self.constraints, ruled),
+        ):
+            for name in apart.keys() & beside.keys():
+                raise InvalidRequest(f"The {what} of the column '{name}' is there twice.")
         return TableSpec(
-            self._schema(), self.key, self.partition_by, dict(self.defaults), self.comment
+            self._schema(),
+            self.key,
+            self.partition_by,
+            self.defaults | said,
+            self.comment,
+            self.constraints | ruled,
+            self.checks,
         )
 
     def _schema(self) -> pa.Schema:
@@ -73,8 +107,8 @@ class CreateTable(OfTable):
             raise InvalidRequest("Give the schema as 'columns' or as 'schema_ipc', one of them.")
         if self.schema_ipc is not None:
             return schema_from_ipc(self.schema_ipc)
-        columns = [column.model_dump() for column in self.columns or ()]
-        return schema_of(columns, self.metadata)
+        columns = [column.field() for column in self.columns or ()]
+        return pa.schema(columns, metadata=self.metadata or None)
 
 
 class RenameTable(OfTable):
@@ -97,7 +131,7 @@ class AlterTable(OfTable):
 
     def parsed_changes(self) -> list[SchemaChange]:
         """The changes in their order. InvalidRequest."""
-        return [_change(change) for change in self.changes]
+        return [change for given in self.changes for change in _changes(given)]
 
 
 class ListVersions(OfTable):
@@ -158,8 +192,16 @@ class _Retype(_Named):
     type: str
 
 
-class _AddColumn(Column):
-    default: str | None = None
+class _Constraint(_Named):
+    constraints: dict[str, Any] | None
+
+
+class _Check(_Named):
+    expression: str
+
+
+class _ColumnComment(_Named):
+    comment: str
 
 
 class _Default(_Named):
@@ -183,10 +225,7 @@ class _Partitioning(Body):
 
 
 _CHANGES: dict[str, tuple[type[Body], Any]] = {
-    "add_column": (
-        _AddColumn,
-        lambda body: AddColumn(field_of(body.model_dump()), body.default),
-    ),
+    "add_column": (Column, lambda body: AddColumn(body.field(), body.default)),
     "drop_column": (_Named, lambda body: DropColumn(body.name)),
     "rename_column": (_Rename, lambda body: RenameColumn(body.name, body.new_name)),
     "retype_column": (_Retype, lambda body: RetypeColumn(body.name, parse_type(body.type))),
@@ -194,11 +233,15 @@ _CHANGES: dict[str, tuple[type[Body], Any]] = {
     "set_nullable": (_Nullable, lambda body: SetNullable(body.name, body.nullable)),
     "set_key": (_Key, lambda body: SetKey(body.key)),
     "set_comment": (_Comment, lambda body: SetComment(body.comment)),
+    "set_constraint": (_Constraint, lambda body: SetConstraint(body.name, body.constraints)),
+    "set_check": (_Check, lambda body: SetCheck(body.name, body.expression)),
+    "drop_check": (_Named, lambda body: DropCheck(body.name)),
+    "set_column_comment": (_ColumnComment, lambda body: SetColumnComment(body.name, body.comment)),
     "set_partitioning": (_Partitioning, lambda body: SetPartitioning(body.partition_by)),
 }
 
 
-def _change(given: dict[str, dict[str, Any]]) -> SchemaChange:
+def _changes(given: dict[str, dict[str, Any]]) -> list[SchemaChange]:
     kind = next(iter(given), "")
     if len(given) != 1 or kind not in _CHANGES:
         known = ", ".join(_CHANGES)
@@ -207,5 +250,8 @@ def _change(given: dict[str, dict[str, Any]]) -> SchemaChange:
             f"{did_you_mean(kind, _CHANGES)}"
         )
     body, make = _CHANGES[kind]
-    change: SchemaChange = make(parsed(body, given[kind], f"change '{kind}'"))
-    return change
+    read = parsed(body, given[kind], f"change '{kind}'")
+    changes: list[SchemaChange] = [make(read)]
+    if isinstance(read, Column) and read.constraints:
+        changes.append(SetConstraint(read.name, read.constraints))
+    return changes

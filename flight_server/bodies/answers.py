@@ -7,7 +7,15 @@ import json
 from typing import Any
 
 from flight_server.arrow_types import columns_of, schema_to_ipc
-from flight_server.model import Commit, Deletion, TableInfo, Tag, Version
+from flight_server.model import (
+    COLUMN_COMMENT,
+    Commit,
+    Deletion,
+    TableInfo,
+    TableSpec,
+    Tag,
+    Version,
+)
 
 
 def encoded(answer: Any) -> bytes:
@@ -49,11 +57,13 @@ def described(info: TableInfo) -> dict[str, Any]:
     return {
         "table": str(info.table),
         "kind": spec.kind.value,
-        "columns": columns_of(spec.schema),
+        "columns": [_column(spec, column) for column in columns_of(spec.schema)],
         "schema_ipc": schema_to_ipc(spec.schema),
         "key": list(spec.key),
         "partition_by": list(spec.partition_by),
         "defaults": dict(spec.defaults),
+        "constraints": dict(spec.constraints),
+        "checks": dict(spec.checks),
         "comment": spec.comment,
         "definition": (spec.definition.sql or None) if spec.definition is not None else None,
         "snapshot": info.snapshot,
@@ -63,6 +73,16 @@ def described(info: TableInfo) -> dict[str, Any]:
         "versions": info.versions,
         "created_at": info.created_at,
         "changed_at": info.changed_at,
+    }
+
+
+def _column(spec: TableSpec, column: dict[str, Any]) -> dict[str, Any]:
+    """A column with all that the table says of it."""
+    name = column["name"]
+    return column | {
+        "default": spec.defaults.get(name),
+        "comment": column["metadata"].get(COLUMN_COMMENT.decode(), ""),
+        "constraints": dict(spec.constraints.get(name, {})),
     }
 
 

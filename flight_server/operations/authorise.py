@@ -269,6 +269,8 @@ def without_hidden(spec: Any, columns: tuple[str, ...]) -> Any:
         key=spec.key if set(spec.key) <= set(columns) else (),
         partition_by=tuple(one for one in spec.partition_by if columns_named(one) <= seen),
         defaults={name: text for name, text in spec.defaults.items() if name in columns},
+        constraints={name: one for name, one in spec.constraints.items() if name in columns},
+        checks={name: text for name, text in spec.checks.items() if columns_named(text) <= seen},
     )
 
 

@@ -39,6 +39,7 @@ from flight_server.operations.authorise import known, may_on_namespace, permitte
 from flight_server.operations.query import authorised, rows_for, used_parameters
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.sources import located
+from flight_server.operations.table_rules import refuse_known_checks
 from flight_server.operations.together import in_one_commit
 from flight_server.query import (
     AlterTable,
@@ -134,9 +135,10 @@ def alter_table(services: Services, call: Call, statement: AlterTable) -> Commit
                 "it anew, as in CREATE OR REPLACE TEMP TABLE t AS SELECT a, 0 AS b FROM t."
             )
         try:
+            refuse_known_checks(services, call, table, statement.changes)
             return tables.alter_table(services, call, table, statement.changes)
         except PixelflightError as error:
-            known = (ErrorCode.ALREADY_EXISTS, ErrorCode.COLUMN_NOT_FOUND)
+            known = (ErrorCode.ALREADY_EXISTS, ErrorCode.COLUMN_NOT_FOUND, ErrorCode.NOT_FOUND)
             if statement.if_column and error.code in known:
                 return None
             raise
@@ -294,7 +296,7 @@ def _spec(statement: CreateTable) -> TableSpec:
         [pa.field(one.name, one.type, nullable=one.nullable) for one in statement.columns]
     )
     defaults = {one.name: one.default for one in statement.columns if one.default is not None}
-    return TableSpec(schema, key=statement.key, defaults=defaults)
+    return TableSpec(schema, key=statement.key, defaults=defaults, checks=dict(statement.checks))
 
 
 def _query_schema(services: Services, call: Call, source: SqlRequest) -> pa.Schema:

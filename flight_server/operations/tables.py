@@ -28,12 +28,10 @@ from flight_server.model import (
     DEFAULT_NAMESPACE,
     RESERVED_NAMESPACES,
     TEMPORARY_CATALOG,
-    AddColumn,
     Commit,
     Kind,
     NamespaceRef,
     SchemaChange,
-    SetDefault,
     TableInfo,
     TableRef,
     TableSpec,
@@ -48,12 +46,13 @@ from flight_server.operations.authorise import (
     without_hidden,
 )
 from flight_server.operations.services import Call, Services, engine_of
+from flight_server.operations.table_rules import checked_changes
 from flight_server.operations.view_descriptions import (
     described_view,
     no_table,
     with_visible_definition,
 )
-from flight_server.query import check_literal
+from flight_server.query import check_literal, check_rule
 
 
 def list_catalogs(services: Services, call: Call) -> list[str]:
@@ -209,7 +208,7 @@ def alter_table(
     if allowed.version.spec.kind is not Kind.TABLE:
         raise no_table(allowed.table)
     engine = require(allowed.engine, SupportsSchemaChange)
-    checked = [_checked_change(change) for change in changes]
+    checked = checked_changes(services, call, allowed, changes)
     return engine.alter_table(allowed.table, checked, call.author("alter table", allowed.table))
 
 
@@ -222,17 +221,15 @@ def namespace_not_found(name: str, known: Iterable[str]) -> NotFound:
 
 
 def checked_spec(spec: TableSpec) -> TableSpec:
-    """The spec with its defaults checked. InvalidRequest names what cannot be."""
+    """The spec with its defaults and checks checked. InvalidRequest names what cannot be."""
     check_schema(spec.schema)
-    return replace(spec, defaults={k: check_literal(v) for k, v in spec.defaults.items()})
+    return replace(
+        spec,
+        defaults={k: check_literal(v) for k, v in spec.defaults.items()},
+        checks={k: check_rule(v, spec.schema.names) for k, v in spec.checks.items()},
+    )
 
 
 def spec_of(schema: pa.Schema, key: tuple[str, ...] = ()) -> TableSpec:
     """The spec of a table made from a stream's schema."""
     return checked_spec(TableSpec(schema, key=key))
-
-
-def _checked_change(change: SchemaChange) -> SchemaChange:
-    if isinstance(change, AddColumn | SetDefault) and change.default is not None:
-        return replace(change, default=check_literal(change.default))
-    return change

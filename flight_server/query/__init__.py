@@ -11,6 +11,7 @@ from flight_server.query.expressions import (
     check_literal,
     check_order_by,
     check_predicate,
+    check_rule,
     columns_named,
 )
 from flight_server.query.keysets import behind, total_order
@@ -81,6 +82,7 @@ __all__ = [
     "check_order_by",
     "check_predicate",
     "check_row_filter",
+    "check_rule",
     "columns_named",
     "merge_source",
     "over_rows",

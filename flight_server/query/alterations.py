@@ -7,9 +7,12 @@ import pyarrow as pa
 from flight_server.errors import ErrorCode, InvalidRequest, Unsupported
 from flight_server.model import (
     AddColumn,
+    DropCheck,
     DropColumn,
     RenameColumn,
     RetypeColumn,
+    SetCheck,
+    SetColumnComment,
     SetComment,
     SetDefault,
     SetKey,
@@ -18,7 +21,7 @@ from flight_server.model import (
 )
 from flight_server.query import dialect
 from flight_server.query.column_types import column_type
-from flight_server.query.definitions import column, default
+from flight_server.query.definitions import column, default, predicate
 from flight_server.query.row_writes import Context, check_columns
 from flight_server.query.tables import TableUse
 from flight_server.query.words import Words
@@ -52,10 +55,16 @@ def _alter_view(words: Words, context: Context) -> RenameView:
 
 
 def comment(words: Words, context: Context) -> AlterTable:
-    """`COMMENT ON TABLE t IS 'text'`, or NULL for none."""
+    """`COMMENT ON TABLE t IS 'text'` and `COMMENT ON COLUMN t.a IS 'text'`, or NULL for none."""
     words.expect("COMMENT", "ON")
+    if words.take("COLUMN"):
+        use, name = context.column(words)
+        words.expect("IS")
+        return AlterTable(use, (SetColumnComment(name, _comment(words.rest())),))
     if not words.take("TABLE"):
-        raise Unsupported(f"COMMENT ON {words.peek()} is not supported: only tables have comments.")
+        raise Unsupported(
+            f"COMMENT ON {words.peek()} is not supported: only tables and columns have comments."
+        )
     use = context.target(words)
     words.expect("IS")
     return AlterTable(use, (SetComment(_comment(words.rest())),))
@@ -79,13 +88,16 @@ def _change(words: Words, use: TableUse, if_exists: bool) -> AlterTable | Rename
 
 
 def _add(words: Words, use: TableUse, if_exists: bool) -> AlterTable:
-    if words.take("CONSTRAINT"):
-        words.name("constraint")
+    label = words.name("constraint") if words.take("CONSTRAINT") else ""
+    if words.peek() == "CHECK":
+        if not label:
+            raise Unsupported("A check has a name here: ADD CONSTRAINT name CHECK (…).")
+        return AlterTable(use, (SetCheck(label, predicate(words)),), if_exists)
     if words.take("PRIMARY", "KEY"):
         key = words.names("column name")
         check_columns(key)
         return AlterTable(use, (SetKey(key),), if_exists)
-    if words.peek() in ("UNIQUE", "CHECK", "FOREIGN"):
+    if words.peek() in ("UNIQUE", "FOREIGN"):
         words.refuse()
     words.take("COLUMN")
     if_column = words.take("IF", "NOT", "EXISTS")
@@ -95,15 +107,21 @@ def _add(words: Words, use: TableUse, if_exists: bool) -> AlterTable:
     if is_key:
         raise Unsupported("A column that is added cannot be the key: ADD PRIMARY KEY afterwards.")
     field = pa.field(new.name, new.type, nullable=new.nullable)
-    return AlterTable(use, (AddColumn(field, new.default),), if_exists, if_column)
+    checks = [SetCheck(label or f"{name}_check", text) for label, text in new.checks]
+    if len({one.name for one in checks}) < len(checks):
+        raise Unsupported("Give each CHECK of a column a name: CONSTRAINT name CHECK (…).")
+    return AlterTable(use, (AddColumn(field, new.default), *checks), if_exists, if_column)
 
 
 def _drop(words: Words, use: TableUse, if_exists: bool) -> AlterTable:
-    if words.peek() == "CONSTRAINT":
-        words.refuse()
-    words.take("COLUMN")
-    if_column = words.take("IF", "EXISTS")
-    change = DropColumn(_column_name(words))
+    change: DropCheck | DropColumn
+    if words.take("CONSTRAINT"):
+        if_column = words.take("IF", "EXISTS")
+        change = DropCheck(words.name("constraint"))
+    else:
+        words.take("COLUMN")
+        if_column = words.take("IF", "EXISTS")
+        change = DropColumn(_column_name(words))
     if not words.take("CASCADE"):
         words.take("RESTRICT")
     return AlterTable(use, (change,), if_exists, if_column)

@@ -16,7 +16,7 @@ from flight_server.model import (
     quoted,
 )
 from flight_server.query.column_types import column_type
-from flight_server.query.expressions import check_literal
+from flight_server.query.expressions import check_literal, check_rule
 from flight_server.query.row_writes import Context, check_columns
 from flight_server.query.tables import TableUse, folded
 from flight_server.query.words import Words
@@ -47,7 +47,6 @@ CONSTRAINTS = (
 )
 _REMEDIES = {
     "UNIQUE": "Declare PRIMARY KEY, by which rows can be merged",
-    "CHECK": "Filter the rows as they are inserted",
     "REFERENCES": "Tables are not bound to each other",
     "FOREIGN": "Tables are not bound to each other",
     "COLLATE": "Give COLLATE in the query that compares",
@@ -65,6 +64,7 @@ class _Definition:
     columns: list[Column] = field(default_factory=list)
     untyped: list[str] = field(default_factory=list)
     key: tuple[str, ...] = ()
+    checks: list[tuple[str, str]] = field(default_factory=list)
 
 
 def create(words: Words, context: Context) -> CreateTable | CreateView | CreateNamespace:
@@ -120,9 +120,10 @@ def column(words: Words, name: str) -> tuple[Column, bool]:
     text = words.until(",", *CONSTRAINTS)
     found, is_key = Column(name, column_type(text, name)), False
     while not words.ended and words.peek() not in (",", ")"):
-        if words.take("CONSTRAINT"):
-            words.name("constraint")
-        if words.take("NOT", "NULL"):
+        label = words.name("constraint") if words.take("CONSTRAINT") else ""
+        if words.peek() == "CHECK":
+            found = replace(found, checks=(*found.checks, (label, predicate(words))))
+        elif words.take("NOT", "NULL"):
             found = replace(found, nullable=False)
         elif words.take("NULL"):
             found = replace(found, nullable=True)
@@ -155,6 +156,14 @@ def _view(words: Words, context: Context, or_replace: bool) -> CreateView:
     return CreateView(use, sql, columns, or_replace, if_not_exists)
 
 
+def predicate(words: Words) -> str:
+    """`CHECK (predicate)`."""
+    words.expect("CHECK", "(")
+    text = words.until(least=1).strip()
+    words.expect(")")
+    return text
+
+
 def _with_content(made: CreateTable, words: Words, context: Context) -> CreateTable:
     """The table with its columns, or with the query that gives them."""
     definition = _definition(words) if words.peek() == "(" else _Definition()
@@ -175,7 +184,29 @@ def _with_content(made: CreateTable, words: Words, context: Context) -> CreateTa
         raise InvalidRequest(
             f"The column '{definition.untyped[0]}' has no type.", code=ErrorCode.INVALID_SQL
         )
-    return replace(made, columns=_keyed(definition), key=definition.key)
+    columns = _keyed(definition)
+    return replace(made, columns=columns, key=definition.key, checks=_named_checks(definition))
+
+
+def _named_checks(definition: _Definition) -> tuple[tuple[str, str], ...]:
+    """All checks, checked, under names of their own. InvalidRequest where one comes twice."""
+    columns = [one.name for one in definition.columns]
+    given = [
+        (name, f"{one.name}_check", text) for one in definition.columns for name, text in one.checks
+    ]
+    given += [(name, "check", text) for name, text in definition.checks]
+    names = [name for name, _, _ in given if name]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidRequest(f"The check '{name}' is there twice.", code=ErrorCode.INVALID_SQL)
+    found: dict[str, str] = {}
+    for name, base, text in given:
+        number = 1
+        while not name:
+            other = base if number == 1 else f"{base}_{number}"
+            name, number = "" if other in found or other in names else other, number + 1
+        found[name] = check_rule(text, columns)
+    return tuple(found.items())
 
 
 def _as_query(made: CreateTable, words: Words, context: Context, names: list[str]) -> CreateTable:
@@ -210,14 +241,17 @@ def _definition(words: Words) -> _Definition:
 
 def _element(words: Words, found: _Definition) -> None:
     """One column, or one constraint of the table."""
-    start = words.peek()
+    start, label = words.peek(), ""
     if start == "CONSTRAINT" and words.take("CONSTRAINT"):
-        words.name("constraint")
+        label = words.name("constraint")
         start = words.peek()
+    if start == "CHECK" and words.peek(1) == "(":
+        found.checks.append((label, predicate(words)))
+        return
     if start == "PRIMARY" and words.take("PRIMARY", "KEY"):
         _set_key(found, words.names("column name"))
         return
-    if start in ("UNIQUE", "CHECK", "FOREIGN", "LIKE"):
+    if start in ("UNIQUE", "FOREIGN", "LIKE"):
         _refuse_constraint(words, "")
     name = words.name("column name")
     if words.peek() in (",", ")"):

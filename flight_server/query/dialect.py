@@ -43,8 +43,8 @@ _ALLOWED = (
 # What DuckDB makes of one ALTER TABLE … ADD COLUMN whose default is a call, as now() is; what
 # stands around it is not always of the same kind.
 _ADDED_COLUMN = ["ALTER", "UPDATE", "ALTER"]
-# What it says of NOT NULL behind ADD COLUMN.
-_UNFINISHED = "Adding columns with constraints"
+# What it says of NOT NULL behind ADD COLUMN, and of ADD and DROP CONSTRAINT.
+_UNFINISHED = re.compile("Adding columns with constraints|No support for that ALTER TABLE option")
 
 
 def parsed(sql: str) -> Tree:
@@ -78,7 +78,7 @@ def confirmed_kind(sql: str) -> tuple[str, frozenset[str]]:
     try:
         statements = _cursor().extract_statements(sql)
     except duckdb.Error as error:
-        if _UNFINISHED in str(error):
+        if _UNFINISHED.search(str(error)):
             # It has been parsed, and this server can do it. Here too all words will be read.
             return "ALTER", frozenset()
         answer = loaded(_asked("SELECT json_serialize_sql(?)", sql))

@@ -37,7 +37,18 @@ class Context:
 
     def target(self, words: Words) -> TableUse:
         """The table that is written to."""
-        parts = words.dotted("table name")
+        return self._use(words.dotted("table name"), words)
+
+    def column(self, words: Words) -> tuple[TableUse, str]:
+        """A column behind its table, `t.a`."""
+        *table, name = words.dotted("column name")
+        if not table:
+            raise InvalidRequest(
+                f"Name the column '{name}' with its table: t.{name}.", code=ErrorCode.INVALID_NAME
+            )
+        return self._use(table, words), name
+
+    def _use(self, parts: list[str], words: Words) -> TableUse:
         if len(parts) > 3:
             raise InvalidRequest(
                 f"A table's name has three parts at most, not {len(parts)}: {'.'.join(parts)}.",

@@ -96,12 +96,16 @@ class MergeClause:
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a CREATE TABLE. `default` is SQL text, not yet checked."""
+    """One column of a CREATE TABLE. `default` is SQL text, not yet checked.
+
+    `checks` are names and predicates; a name is empty where none was given.
+    """
 
     name: str
     type: pa.DataType
     nullable: bool = True
     default: str | None = None
+    checks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,7 @@ class CreateTable:
     target: TableUse
     columns: tuple[Column, ...] = ()
     key: tuple[str, ...] = ()
+    checks: tuple[tuple[str, str], ...] = ()
     query: Statement | None = None
     with_data: bool = True
     or_replace: bool = False
@@ -133,7 +138,8 @@ class DropTable:
 class AlterTable:
     """`ALTER TABLE [IF EXISTS] target …` and `COMMENT ON TABLE target`.
 
-    `if_column` says what a missing or known column means under IF [NOT] EXISTS: nothing is done.
+    `if_column` says what a missing or known column, or a missing check, means under
+    IF [NOT] EXISTS: nothing is done.
     """
 
     target: TableUse

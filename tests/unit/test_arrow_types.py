@@ -11,10 +11,10 @@ from flight_server.arrow_types import (
     columns_of,
     parse_type,
     schema_from_ipc,
-    schema_of,
     schema_to_ipc,
     write_type,
 )
+from flight_server.bodies.actions import CreateTable
 from flight_server.errors import ErrorCode, InvalidRequest
 
 SIMPLE = [
@@ -124,7 +124,7 @@ def test_a_schema_as_columns_and_back() -> None:
         {"name": "id", "type": "int64", "nullable": False, "metadata": {}},
         {"name": "note", "type": "list<item: string>", "nullable": True, "metadata": {"a": "b"}},
     ]
-    schema = schema_of(columns)
+    schema = CreateTable.model_validate({"table": "t", "columns": columns}).spec().schema
     assert schema.field("id").nullable is False
     assert schema.field("note").metadata == {b"a": b"b"}
     assert columns_of(schema) == columns
