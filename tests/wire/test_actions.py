@@ -69,10 +69,52 @@ def test_create_and_describe(client: Client, name: str) -> None:
         "type": "timestamp[us, tz=UTC]",
         "nullable": True,
         "metadata": {"unit": "time"},
+        "default": None,
+        "comment": "",
+        "constraints": {},
     }
     assert (found["key"], found["comment"], found["rows"]) == (["id"], "what we sell", 0)
     schema = pa.ipc.read_schema(pa.py_buffer(base64.b64decode(found["schema_ipc"])))
     assert schema.equals(client.schema(name), check_metadata=True)
+
+
+def test_rules(client: Client, name: str) -> None:
+    columns = [
+        {"name": "id", "type": "int64", "comment": "what it is", "constraints": {"minimum": 1}},
+        {"name": "price", "type": "float64", "default": "1.5"},
+    ]
+    client.action(
+        "create_table",
+        table=name,
+        columns=columns,
+        constraints={"price": {"exclusiveMaximum": 100}},
+        checks={"fair": "price >= id or price is null"},
+    )
+    changes = [
+        {"add_column": {"name": "n", "type": "int8", "constraints": {"enum": [1, 2]}}},
+        {"set_constraint": {"name": "id", "constraints": {"minimum": 0}}},
+        {"set_check": {"name": "few", "expression": "n < id + 9"}},
+        {"drop_check": {"name": "fair"}},
+        {"set_column_comment": {"name": "id", "comment": "a number"}},
+    ]
+    client.action("alter_table", table=name, changes=changes)
+    found = client.action("describe_table", table=name)
+    assert found["checks"] == {"few": "(n < (id + 9))"}
+    assert found["constraints"] == {
+        "id": {"minimum": 0},
+        "price": {"exclusiveMaximum": 100},
+        "n": {"enum": [1, 2]},
+    }
+    assert found["columns"][0]["comment"] == "a number"
+    assert found["columns"][1]["default"] == "1.5"
+    refused = refusal(lambda: client.put(pa.table({"id": [1, -1]}), name))
+    assert refused.code == "check_violation"
+    assert refused.shape["details"] == {
+        "table": name,
+        "column": "id",
+        "constraint": "minimum",
+        "row": 2,
+    }
 
 
 def test_create_from_an_arrow_schema(client: Client, name: str) -> None:

@@ -232,7 +232,6 @@ class Ingests:
         if is_whole:
             run.cancellation.check()
             converted = [inbound.convert(batch) for batch in taken]
-            # Before it joins others, who need not wait for it to fail.
             check_batches(self._log.instance, found, inbound.schema, converted)
             self._count(run, taken)
             count = sum(batch.num_rows for batch in taken)

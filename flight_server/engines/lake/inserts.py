@@ -136,7 +136,10 @@ def check_batches(
     schema: pa.Schema,
     batches: Sequence[pa.RecordBatch],
 ) -> None:
-    """Judges rows that wait to be written. InvalidRequest (check_violation)."""
+    """Judges rows before they join others, who need not wait for them to fail.
+
+    InvalidRequest (check_violation).
+    """
     rules = rules_of(found.spec)
     if not rules:
         return

@@ -30,6 +30,7 @@ from flight_server.testing.conformance.casts import CastTests
 from flight_server.testing.conformance.changes import ChangesTests
 from flight_server.testing.conformance.checks import CheckTests
 from flight_server.testing.conformance.concurrency import ConcurrencyTests
+from flight_server.testing.conformance.constraints import ConstraintTests
 from flight_server.testing.conformance.ingest import IngestTests
 from flight_server.testing.conformance.keys import KeyTests
 from flight_server.testing.conformance.names import NameTests
@@ -82,6 +83,7 @@ PARTS: tuple[tuple[type, tuple[type, ...]], ...] = (
         (SupportsTables, SupportsIngest, SupportsUpdate, SupportsSchemaChange, SupportsVersions),
     ),
     (ViewTests, (SupportsTables, SupportsNamespaces, SupportsTransactions, SupportsViews)),
+    (ConstraintTests, (SupportsTables, SupportsIngest)),
     (
         CheckTests,
         (

@@ -13,13 +13,10 @@ from hypothesis import strategies as st
 from flight_server.errors import PixelflightError
 from flight_server.model import (
     AddColumn,
-    DropCheck,
     DropColumn,
     NamespaceRef,
     RenameColumn,
     RetypeColumn,
-    SetCheck,
-    SetColumnComment,
     SetComment,
     SetDefault,
     SetKey,
@@ -123,24 +120,6 @@ WHOLE: list[tuple[str, Any]] = [
         ),
     ),
     (
-        "CREATE TABLE t (a INT CHECK (A > 0) NOT NULL CONSTRAINT few CHECK (a < 9), CHECK (b), "
-        'b BOOL, CONSTRAINT "a check" CHECK (a in (1, 2) OR (b)), CHECK (a <> 3))',
-        CreateTable(
-            T,
-            (
-                Column("a", pa.int32(), False, checks=(("", "A > 0"), ("few", "a < 9"))),
-                Column("b", pa.bool_()),
-            ),
-            checks=(
-                ("a_check", "(a > 0)"),
-                ("few", "(a < 9)"),
-                ("check", "b"),
-                ("a check", "((a IN (1, 2)) OR b)"),
-                ("check_2", "(a != 3)"),
-            ),
-        ),
-    ),
-    (
         "CREATE TEMP TABLE t (a INT)",
         CreateTable(
             TableUse(TableRef("temp", "main", "t")),
@@ -181,20 +160,6 @@ WHOLE: list[tuple[str, Any]] = [
         "ALTER TABLE t ADD c INT DEFAULT 5 NOT NULL;",
         altered(AddColumn(pa.field("c", pa.int32(), nullable=False), "5")),
     ),
-    (
-        "ALTER TABLE t ADD c INT CHECK (c > a) CONSTRAINT x CHECK (c < 9)",
-        altered(
-            AddColumn(pa.field("c", pa.int32())),
-            SetCheck("c_check", "c > a"),
-            SetCheck("x", "c < 9"),
-        ),
-    ),
-    ("ALTER TABLE t ADD CONSTRAINT x CHECK (a > 0);", altered(SetCheck("x", "a > 0"))),
-    ("ALTER TABLE t DROP CONSTRAINT x", altered(DropCheck("x"))),
-    (
-        'ALTER TABLE t DROP CONSTRAINT IF EXISTS "a b"',
-        altered(DropCheck("a b"), if_column=True),
-    ),
     ("ALTER TABLE t DROP c", altered(DropColumn("c"))),
     ("ALTER TABLE t DROP COLUMN IF EXISTS c", altered(DropColumn("c"), if_column=True)),
     ('ALTER TABLE t RENAME a TO "b ""c"', altered(RenameColumn("a", 'b "c'))),
@@ -219,11 +184,6 @@ WHOLE: list[tuple[str, Any]] = [
     ("COMMENT ON TABLE t IS 'it''s'", altered(SetComment("it's"))),
     ("COMMENT ON TABLE t IS $$a 'b'$$", altered(SetComment("a 'b'"))),
     ("COMMENT ON TABLE t IS NULL", altered(SetComment(""))),
-    ("COMMENT ON COLUMN t.a IS 'x'", altered(SetColumnComment("a", "x"))),
-    (
-        'COMMENT ON COLUMN sales.daily."a.b" IS NULL',
-        AlterTable(SALES, (SetColumnComment("a.b", ""),)),
-    ),
     *(
         (sql, Control(verb))
         for verb, texts in {
