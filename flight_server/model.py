@@ -494,6 +494,21 @@ class Version:
 
 
 @dataclass(frozen=True)
+class SchemaVersion:
+    """What a table was at one of its versions; `spec` is None where there was none by then.
+
+    `identity` and the numbers in `columns`, by names, tell whether tables and columns of two
+    versions are the same, whatever they are called.
+    """
+
+    version: Version
+    table: TableRef
+    spec: TableSpec | None
+    identity: int
+    columns: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class Tag:
     """A named version of a table that expiry spares."""
 

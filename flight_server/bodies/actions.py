@@ -69,7 +69,10 @@ class Column(Body):
 
 
 class CreateTable(OfTable):
-    """`create_table`: the schema as `columns` or as `schema_ipc`."""
+    """`create_table`: the schema as `columns` or as `schema_ipc`.
+
+    With `if_not_exists` nothing is done where there is a table.
+    """
 
     columns: list[Column] | None = None
     schema_ipc: str | None = None
@@ -80,6 +83,7 @@ class CreateTable(OfTable):
     constraints: dict[str, dict[str, Any]] = Field(default_factory=dict)
     checks: dict[str, str] = Field(default_factory=dict)
     comment: str = ""
+    if_not_exists: bool = False
 
     def spec(self) -> TableSpec:
         """The table that is to be. InvalidRequest."""
@@ -98,8 +102,8 @@ class CreateTable(OfTable):
             self.partition_by,
             self.defaults | said,
             self.comment,
-            self.constraints | ruled,
-            self.checks,
+            constraints=self.constraints | ruled,
+            checks=self.checks,
         )
 
     def _schema(self) -> pa.Schema:
@@ -136,6 +140,12 @@ class AlterTable(OfTable):
 
 class ListVersions(OfTable):
     """`list_versions`, newest first."""
+
+    limit: Annotated[int, Field(strict=True, ge=1, lt=2**63)] | None = None
+
+
+class SchemaHistory(OfTable):
+    """`schema_history`, newest first."""
 
     limit: Annotated[int, Field(strict=True, ge=1, lt=2**63)] | None = None
 

@@ -76,12 +76,25 @@ def described(info: TableInfo) -> dict[str, Any]:
     }
 
 
+def spec_told(spec: TableSpec) -> dict[str, Any]:
+    """What a table is, as `create_table` takes it."""
+    return {
+        "columns": [_column(spec, column) for column in columns_of(spec.schema)],
+        "key": list(spec.key),
+        "partition_by": list(spec.partition_by),
+        "checks": dict(spec.checks),
+        "comment": spec.comment,
+    }
+
+
 def _column(spec: TableSpec, column: dict[str, Any]) -> dict[str, Any]:
-    """A column with all that the table says of it."""
-    name = column["name"]
+    """A column with all that the table says of it; its comment stands apart."""
+    name, noted = column["name"], dict(column["metadata"])
+    comment = noted.pop(COLUMN_COMMENT.decode(), "")
     return column | {
+        "metadata": noted,
         "default": spec.defaults.get(name),
-        "comment": column["metadata"].get(COLUMN_COMMENT.decode(), ""),
+        "comment": comment,
         "constraints": dict(spec.constraints.get(name, {})),
     }
 

@@ -31,6 +31,7 @@ from flight_server.model import (
     NamespaceRef,
     ScanRequest,
     SchemaChange,
+    SchemaVersion,
     Slice,
     TableInfo,
     TableRef,
@@ -242,6 +243,12 @@ class SupportsVersions(Protocol):
     def versions(self, table: TableRef, limit: int | None = None) -> list[Version]:
         """The table's history, newest first."""
 
+    def schema_versions(self, table: TableRef) -> list[SchemaVersion]:
+        """The versions that may have changed columns or properties, newest first.
+
+        The last one is the oldest that is left, whatever it did.
+        """
+
     def diff(
         self, table: TableRef, older: int, newer: int, cancellation: Cancellation = NEVER
     ) -> Batches:
@@ -327,6 +334,14 @@ class TemporaryTables(SupportsTables, SupportsIngest, SupportsUpdate, SupportsSq
         """Drops them all."""
 
 
+@runtime_checkable
+class SupportsListings(Protocol):
+    """Many tables can be described for little more than one."""
+
+    def describe_all(self, tables: Sequence[TableRef]) -> list[TableInfo]:
+        """As `describe`, of the newest version; those that are missing are left out."""
+
+
 Ability = TypeVar("Ability")
 
 ABILITIES: tuple[type[Any], ...] = (
@@ -346,6 +361,7 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsSql,
     SupportsSqlWrites,
     SupportsTemporaryTables,
+    SupportsListings,
     SupportsPins,
     SupportsHousekeeping,
 )

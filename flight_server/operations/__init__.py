@@ -13,6 +13,7 @@ from flight_server.operations.api_keys import (
     rotate_key,
 )
 from flight_server.operations.cached_queries import cached_query, pinned_query
+from flight_server.operations.listings import describe_tables, list_tables, page_of_tables
 from flight_server.operations.logins import refresh_login, revoke_token, take_token
 from flight_server.operations.maintenance import health, hold, optimize, pinned
 from flight_server.operations.measures import (
@@ -68,6 +69,7 @@ from flight_server.operations.rows import (
     scan,
     update,
 )
+from flight_server.operations.schema_history import SchemaStep, schema_history
 from flight_server.operations.services import Call, Services
 from flight_server.operations.sessions import OpenTransaction, Session, transaction_not_found
 from flight_server.operations.single_rows import change_row
@@ -83,13 +85,14 @@ from flight_server.operations.statements import (
 from flight_server.operations.table_statements import open_temporary
 from flight_server.operations.tables import (
     alter_table,
+    change_table,
     create_namespace,
     create_table,
     describe_table,
     drop_namespace,
     drop_table,
+    ensure_table,
     list_namespaces,
-    list_tables,
     rename_table,
     undrop_table,
 )
@@ -138,6 +141,7 @@ __all__ = [
     "QueryPlan",
     "Readiness",
     "ScanPlan",
+    "SchemaStep",
     "Services",
     "Session",
     "aggregate",
@@ -146,6 +150,7 @@ __all__ = [
     "bound_to",
     "cached_query",
     "change_row",
+    "change_table",
     "change_user",
     "change_workspace",
     "changes",
@@ -165,6 +170,7 @@ __all__ = [
     "describe_key",
     "describe_role",
     "describe_table",
+    "describe_tables",
     "describe_user",
     "describe_view",
     "diff",
@@ -175,6 +181,7 @@ __all__ = [
     "drop_tag",
     "drop_view",
     "drop_workspace",
+    "ensure_table",
     "execute",
     "execute_each",
     "explain",
@@ -204,6 +211,7 @@ __all__ = [
     "open_temporary",
     "optimize",
     "page",
+    "page_of_tables",
     "parameter_schema",
     "parameters_of",
     "permissions_on",
@@ -227,6 +235,7 @@ __all__ = [
     "row_not_found",
     "rows_of",
     "scan",
+    "schema_history",
     "set_values",
     "snapshot_at",
     "snapshot_of",

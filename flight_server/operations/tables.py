@@ -17,6 +17,7 @@ from flight_server.engines.base import (
     require,
 )
 from flight_server.errors import (
+    AlreadyExists,
     Conflict,
     ErrorCode,
     Forbidden,
@@ -38,6 +39,7 @@ from flight_server.model import (
     check_schema,
 )
 from flight_server.operations.authorise import (
+    Permitted,
     hide_internal,
     known,
     may_on_namespace,
@@ -47,6 +49,7 @@ from flight_server.operations.authorise import (
 )
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.table_rules import checked_changes
+from flight_server.operations.together import in_one_commit
 from flight_server.operations.view_descriptions import (
     described_view,
     no_table,
@@ -97,19 +100,6 @@ def drop_namespace(services: Services, call: Call, namespace: NamespaceRef) -> C
     return engine.drop_namespace(namespace, call.author("drop namespace", namespace))
 
 
-def list_tables(
-    services: Services, call: Call, catalog: str | None = None, namespace: str | None = None
-) -> list[TableRef]:
-    """The tables that the principal may know of, sorted; everywhere, or in one place."""
-    catalogs = [catalog] if catalog else list(services.engines)
-    found: list[TableRef] = []
-    for name in catalogs:
-        spaces = [namespace] if namespace else engine_of(services, call, name).namespaces()
-        for space in spaces:
-            found += visible_tables(services, call, name, space)
-    return sorted(found)
-
-
 def table_specs(
     services: Services,
     call: Call,
@@ -155,9 +145,27 @@ def describe_table(
         return described_view(services, call, allowed, version)
     info = allowed.engine.describe(allowed.table, version)
     spec = with_visible_definition(services, call, allowed, info.spec, version)
+    return as_far_as_permitted(allowed, replace(info, spec=spec))
+
+
+def as_far_as_permitted(allowed: Permitted, info: TableInfo) -> TableInfo:
+    """What of a table's description may be told."""
     if allowed.whole:
-        return replace(info, spec=spec)
-    return replace(info, spec=without_hidden(spec, allowed.columns), rows=-1, bytes=-1, files=-1)
+        return info
+    spec = without_hidden(info.spec, allowed.columns)
+    return replace(info, spec=spec, rows=-1, bytes=-1, files=-1)
+
+
+def ensure_table(services: Services, call: Call, table: TableRef, spec: TableSpec) -> Commit | None:
+    """Makes a table; None where there is one that the principal may read. As `create_table`."""
+    if _is_readable(services, call, table):
+        return None
+    try:
+        return create_table(services, call, table, spec)
+    except AlreadyExists:
+        if _is_readable(services, call, table):
+            return None
+        raise
 
 
 def create_table(services: Services, call: Call, table: TableRef, spec: TableSpec) -> Commit:
@@ -178,6 +186,35 @@ def rename_table(services: Services, call: Call, table: TableRef, to: TableRef) 
     engine = require(allowed.engine, SupportsTables)
     author = call.author("rename table", allowed.table, to=str(to))
     return engine.rename_table(allowed.table, to, author)
+
+
+def _is_readable(services: Services, call: Call, table: TableRef) -> bool:
+    """Whether there is a table that the principal may read."""
+    try:
+        permitted(services, call, table, Action.READ)
+    except (NotFound, Forbidden):
+        return False
+    return True
+
+
+def change_table(
+    services: Services,
+    call: Call,
+    table: TableRef,
+    changes: Sequence[SchemaChange],
+    to: TableRef | None = None,
+) -> Commit:
+    """Alters and renames a table, in one commit. Errors as of both."""
+    if to is None:
+        return alter_table(services, call, table, changes)
+    if not changes:
+        return rename_table(services, call, table, to)
+
+    def work(inside: Call) -> Commit:
+        alter_table(services, inside, table, changes)
+        return rename_table(services, inside, table, to)
+
+    return in_one_commit(services, call, table.catalog, "alter table", work)
 
 
 def drop_table(services: Services, call: Call, table: TableRef) -> Commit:

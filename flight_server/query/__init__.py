@@ -11,7 +11,6 @@ from flight_server.query.expressions import (
     check_literal,
     check_order_by,
     check_predicate,
-    check_rule,
     columns_named,
 )
 from flight_server.query.keysets import behind, total_order
@@ -20,6 +19,7 @@ from flight_server.query.merges import merge_source, rewrite_merge
 from flight_server.query.parameter_hints import parameter_hints
 from flight_server.query.parameter_rows import over_rows
 from flight_server.query.row_filters import WORDS, Asker, bound_filter, check_row_filter
+from flight_server.query.rules import check_rule
 from flight_server.query.scans import ScanShape, simple_scan
 from flight_server.query.statement import Statement, parse, rewrite
 from flight_server.query.tables import Source, TableUse

@@ -16,8 +16,9 @@ from flight_server.model import (
     quoted,
 )
 from flight_server.query.column_types import column_type
-from flight_server.query.expressions import check_literal, check_rule
+from flight_server.query.expressions import check_literal
 from flight_server.query.row_writes import Context, check_columns
+from flight_server.query.rules import check_rule
 from flight_server.query.tables import TableUse, folded
 from flight_server.query.words import Words
 from flight_server.query.writes import (

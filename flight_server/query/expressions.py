@@ -47,12 +47,6 @@ def check_expression(text: str, columns: Collection[str], *, parameters: bool = 
     return _scalar(text, tuple(columns), "expression", parameters)
 
 
-def check_rule(text: str, columns: Collection[str]) -> str:
-    """A condition that is to hold of every row at any time: a predicate without clocks."""
-    node = _parsed_expression(text, "check")
-    return written_expression(_checked(node, tuple(columns), kind=_RuleChecker))
-
-
 def check_order_by(text: str, columns: Collection[str]) -> str:
     """The order, such as `a DESC NULLS LAST, b`, as `check_predicate`."""
     return _order(text, tuple(columns))
@@ -115,14 +109,9 @@ def _order(text: str, columns: tuple[str, ...]) -> str:
     return dialect.written(tree).removeprefix("SELECT 1 ORDER BY ")
 
 
-def _checked(
-    node: Tree,
-    columns: tuple[str, ...],
-    parameters: bool = False,
-    kind: type[ScalarChecker] | None = None,
-) -> Tree:
+def _checked(node: Tree, columns: tuple[str, ...], parameters: bool = False) -> Tree:
     try:
-        return (kind or ScalarChecker)(columns, parameters).visit(node, "expression", {})
+        return ScalarChecker(columns, parameters).visit(node, "expression", {})
     except RecursionError:
         raise InvalidRequest(
             "The expression is nested too deeply.", code=ErrorCode.TOO_LARGE
@@ -191,38 +180,6 @@ class ScalarChecker(Checker):
             )
         inner = {**scope, **{folded(name[0]): name[0] for name in names}}
         return node | {"expr": self.visit(node["expr"], "expression", inner)}
-
-
-class _RuleChecker(ScalarChecker):
-    """Lets through what says of the same row the same at any time."""
-
-    def function(self, node: Tree, shape: str, scope: Scope) -> Tree:
-        """A call of a function that hangs on its arguments alone."""
-        self._refuse_changing(node["function_name"])
-        return super().function(node, shape, scope)
-
-    def column(self, node: Tree, shape: str, scope: Scope) -> Tree:
-        """A column of the table; a row's id is none."""
-        name = folded(node["column_names"][0])
-        if name not in self._columns and name not in scope:
-            self._refuse_changing(name)
-        return super().column(node, shape, scope)
-
-    def _refuse_changing(self, name: str) -> None:
-        if folded(name) in _CHANGING:
-            raise InvalidRequest(
-                f"'{name}' is not allowed in a check: a row that meets it now must meet it ever.",
-                code=ErrorCode.INVALID_SQL,
-            )
-
-
-_CHANGING = (
-    CLOCKS
-    | CLOCK_WORDS
-    | {"random", "version", "error", "age", ROW_ID, "rowid"}
-    | {f"get_current_{what}" for what in ("time", "timestamp")}
-    | {f"current_local{what}" for what in ("time", "timestamp")}
-)
 
 
 _REFUSED = {

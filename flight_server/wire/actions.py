@@ -17,6 +17,7 @@ from flight_server.bodies.answers import (
 )
 from flight_server.bodies.bookkeeping import ReadAudit, ReadUsage
 from flight_server.bodies.requests import Body, OfTable, Sql, loaded, parsed
+from flight_server.bodies.schema_steps import step_listed
 from flight_server.bodies.statements import sql_request
 from flight_server.bodies.views import CreateView, ListViews, OfView, RenameView
 from flight_server.errors import InvalidRequest
@@ -43,8 +44,11 @@ def run_action(services: Services, call: Call, name: str, body: bytes) -> Answer
 
 
 def _create_table(services: Services, call: Call, body: bodies.CreateTable) -> Answer:
-    table = TableRef.parse(body.table)
-    return committed(operations.create_table(services, call, table, body.spec()))
+    table, spec = TableRef.parse(body.table), body.spec()
+    if body.if_not_exists:
+        made = operations.ensure_table(services, call, table, spec)
+        return {"commit": None} if made is None else committed(made)
+    return committed(operations.create_table(services, call, table, spec))
 
 
 def _describe_table(services: Services, call: Call, body: bodies.DescribeTable) -> Answer:
@@ -113,6 +117,12 @@ def _list_versions(services: Services, call: Call, body: bodies.ListVersions) ->
     table = TableRef.parse(body.table)
     versions = operations.list_versions(services, call, table, body.limit)
     return {"versions": [version_listed(version) for version in versions]}
+
+
+def _schema_history(services: Services, call: Call, body: bodies.SchemaHistory) -> Answer:
+    table = TableRef.parse(body.table)
+    steps = operations.schema_history(services, call, table, body.limit)
+    return {"history": [step_listed(step) for step in steps]}
 
 
 def _list_tags(services: Services, call: Call, body: OfTable) -> Answer:
@@ -193,6 +203,9 @@ ACTIONS: dict[str, JsonAction] = {
     "drop_namespace": JsonAction("Remove an empty namespace.", bodies.OfNamespace, _drop_namespace),
     "list_versions": JsonAction(
         "A table's history, newest first.", bodies.ListVersions, _list_versions
+    ),
+    "schema_history": JsonAction(
+        "What became of a table's columns, newest first.", bodies.SchemaHistory, _schema_history
     ),
     "list_tags": JsonAction("A table's tags.", OfTable, _list_tags),
     "restore": JsonAction("Bring an old state back as a new commit.", bodies.Restore, _restore),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import json
 import time
 from dataclasses import replace
@@ -13,8 +12,7 @@ from pyarrow import flight
 from flight_server import operations
 from flight_server.bodies.answers import encoded
 from flight_server.bodies.requests import Criteria, loaded, parsed
-from flight_server.errors import Conflict, Forbidden, NotFound
-from flight_server.model import TableRef
+from flight_server.model import TableInfo
 from flight_server.operations import Call, Services
 from flight_server.wire.descriptors import path_of_table
 from flight_server.wire.parameters import as_text
@@ -64,42 +62,28 @@ def list_infos(services: Services, call: Call, expression: bytes) -> list[flight
     """The infos of the tables that the principal may know of and the criteria name."""
     values = loaded(expression, "criteria") if expression.strip() else {}
     criteria = parsed(Criteria, values, "criteria")
-    tables = operations.list_tables(services, call, criteria.catalog, criteria.namespace)
-    infos = [
-        _info_of_table(services, call, table)
-        for table in tables
-        if criteria.pattern is None or _matches(table, criteria.pattern)
+    tables = operations.list_tables(
+        services, call, criteria.catalog, criteria.namespace, criteria.pattern
+    )
+    return [
+        _info_of_table(services, info)
+        for info in operations.describe_tables(services, call, tables)
     ]
-    return [info for info in infos if info is not None]
 
 
-def _info_of_table(services: Services, call: Call, table: TableRef) -> flight.FlightInfo | None:
-    """A table's info with a plain ticket, which never expires; None where it went meanwhile.
+def _info_of_table(services: Services, info: TableInfo) -> flight.FlightInfo:
+    """A table's info with a plain ticket, which never expires.
 
     A view that cannot be read has no columns.
     """
-    schema, rows, size, snapshot = pa.schema([]), -1, -1, None
-    try:
-        info = operations.describe_table(services, call, table)
-        schema, rows, size, snapshot = info.spec.schema, info.rows, info.bytes, info.snapshot
-    except (NotFound, Forbidden):
-        return None
-    except Conflict:
-        pass
-    ticket = json.dumps({"scan": {"table": str(table)}}).encode()
-    path = path_of_table(table, services.engines)
+    ticket = json.dumps({"scan": {"table": str(info.table)}}).encode()
+    path = path_of_table(info.table, services.engines)
     return flight.FlightInfo(
-        schema,
+        info.spec.schema,
         flight.FlightDescriptor.for_path(*path),
         [flight.FlightEndpoint(ticket, [])],
-        rows,
-        size,
+        info.rows,
+        info.bytes,
         False,
-        encoded({"snapshot": snapshot}),
+        encoded({"snapshot": info.snapshot}),
     )
-
-
-def _matches(table: TableRef, pattern: str) -> bool:
-    """Whether the glob fits the table's own name or its full one, whatever their case."""
-    names = (table.name, f"{table.namespace}.{table.name}", str(table))
-    return any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for name in names)

@@ -117,6 +117,54 @@ def test_rules(client: Client, name: str) -> None:
     }
 
 
+def test_schema_history(client: Client, name: str) -> None:
+    columns = [{"name": "id", "type": "int64", "comment": "it"}, {"name": "old", "type": "utf8"}]
+    client.action("create_table", table=name, columns=columns, checks={"few": "id < 9"})
+    made = snapshot(client, name)
+    again = client.action("create_table", table=name, columns=columns, if_not_exists=True)
+    assert again == {"commit": None}
+    changes: list[dict[str, Any]] = [
+        {"drop_check": {"name": "few"}},
+        {"rename_column": {"name": "old", "new_name": "new"}},
+        {"retype_column": {"name": "new", "type": "large_string"}},
+        {"set_column_comment": {"name": "new", "comment": "x"}},
+        {
+            "add_column": {
+                "name": "n",
+                "type": "int8",
+                "nullable": False,
+                "metadata": {"a": "b"},
+                "comment": "c",
+                "constraints": {},
+                "default": "1",
+            }
+        },
+        {"set_default": {"name": "id", "default": "5"}},
+        {"set_constraint": {"name": "n", "constraints": {"minimum": 0}}},
+        {"set_check": {"name": "more", "expression": "(id > 0)"}},
+        {"set_key": {"key": ["id"]}},
+        {"set_comment": {"comment": "c"}},
+    ]
+    client.action("alter_table", table=name, changes=changes)
+    client.put(pa.table({"id": [1]}), name)
+    client.action("rename_table", table=name, to=f"{name}2")
+    [renamed, altered, first] = client.action("schema_history", table=f"{name}2")["history"]
+    assert renamed["changes"] == [{"rename_table": {"to": f"{name}2"}}]
+    del changes[4]["add_column"]["constraints"]
+    assert altered["changes"] == changes
+    assert altered["author"]
+    assert first["version"] == made
+    [created] = first["changes"]
+    assert created["create_table"]["checks"] == {"few": "(id < 9)"}
+    assert created["create_table"]["columns"][0]["comment"] == "it"
+    # What is told can be made again.
+    client.action("create_table", table=f"{name}3", **created["create_table"])
+    client.action("alter_table", table=f"{name}3", changes=altered["changes"])
+    copied, there = (client.action("describe_table", table=f"{name}{number}") for number in (3, 2))
+    same = ("columns", "schema_ipc", "key", "constraints", "checks", "defaults", "comment")
+    assert {one: copied[one] for one in same} == {one: there[one] for one in same}
+
+
 def test_create_from_an_arrow_schema(client: Client, name: str) -> None:
     schema = pa.schema([pa.field("u", pa.uuid(), metadata={"k": "v"})], metadata={"m": "n"})
     text = base64.b64encode(schema.serialize().to_pybytes()).decode()

@@ -16,7 +16,7 @@ from flight_server.model import DEFAULT_CATALOG, TableRef, Version, table_not_fo
 
 # Commits that change files and no rows are not versions of a table.
 MAINTENANCE = ("inline_flush", "merge_adjacent", "rewrite_delete")
-_KINDS = {
+KINDS = {
     "inserted_into_table": "inserted",
     "inlined_insert": "inserted",
     "deleted_from_table": "deleted",
@@ -178,7 +178,7 @@ def kinds(changes: str, ids: set[str], created: bool, notes: str | None) -> tupl
     noted = json.loads(notes).get("tables", {}) if notes else {}
     told = [kind for number in ids for kind in noted.get(number, ())]
     logged = (change.partition(":") for change in changes.split(","))
-    found = [_KINDS[verb] for verb, _, what in logged if verb in _KINDS and what in ids]
+    found = [KINDS[verb] for verb, _, what in logged if verb in KINDS and what in ids]
     if "updated" in told:
         found = [kind for kind in found if kind not in ("inserted", "deleted")]
     return tuple(dict.fromkeys((["created"] if created else []) + told + found))
@@ -197,7 +197,7 @@ def deletes(instance: Instance, table: int, start: int, until: int) -> list[int]
 
 def is_touched(instance: Instance, table: int, after: int, until: int) -> bool:
     """Whether a commit between two snapshots changed the table's rows or columns."""
-    verbs = ", ".join(f"'{verb}:{int(table)}'" for verb in _KINDS)
+    verbs = ", ".join(f"'{verb}:{int(table)}'" for verb in KINDS)
     rows = instance.rows(
         f"SELECT 1 FROM {METADATA}.ducklake_snapshot_changes "
         "WHERE snapshot_id > $1 AND snapshot_id <= $2 "
@@ -213,9 +213,7 @@ def changed_since(instance: Instance, table: TableRef, snapshot: int) -> bool:
     return bool(newest) and newest[0].snapshot > snapshot
 
 
-_MINE = " OR ".join(
-    f"list_contains(changes, '{verb}:' || span.table_id)" for verb in sorted(_KINDS)
-)
+_MINE = " OR ".join(f"list_contains(changes, '{verb}:' || span.table_id)" for verb in sorted(KINDS))
 _NOT_MINE = " OR ".join(
     f"list_contains(changes, '{verb}:' || span.table_id)" for verb in MAINTENANCE
 )

@@ -52,6 +52,7 @@ class Definitions:
     def rename_table(self, transaction: WriteTransaction, table: TableRef, to: TableRef) -> None:
         """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
         found = self._guarded(transaction, table)
+        transaction.note(found.table, "altered")
         tables.rename_table(transaction, self._registry, table, to)
         transaction.local_rows.renamed(found.table, to)
         self._tokens.rename(transaction, found.table, to)

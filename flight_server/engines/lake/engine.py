@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from flight_server.engines.base import (
     TemporaryTables,
 )
 from flight_server.engines.cancellation import NEVER, Cancellation
-from flight_server.engines.lake import catalog, tables, views
+from flight_server.engines.lake import catalog, listings, tables, views
 from flight_server.engines.lake.assignments import SqlValues
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.definitions import Definitions
@@ -28,6 +28,7 @@ from flight_server.engines.lake.kept_views import LakeViews
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import Scans
+from flight_server.engines.lake.schema_versions import schema_versions
 from flight_server.engines.lake.soft_deletes import SoftDeletes, SoftDeleting
 from flight_server.engines.lake.sql_writing import SqlWriting
 from flight_server.engines.lake.statistics import put_back
@@ -37,6 +38,7 @@ from flight_server.engines.lake.tokens import Tokens
 from flight_server.engines.lake.transactions import LakeTransaction
 from flight_server.engines.lake.watched import Watched
 from flight_server.engines.stream import Batches
+from flight_server.errors import NotFound
 from flight_server.model import (
     DEFAULT_CATALOG,
     HIDDEN_PREFIX,
@@ -49,6 +51,7 @@ from flight_server.model import (
     NamespaceRef,
     ScanRequest,
     SchemaChange,
+    SchemaVersion,
     Slice,
     SqlRequest,
     TableInfo,
@@ -125,6 +128,14 @@ class LakeEngine(SqlValues, SqlWriting, FollowedLog, SoftDeleting, LakeViews, Wa
         if found.spec.kind is Kind.VIEW:
             return views.described(self._instance, found)
         return self._scans.describe(found)
+
+    def describe_all(self, tables: Sequence[TableRef]) -> list[TableInfo]:
+        """See `SupportsListings.describe_all`."""
+        found = []
+        for table in tables:
+            with suppress(NotFound):
+                found.append(self._registry.resolve(table))
+        return listings.described(self._instance, found)
 
     def scan(
         self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
@@ -253,6 +264,10 @@ class LakeEngine(SqlValues, SqlWriting, FollowedLog, SoftDeleting, LakeViews, Wa
     def versions(self, table: TableRef, limit: int | None = None) -> list[Version]:
         """The table's history, newest first."""
         return self._history.versions(table, limit)
+
+    def schema_versions(self, table: TableRef) -> list[SchemaVersion]:
+        """See `SupportsVersions.schema_versions`."""
+        return schema_versions(self._log, self._registry, self._history, table)
 
     def diff(
         self, table: TableRef, older: int, newer: int, cancellation: Cancellation = NEVER

@@ -64,7 +64,7 @@ class Registry:
         self._lock = threading.Lock()
         self._older: OrderedDict[tuple[Key, int], tuple[TableRef, TableSpec]] = OrderedDict()
         self._create_missing()
-        self._since = self._first_snapshot()
+        self.since = self._first_snapshot()
         self._properties_since = self._first_snapshot_of("properties")
         self._newest = self._load()
         log.on_expiry.append(self._forget_older)
@@ -199,7 +199,7 @@ class Registry:
 
     def _read_at(self, table: TableRef, version: int) -> tuple[TableRef, TableSpec] | None:
         self.check_version(version)
-        if version < self._since:
+        if version < self.since:
             return None
         columns = _COLUMNS if version >= self._properties_since else f"{_FIRST_COLUMNS}, NULL"
         rows = self._log.instance.rows(

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import catalog, rows
+from flight_server.engines.lake.checks import check_rows, rules_of
 from flight_server.engines.lake.columns import check_required
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.inserts import absent_defaults
@@ -132,6 +133,7 @@ class SoftDeletes:
         )
         transaction.local_rows.inserted(found.table, count)
         check_required(transaction, found.table, found.schema, found.schema.names)
+        check_rows(transaction, found, rules_of(found.spec))
         self._forget(transaction, number, deletion)
         transaction.count_rows(count)
         return Commit(-1, rows=count, rows_inserted=count)

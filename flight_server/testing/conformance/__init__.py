@@ -37,6 +37,7 @@ from flight_server.testing.conformance.names import NameTests
 from flight_server.testing.conformance.namespaces import NamespaceTests
 from flight_server.testing.conformance.refusals import IngestRefusalTests
 from flight_server.testing.conformance.scans import ScanTests
+from flight_server.testing.conformance.schema_versions import SchemaVersionTests
 from flight_server.testing.conformance.slices import SliceTests
 from flight_server.testing.conformance.streams import StreamTests
 from flight_server.testing.conformance.tables import TableTests
@@ -83,6 +84,10 @@ PARTS: tuple[tuple[type, tuple[type, ...]], ...] = (
         (SupportsTables, SupportsIngest, SupportsUpdate, SupportsSchemaChange, SupportsVersions),
     ),
     (ViewTests, (SupportsTables, SupportsNamespaces, SupportsTransactions, SupportsViews)),
+    (
+        SchemaVersionTests,
+        (SupportsTables, SupportsIngest, SupportsSchemaChange, SupportsVersions),
+    ),
     (ConstraintTests, (SupportsTables, SupportsIngest)),
     (
         CheckTests,

@@ -68,12 +68,13 @@ class _Violated:
         self._info = self._caught.__enter__()
 
     def __exit__(self, *error: Any) -> bool:
-        swallowed = bool(self._caught.__exit__(*error))
+        if not self._caught.__exit__(*error):
+            return False
         found = self._info.value
         assert found.code is ErrorCode.CHECK_VIOLATION, found.message
         assert self._details.items() <= found.details.items(), found.details
         assert all(f"'{text}'" in found.message for text in self._details.values()), found.message
-        return swallowed
+        return True
 
 
 class CheckTests(EngineCase):

@@ -23,6 +23,7 @@ from flight_server.model import (
     NamespaceRef,
     ScanRequest,
     SchemaChange,
+    SchemaVersion,
     Slice,
     TableInfo,
     TableRef,
@@ -187,6 +188,12 @@ class MemoryEngine:
             )
             for snapshot in reversed(history.snapshots_of(self._log, found.id))
         ][:limit]
+
+    def schema_versions(self, table: TableRef) -> list[SchemaVersion]:
+        """The versions that may have changed the schema, newest first."""
+        found = self._log.newest.state.table(table)
+        snapshots = list(reversed(history.snapshots_of(self._log, found.id)))
+        return [history.schema_version_of(snapshot, found.id) for snapshot in snapshots]
 
     def diff(
         self, table: TableRef, older: int, newer: int, cancellation: Cancellation = NEVER

@@ -16,6 +16,7 @@ from flight_server.model import (
     CHANGE_COLUMNS,
     ChangesRequest,
     Images,
+    SchemaVersion,
     TableInfo,
     TableRef,
     Version,
@@ -53,6 +54,15 @@ def version_of(snapshot: Snapshot, table_id: int, tags: tuple[str, ...]) -> Vers
         author.reason,
         tags,
     )
+
+
+def schema_version_of(snapshot: Snapshot, table_id: int) -> SchemaVersion:
+    """What the table was once the snapshot was made."""
+    table = snapshot.state.find_id(table_id)
+    assert table is not None, "a table that is there now was there since it was made"
+    columns = dict(zip(table.spec.schema.names, table.column_ids, strict=True))
+    version = version_of(snapshot, table_id, ())
+    return SchemaVersion(version, table.ref, table.spec, table.id, columns)
 
 
 def described(log: CommitLog, table: TableState, snapshot: Snapshot) -> TableInfo:

@@ -10,9 +10,11 @@ import pyarrow as pa
 import pytest
 
 from flight_server.engines.lake import registry
+from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.engine import LakeEngine
+from flight_server.engines.lake.specs import decoded, encoded
 from flight_server.errors import ErrorCode, InvalidRequest
-from flight_server.model import SetCheck, SetConstraint, SqlRequest, TableRef, TableSpec
+from flight_server.model import DropCheck, SetCheck, SetConstraint, SqlRequest, TableRef, TableSpec
 from flight_server.testing.conformance.checks import BAD, CHECKS, CONSTRAINTS, GOOD, violated
 from flight_server.testing.conformance.handles import AUTHOR, SCHEMA, TableHandle
 from tests.fix_lake import OpenLake
@@ -207,6 +209,17 @@ def test_temporary_tables_have_rules(lake: LakeEngine) -> None:
         )
 
 
+def test_rows_that_come_back(lake: LakeEngine, ruled: TableHandle) -> None:
+    """What was deleted softly must meet the rules that the table has by now."""
+    gone = lake.soft_delete(ruled.ref, "id = 1", AUTHOR)
+    ruled.alter(SetCheck("late", "id > 1"))
+    with violated(check="late"):
+        lake.undelete(ruled.ref, gone.snapshot, False, AUTHOR)
+    ruled.alter(DropCheck("late"))
+    lake.undelete(ruled.ref, gone.snapshot, False, AUTHOR)
+    assert ruled.ids() == [1, 2, 3]
+
+
 def test_rules_outlive_the_process(open_lake: OpenLake) -> None:
     engine = open_lake()
     TableHandle(engine).create(constraints=CONSTRAINTS, checks=CHECKS)
@@ -222,12 +235,18 @@ def test_a_lake_of_the_first_release(
 ) -> None:
     """Its own table had no column for rules; it gets one when it is opened."""
     with monkeypatch.context() as old:
-        columns = registry._TABLES["tables"].removesuffix(", rules VARCHAR")
-        encoded = registry._encoded
+        columns = registry._TABLES["tables"].removesuffix(", properties VARCHAR")
+        run = WriteTransaction.run
+
+        def run_old(self: WriteTransaction, sql: str, *more: Any) -> Any:
+            return [] if "ADD COLUMN IF NOT EXISTS properties" in sql else run(self, sql, *more)
+
         old.setitem(registry._TABLES, "tables", columns)
-        old.setattr(registry, "_COLUMNS", registry._COLUMNS.removesuffix(", rules"))
-        old.setattr(registry, "_encoded", lambda spec: encoded(spec)[:-1])
-        old.setattr(registry.Registry, "_upgrade", lambda *_: None)
+        old.setattr(registry, "_COLUMNS", registry._FIRST_COLUMNS)
+        old.setattr(registry, "encoded", lambda spec: encoded(spec)[:-1])
+        old.setattr(registry, "decoded", lambda row: decoded((*row, None)))
+        old.setattr(registry.Registry, "_first_snapshot_of", lambda *_: 0)
+        old.setattr(WriteTransaction, "run", run_old)
         engine = open_lake()
         table = TableHandle(engine).create(key=("id",))
         table.put([{"id": 1}])
