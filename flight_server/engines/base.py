@@ -10,12 +10,12 @@ errors of `flight_server.errors`. Everything they hand out is Arrow.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.history import SupportsChanges, SupportsVersions
 from flight_server.engines.log import SupportsCommitLog
 from flight_server.engines.soft_deletes import SupportsSoftDelete
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
@@ -25,20 +25,16 @@ from flight_server.engines.views import SupportsViews
 from flight_server.errors import Unsupported
 from flight_server.model import (
     Author,
-    ChangesRequest,
     Commit,
     IngestRequest,
     NamespaceRef,
     ScanRequest,
     SchemaChange,
-    SchemaVersion,
     Slice,
     TableInfo,
     TableRef,
     TableSpec,
     TableVersion,
-    Tag,
-    Version,
 )
 
 Acknowledge = Callable[[Commit], None]
@@ -228,59 +224,6 @@ class SupportsTransactions(Protocol):
         `since` is an older snapshot that its client has read as well: the commit is a Conflict
         where it changes rows of a table that others have changed since then.
         """
-
-
-@runtime_checkable
-class SupportsVersions(Protocol):
-    """Old states can be read, compared, named and restored."""
-
-    def snapshot(self) -> int:
-        """The newest snapshot."""
-
-    def snapshot_at(self, as_of: dt.datetime) -> int:
-        """The snapshot that was the newest then. NotFound (version_not_found)."""
-
-    def versions(self, table: TableRef, limit: int | None = None) -> list[Version]:
-        """The table's history, newest first."""
-
-    def schema_versions(self, table: TableRef) -> list[SchemaVersion]:
-        """The versions that may have changed columns or properties, newest first.
-
-        The last one is the oldest that is left, whatever it did.
-        """
-
-    def diff(
-        self, table: TableRef, older: int, newer: int, cancellation: Cancellation = NEVER
-    ) -> Batches:
-        """The net difference: `_change` and `_row_id`, then the columns of the newer version.
-
-        `_change` is `insert`, `delete`, `update_preimage` or `update_postimage`.
-        """
-
-    def restore(self, table: TableRef, version: int, author: Author) -> Commit:
-        """A new commit in which the table is as it was at `version`."""
-
-    def tags(self, table: TableRef) -> list[Tag]:
-        """The table's tags by name."""
-
-    def create_tag(self, table: TableRef, name: str, version: int | None, author: Author) -> Tag:
-        """InvalidRequest (invalid_name); AlreadyExists; NotFound (version_not_found)."""
-
-    def drop_tag(self, table: TableRef, name: str, author: Author) -> None:
-        """NotFound (tag_not_found)."""
-
-    def tagged(self, table: TableRef, name: str) -> int:
-        """The snapshot a tag names. NotFound (tag_not_found)."""
-
-
-@runtime_checkable
-class SupportsChanges(Protocol):
-    """The rows that changed between snapshots can be read."""
-
-    def changes(
-        self, table: TableRef, request: ChangesRequest, cancellation: Cancellation = NEVER
-    ) -> Batches:
-        """Columns as `ChangesRequest` says, ordered by snapshot."""
 
 
 @runtime_checkable

@@ -7,10 +7,10 @@ from typing import Any
 
 from flight_server.auth import SERVER, Action
 from flight_server.engines.base import (
-    SupportsVersions,
     abilities,
     require,
 )
+from flight_server.engines.history import SupportsVersions
 from flight_server.engines.upkeep import SupportsHousekeeping, SupportsPins
 from flight_server.errors import Forbidden
 from flight_server.model import DEFAULT_CATALOG, Housekeeping, TableRef

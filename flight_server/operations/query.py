@@ -11,10 +11,10 @@ import pyarrow as pa
 
 from flight_server.auth import Action
 from flight_server.engines.base import (
-    SupportsVersions,
     TemporaryTables,
     require,
 )
+from flight_server.engines.history import SupportsVersions
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Forbidden, InvalidRequest, Unsupported

@@ -12,7 +12,10 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from flight_server.auth import Action
-from flight_server.engines.base import SupportsVersions, require
+from flight_server.engines.base import (
+    require,
+)
+from flight_server.engines.history import SupportsVersions
 from flight_server.model import (
     COLUMN_COMMENT,
     AddColumn,

@@ -10,7 +10,12 @@ from uuid import uuid4
 import pyarrow as pa
 
 from flight_server.auth import Action
-from flight_server.engines.base import SupportsIngest, SupportsTables, SupportsVersions, require
+from flight_server.engines.base import (
+    SupportsIngest,
+    SupportsTables,
+    require,
+)
+from flight_server.engines.history import SupportsVersions
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.errors import (
     AlreadyExists,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime as dt
 
 from flight_server.auth import Action
-from flight_server.engines.base import SupportsChanges, SupportsVersions, require
+from flight_server.engines.base import (
+    require,
+)
+from flight_server.engines.history import SupportsChanges, SupportsVersions
 from flight_server.engines.stream import Batches
 from flight_server.errors import Forbidden, InvalidRequest
 from flight_server.model import ChangesRequest, Commit, TableRef, Tag, Version, check_tag_name

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Any
 
 from flight_server.engines.base import (
-    SupportsChanges,
     SupportsIngest,
     SupportsNamespaces,
     SupportsSchemaChange,
@@ -22,8 +21,8 @@ from flight_server.engines.base import (
     SupportsTransactions,
     SupportsUndrop,
     SupportsUpdate,
-    SupportsVersions,
 )
+from flight_server.engines.history import SupportsChanges, SupportsVersions
 from flight_server.engines.views import SupportsViews
 from flight_server.testing.conformance.alterations import AlterationTests
 from flight_server.testing.conformance.casts import CastTests

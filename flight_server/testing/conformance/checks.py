@@ -7,7 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from flight_server.engines.base import SupportsTransactions, SupportsVersions
+from flight_server.engines.base import (
+    SupportsTransactions,
+)
+from flight_server.engines.history import SupportsVersions
 from flight_server.errors import AlreadyExists, Conflict, ErrorCode, NotFound, PixelflightError
 from flight_server.model import (
     COLUMN_COMMENT,
