@@ -7,7 +7,11 @@ from dataclasses import replace
 from typing import Any, cast
 
 from flight_server.auth import Action
-from flight_server.engines.base import SupportsVersions, TemporaryTables, require
+from flight_server.engines.base import (
+    TemporaryTables,
+    require,
+)
+from flight_server.engines.history import SupportsVersions
 from flight_server.engines.sql import SupportsSql
 from flight_server.errors import Forbidden, Unsupported
 from flight_server.model import (

@@ -27,10 +27,11 @@ from flight_server.model import (
     quoted,
 )
 from flight_server.operations.authorise import hide_internal, known, may_on_namespace
+from flight_server.operations.listings import list_tables
 from flight_server.operations.seen_through import parsed, view_schema
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.sources import Sources, located, version_of
-from flight_server.operations.tables import describe_table, list_tables
+from flight_server.operations.tables import describe_table
 from flight_server.operations.view_descriptions import no_view
 from flight_server.query import Source, Statement, TableUse, rewrite, width_of
 
