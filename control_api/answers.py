@@ -29,6 +29,7 @@ from flight_server.formats.batches import resized
 from flight_server.formats.csv_rows import CsvWriter
 from flight_server.formats.json_rows import JsonWriter
 from flight_server.operations import Call
+from flight_server.telemetry import serving_now
 
 # An answer that ends within so many bytes is sent whole, with its length.
 WHOLE_BYTES_MAX = 64 * 2**10
@@ -98,6 +99,8 @@ def _pieces(
         if not progress.is_sent:
             raise
         call.meter.failed()
+        if (served := serving_now()) is not None:
+            served.fail(error)
         yield write.error(_told(error, call.request_id))
         raise _Cut from None
     finally:

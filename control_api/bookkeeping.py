@@ -52,6 +52,9 @@ def ended(scope: Scope) -> None:
     """The last byte has been sent, or the client is gone."""
     if (meter := scope["state"].get("meter")) is not None:
         meter.end()
+        # Bytes are those that crossed the network, which were counted there.
+        served, moved = scope["state"]["served"], meter.total
+        served.rows_in, served.rows_out = moved.rows_in, moved.rows_out
 
 
 def headers(scope: Scope) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from flight_server.errors import ErrorCode, PixelflightError
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
 
 OK = "ok"
+
+
+class Amounts(Protocol):
+    """Rows and bytes, as whoever counts them has them."""
+
+    rows_in: int
+    rows_out: int
+    bytes_in: int
+    bytes_out: int
 
 
 class ServedRequest:
@@ -64,6 +73,11 @@ class ServedRequest:
     def seconds(self) -> float:
         """How long it has been served by now."""
         return time.perf_counter() - self.began
+
+    def moved(self, amounts: Amounts) -> None:
+        """Takes over how much was counted of it."""
+        self.rows_in, self.rows_out = amounts.rows_in, amounts.rows_out
+        self.bytes_in, self.bytes_out = amounts.bytes_in, amounts.bytes_out
 
     def fail(self, error: BaseException) -> None:
         """It ends with this error, unless it has ended with another before."""

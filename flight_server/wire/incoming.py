@@ -18,7 +18,6 @@ from flight_server.bodies.parameters import arrow_message
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Cancelled, ErrorCode, InvalidRequest, TimedOut
-from flight_server.telemetry import serving_now
 
 _ALIGNED = pa.default_cpu_memory_manager()
 # What Flight SQL says of columns begins so.
@@ -51,8 +50,6 @@ class Incoming:
         self._ended = False
         self._reading = threading.Lock()
         self._is_missing = False
-        # Kept, because the engine reads in threads of its own.
-        self._served = serving_now()
         sent = self._read_schema(may_be_missing)
         self.schema = _without_results(sent)
         self._differs = not sent.equals(self.schema, check_metadata=True)
@@ -113,7 +110,6 @@ class Incoming:
                 _heed(chunk.app_metadata)
             batch = chunk.data.copy_to(_ALIGNED)
             batch.validate(full=True)
-            self._count(batch)
             if self._differs:
                 batch = pa.RecordBatch.from_arrays(batch.columns, schema=self.schema)
         except StopIteration:
@@ -125,11 +121,6 @@ class Incoming:
         except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
             raise self._refused(error, number) from None
         return batch
-
-    def _count(self, batch: pa.RecordBatch) -> None:
-        if self._served is not None:
-            self._served.rows_in += batch.num_rows
-            self._served.bytes_in += batch.get_total_buffer_size()
 
     def _read_schema(self, may_be_missing: bool) -> pa.Schema:
         try:

@@ -15,9 +15,6 @@ from flight_server.telemetry import OK
 from flight_server.wire.guard import described, flight_error
 from flight_server.wire.visits import Visit
 
-# A batch whose buffers hold no more is not looked at more closely.
-SMALL_BYTES = 2**16
-
 
 def flight_stream(batches: Batches, visit: Visit, bytes_each: int) -> flight.GeneratorStream:
     """The batches as pyarrow wants them, each made in the request's context."""
@@ -53,8 +50,6 @@ def _coded(
             cancellation.check()
             if batch.num_rows:
                 meter.sent(batch)
-                served.rows_out += batch.num_rows
-                served.bytes_out += _size(batch)
                 yield pa.Table.from_batches([batch]) if as_tables else batch
         served.code = OK
     except Exception as error:
@@ -62,9 +57,3 @@ def _coded(
         served.code = known.code.text
         visit.told(known)
         raise flight_error(known, visit.request_id) from None
-
-
-def _size(batch: pa.RecordBatch) -> int:
-    """The bytes of its rows. Of a small batch, those of its buffers, which is enough."""
-    size: int = batch.get_total_buffer_size()
-    return size if size < SMALL_BYTES else batch.nbytes

@@ -241,6 +241,7 @@ class Visit(flight.ServerMiddleware):
         self._context = None
         self.running.end()
         self.meter.end()
+        self.served.moved(self.meter.total)
         if exception is not None:
             # pyarrow tells so of clients that have left; other errors were noted before.
             self.served.fail(Cancelled(str(exception)))
