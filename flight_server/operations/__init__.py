@@ -70,7 +70,7 @@ from flight_server.operations.rows import (
     update,
 )
 from flight_server.operations.schema_history import SchemaStep, schema_history
-from flight_server.operations.services import Call, Services
+from flight_server.operations.services import Call, Services, is_operation
 from flight_server.operations.sessions import OpenTransaction, Session, transaction_not_found
 from flight_server.operations.single_rows import change_row
 from flight_server.operations.statements import (
@@ -131,6 +131,7 @@ from flight_server.operations.workspaces import (
     list_workspaces,
 )
 from flight_server.query import parameters_of
+from flight_server.telemetry import traced
 
 __all__ = [
     "Call",
@@ -248,3 +249,8 @@ __all__ = [
     "update",
     "writable_schema",
 ]
+
+# Each operation that a call is served by is a part of the call's trace, whichever door it came by.
+for _name in __all__:
+    if is_operation(globals()[_name]):
+        globals()[_name] = traced(globals()[_name])

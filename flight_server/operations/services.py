@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import FunctionType
 
 from flight_server.auth import (
     Access,
@@ -137,3 +138,10 @@ def engine_of(services: Services, call: Call, catalog: str) -> Engine:
     if catalog == TEMPORARY_CATALOG and call.session is not None and call.session.temporary:
         return call.session.temporary
     return services.engine(catalog)
+
+
+def is_operation(thing: object) -> bool:
+    """Whether it is a function of the services and a call."""
+    if not isinstance(thing, FunctionType):
+        return False
+    return thing.__code__.co_varnames[: thing.__code__.co_argcount][:2] == ("services", "call")

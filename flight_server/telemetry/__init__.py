@@ -7,7 +7,7 @@ them. Nothing here holds rows, SQL or secrets.
 from flight_server.telemetry.metrics import Metrics
 from flight_server.telemetry.requests import OK, RequestFields, ServedRequest, serving, serving_now
 from flight_server.telemetry.telemetry import Telemetry
-from flight_server.telemetry.tracing import TRACE_HEADERS, span, stream_span
+from flight_server.telemetry.tracing import TRACE_HEADERS, StreamSpan, span, stream_span, traced
 
 __all__ = [
     "OK",
@@ -15,9 +15,11 @@ __all__ = [
     "Metrics",
     "RequestFields",
     "ServedRequest",
+    "StreamSpan",
     "Telemetry",
     "serving",
     "serving_now",
     "span",
     "stream_span",
+    "traced",
 ]

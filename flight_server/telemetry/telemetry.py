@@ -18,7 +18,7 @@ class Telemetry:
 
     def __init__(self, tracing: Tracing | None = None, logs_access: bool = False) -> None:
         self.metrics = Metrics()
-        self._tracing = tracing
+        self.tracing = tracing
         self.logs_access = logs_access
 
     @classmethod
@@ -36,22 +36,22 @@ class Telemetry:
         request = ServedRequest(door, request_id, operation)
         serving.set(request)
         self.metrics.begin(request)
-        if self._tracing is not None:
-            self._tracing.begin(request, headers)
+        if self.tracing is not None:
+            self.tracing.begin(request, headers)
         return request
 
     def end(self, request: ServedRequest) -> None:
         """The request has ended; it is ended once."""
         self.metrics.end(request)
-        if self._tracing is not None:
-            self._tracing.end(request)
+        if self.tracing is not None:
+            self.tracing.end(request)
         if self.logs_access:
             _log(request)
 
     def close(self) -> None:
         """Sends what has not been sent."""
-        if self._tracing is not None:
-            self._tracing.close()
+        if self.tracing is not None:
+            self.tracing.close()
 
 
 def _log(request: ServedRequest) -> None:

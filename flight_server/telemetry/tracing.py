@@ -7,10 +7,11 @@ SQL, values, or the messages of errors, which quote them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from opentelemetry import context as contexts
 from opentelemetry import trace
@@ -31,6 +32,8 @@ TRACE_HEADERS = PARENT, STATE = "traceparent", "tracestate"
 _NOTHING: AbstractContextManager[None] = nullcontext()
 _W3C = TraceContextTextMapPropagator()
 
+Arguments = ParamSpec("Arguments")
+Answer = TypeVar("Answer")
 Attribute = str | int | float | bool
 
 
@@ -40,6 +43,21 @@ def span(name: str, **attributes: Attribute) -> AbstractContextManager[Any]:
     if request is None or request.span is None:
         return _NOTHING
     return _OpenSpan(request, name, attributes)
+
+
+def traced(function: Callable[Arguments, Answer]) -> Callable[Arguments, Answer]:
+    """A function whose calls are spans of its name."""
+    name = f"operation {function.__name__}"
+
+    @functools.wraps(function)
+    def within_span(*arguments: Arguments.args, **named: Arguments.kwargs) -> Answer:
+        request = serving.get()
+        if request is None or request.span is None:
+            return function(*arguments, **named)
+        with _OpenSpan(request, name, {}):
+            return function(*arguments, **named)
+
+    return within_span
 
 
 def stream_span(name: str, **attributes: Attribute) -> StreamSpan | None:

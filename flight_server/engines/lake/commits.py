@@ -27,6 +27,7 @@ from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.statistics import put_back
 from flight_server.errors import Conflict, NotFound
 from flight_server.model import Author, TableRef, TableSpec
+from flight_server.telemetry import span
 
 # Reasons of commits that are nobody's doing.
 HOUSEKEEPING = "housekeeping"
@@ -98,7 +99,8 @@ class WriteTransaction:
         self, sql: str, parameters: Any = (), cancellation: Cancellation = NEVER
     ) -> list[tuple[Any, ...]]:
         """The rows of one statement's answer."""
-        with translated(), cancellation.interrupting(self.connection.interrupt):
+        interrupting = cancellation.interrupting(self.connection.interrupt)
+        with span("lake.statement"), translated(), interrupting:
             rows = self.connection.execute(sql, parameters).fetchall()
         self.writes += not sql.startswith(_READS)
         return rows
@@ -179,7 +181,7 @@ class WriteTransaction:
         try:
             self.local_rows.unite_all(self)
             if self.log.instance.flushes:
-                with translated("The commit"):
+                with translated("The commit"), span("lake.flush"):
                     self.log.instance.flusher.flush_since(self.began)
             return self.log.commit(self)
         except BaseException:
@@ -262,7 +264,7 @@ class CommitLog:
                 put_back(self.instance)
             for action in transaction.before_commit:
                 action(before + 1)
-            with translated(f"The commit{transaction.named}"):
+            with translated(f"The commit{transaction.named}"), span("lake.commit"):
                 connection.execute(_message(transaction))
                 connection.execute("COMMIT")
             transaction.close()

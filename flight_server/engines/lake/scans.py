@@ -23,6 +23,7 @@ from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.plans import analyzed, planned
 from flight_server.engines.lake.tables import true_name
+from flight_server.engines.lake.traced import begun
 from flight_server.engines.lake.types import select_expression
 from flight_server.engines.stream import BatchStream
 from flight_server.errors import ErrorCode, InvalidRequest
@@ -212,7 +213,7 @@ class Scans:
         """The schema of the answer, and a generator of its batches that can be closed."""
         running = self._running(sql, parameters, rows_each, cancellation, oldest, fresh)
         # The first item is the schema, so that running and its clean-up stand in one place.
-        return next(running), running
+        return begun(running)
 
     def _running(
         self,
