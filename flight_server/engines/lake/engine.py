@@ -63,6 +63,7 @@ from flight_server.model import (
     check_tag_name,
 )
 from flight_server.settings import Settings
+from flight_server.telemetry import span
 
 
 class LakeEngine(SqlValues, SqlWriting, FollowedLog, SoftDeleting, LakeViews, Watched):
@@ -204,7 +205,8 @@ class LakeEngine(SqlValues, SqlWriting, FollowedLog, SoftDeleting, LakeViews, Wa
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """See `SupportsIngest.ingest`."""
-        return self._ingests.ingest(table, request, batches, author, acknowledge, cancellation)
+        with span("lake.ingest", mode=str(request.mode)):
+            return self._ingests.ingest(table, request, batches, author, acknowledge, cancellation)
 
     def update(
         self,

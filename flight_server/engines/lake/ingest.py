@@ -33,7 +33,6 @@ from flight_server.model import (
     TableSpec,
     TableVersion,
 )
-from flight_server.telemetry import span
 
 GROUP_BYTES_MAX = 8 * 2**20
 _BY_KEY = (IngestMode.UPSERT, IngestMode.MERGE)
@@ -84,7 +83,7 @@ class Ingests:
                 author.principal, table, _checked_token(request.token), cancellation
             )
         )
-        with claiming as claim, span("lake.ingest", mode=str(request.mode)), ExitStack() as held:
+        with claiming as claim, ExitStack() as held:
             run = _Run(table, request, batches.schema, author, cancellation, claim)
             if claim is not None:
                 connection = held.enter_context(closing(self._log.instance.connection()))
