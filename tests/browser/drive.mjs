@@ -13,7 +13,11 @@ try {
   const complaints = [];
   tab.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
   tab.on("pageerror", (error) => complaints.push(String(error)));
-  tab.on("requestfailed", (request) => complaints.push(`failed: ${request.url()}`));
+  tab.on("requestfailed", (request) => {
+    // A reader of Arrow that has seen the end of the stream lets go of the rest of the answer.
+    const why = request.failure()?.errorText;
+    if (why !== "net::ERR_ABORTED") complaints.push(`failed: ${request.url()}: ${why}`);
+  });
   await tab.goto(page);
   const answer = await tab.evaluate(
     async ([name, given]) => {

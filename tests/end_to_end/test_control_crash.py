@@ -65,6 +65,14 @@ KINDS = (
         "/auth/grants/{}",
     ),
     Kind("/workspaces", lambda n: {"name": f"space-{n}"}, "workspaces", "name"),
+    Kind(
+        f"/tables/{TABLE}/tags",
+        lambda n: {"name": f"tag-{n}"},
+        "tags",
+        "name",
+        f"/tables/{TABLE}/tags/{{}}",
+    ),
+    Kind("/views", lambda n: {"name": f"view_{n}", "sql": f"from {TABLE}"}, "views", "name"),
 )
 
 

@@ -104,7 +104,7 @@ def table(said: Said, name: str) -> str:
         (("tables", "--key", "pf_wrong"), 4, "This is not an API key."),
         (("tables", "--key", ""), 4, "Give a key with --key or PIXELFLIGHT_KEY"),
         (("keys", "list", "--data", "none"), 2, "No server has run in 'none' yet."),
-        (("keys", "create", "x", "--data", "none"), 2, "Give the key a --role: admin, reader"),
+        (("keys", "create", "x", "--data", "none"), 2, "Give the key a --role (admin, reader"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -43,6 +43,12 @@ PUBLISHED = [
     ("internal", 500, 13, False),
     ("transaction_not_found", 404, 5, False),
     ("statement_not_found", 404, 5, False),
+    ("row_not_found", 404, 5, False),
+    ("version_changed", 412, 9, False),
+    ("not_acceptable", 406, 3, False),
+    ("unsupported_media_type", 415, 3, False),
+    ("view_unreadable", 409, 9, False),
+    ("snapshot_not_found", 404, 5, False),
 ]
 
 # 499 is nginx's "client closed request": the one status here that no standard lists.
