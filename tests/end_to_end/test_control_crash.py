@@ -72,7 +72,7 @@ KINDS = (
         "name",
         f"/tables/{TABLE}/tags/{{}}",
     ),
-    Kind("/views", lambda n: {"name": f"view_{n}", "sql": f"from {TABLE}"}, "views", "name"),
+    Kind("/views", lambda n: {"view": f"view_{n}", "sql": f"from {TABLE}"}, "views", "view"),
 )
 
 
@@ -113,7 +113,8 @@ class Maker:
     def check(self, client: httpx.Client) -> None:
         """What was acknowledged is there, and what was taken away is not."""
         answer = succeeded(client.get(API + self.kind.path)).json()
-        found = {str(one[self.kind.called]) for one in answer[self.kind.listed]}
+        listed = answer[self.kind.listed]
+        found = {one if isinstance(one, str) else str(one[self.kind.called]) for one in listed}
         assert self.there <= found, f"{self.kind.path} lost {sorted(self.there - found)}"
         assert not self.gone & found, f"{self.kind.path} has {sorted(self.gone & found)} again"
         self.there |= self.unsure & found
