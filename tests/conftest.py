@@ -18,6 +18,7 @@ pytest_plugins = [
     "tests.fix_lake",
     "tests.fix_messages",
     "tests.fix_metastore",
+    "tests.fix_permissions",
     "tests.fix_server",
     "tests.fix_tls",
     "tests.fix_audit",

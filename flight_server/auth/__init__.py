@@ -41,6 +41,7 @@ from flight_server.auth.policy import (
     Resource,
     ServerRef,
     WorkspaceRef,
+    folded,
     may,
 )
 from flight_server.auth.scopes import is_everything, parse_scopes, within
@@ -84,6 +85,7 @@ __all__ = [
     "WorkspaceRef",
     "ensure_admin_key",
     "fixed",
+    "folded",
     "grant_not_found",
     "is_everything",
     "key_not_found",

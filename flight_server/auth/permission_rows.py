@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, RowMapping, insert, select
 
-from flight_server.auth.policy import Action, Grant
+from flight_server.auth.policy import Action, Grant, folded
 from flight_server.errors import Conflict, NotFound
 from flight_server.metastore.tables import (
     api_keys,
@@ -76,8 +76,8 @@ def this_role(workspace: str, name: str) -> ColumnElement[bool]:
 def this_namespace(namespace: NamespaceRef) -> ColumnElement[bool]:
     """The condition that finds to whom a namespace was given."""
     owned = workspace_namespaces.c
-    return (owned.catalog == namespace.catalog.lower()) & (
-        owned.namespace == namespace.name.lower()
+    return (owned.catalog == folded(namespace.catalog)) & (
+        owned.namespace == folded(namespace.name)
     )
 
 
@@ -166,8 +166,8 @@ def assign(connection: Connection, namespace: NamespaceRef, workspace: str) -> N
     if there is not None:
         raise Conflict(f"The namespace '{namespace}' belongs to the workspace '{there}'.")
     row = {
-        "catalog": namespace.catalog.lower(),
-        "namespace": namespace.name.lower(),
+        "catalog": folded(namespace.catalog),
+        "namespace": folded(namespace.name),
         "workspace": workspace,
     }
     connection.execute(insert(owned).values(row))

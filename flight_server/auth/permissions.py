@@ -38,7 +38,7 @@ from flight_server.auth.permission_rows import (
     workspace_of,
     workspace_row,
 )
-from flight_server.auth.policy import BUILT_IN_ROLES, Action, Decision, Grant, Resource
+from flight_server.auth.policy import BUILT_IN_ROLES, Action, Decision, Grant, Resource, folded
 from flight_server.errors import AlreadyExists, Conflict, InvalidRequest, NotFound, did_you_mean
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import record_change
@@ -81,9 +81,9 @@ class Permissions:
         """The workspace of a table's or namespace's nearest namespace that has one."""
         match resource:
             case TableRef(catalog, name, _) | NamespaceRef(catalog, name) if self.owners:
-                place = name.lower()
+                place = folded(name)
                 while place:
-                    if (found := self.owners.get((catalog.lower(), place))) is not None:
+                    if (found := self.owners.get((folded(catalog), place))) is not None:
                         return found
                     place = place.rpartition("/")[0]
         return DEFAULT_WORKSPACE
@@ -298,15 +298,18 @@ class PermissionStore:
             with self._metastore.begin() as connection:
                 yield connection
                 record_change(connection, action, resource, **details)
-                number = changes_of(connection)
-                row = {"id": 1, "number": number + 1}
+                # Counted by the database, so that of two servers each makes another number.
                 changed = permission_changes
-                connection.execute(update(changed).values(row) if number else insert(changed), row)
+                counted = update(changed).values(number=changed.c.number + 1)
+                if not connection.execute(counted).rowcount:
+                    connection.execute(insert(changed).values(id=1, number=1))
             self._current = self._read()
             self._looked_at = time.monotonic()
 
     def _read(self) -> Permissions:
         with self._metastore.read() as connection:
+            # First, so that a change that comes in between is looked for again.
+            number = changes_of(connection)
             found: dict[tuple[str, str], list[Grant]] = {}
             for stored in stored_grants(connection, None):
                 found.setdefault((stored.workspace, stored.grant.role), []).append(stored.grant)
@@ -315,7 +318,7 @@ class PermissionStore:
                 names.setdefault(workspace, set()).add(name)
             owned = connection.execute(select(workspace_namespaces)).all()
             return Permissions(
-                changes_of(connection),
+                number,
                 {key: tuple(all_of_it) for key, all_of_it in found.items()},
                 {workspace: frozenset(known) for workspace, known in names.items()},
                 {(catalog, namespace): workspace for catalog, namespace, workspace in owned},

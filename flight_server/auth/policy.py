@@ -26,6 +26,7 @@ import string
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from flight_server.errors import InvalidRequest
 from flight_server.model import DEFAULT_WORKSPACE, HIDDEN_PREFIX, NamespaceRef, Principal, TableRef
@@ -114,7 +115,7 @@ class Grant:
     @property
     def permit(self) -> Permit:
         """What it opens of each table in its scope."""
-        columns = None if self.columns is None else frozenset(map(_folded, self.columns))
+        columns = None if self.columns is None else frozenset(map(folded, self.columns))
         return Permit(columns, self.rows)
 
     def allows(self, action: Action) -> bool:
@@ -174,7 +175,7 @@ class Decision:
         """Whether the action may be done, if perhaps not with all columns and rows."""
         return bool(self.permits)
 
-    @property
+    @cached_property
     def columns(self) -> frozenset[str] | None:
         """The columns, in lower case, that are permitted in every permitted row; None is all."""
         limited = [permit.columns for permit in self.permits if permit.columns is not None]
@@ -182,13 +183,13 @@ class Decision:
             return frozenset.intersection(*limited)
         return None if self.permits else frozenset()
 
-    @property
+    @cached_property
     def rows(self) -> tuple[str, ...] | None:
         """SQL predicates of which a permitted row meets at least one; None is all rows."""
         filters = dict.fromkeys(permit.rows for permit in self.permits)
         return None if None in filters else tuple(text for text in filters if text is not None)
 
-    @property
+    @cached_property
     def row_filter(self) -> str | None:
         """`rows` as one predicate; None is all rows."""
         rows = self.rows
@@ -199,11 +200,11 @@ class Decision:
     def permits_column(self, name: str) -> bool:
         """Whether `columns` holds the column, however its case is written."""
         columns = self.columns
-        return columns is None or _folded(name) in columns
+        return columns is None or folded(name) in columns
 
     def using(self, columns: Iterable[str]) -> Decision:
         """The decision for a request that uses these columns and no others."""
-        used = frozenset(map(_folded, columns))
+        used = frozenset(map(folded, columns))
         kept = (p for p in self.permits if p.columns is None or used <= p.columns)
         return Decision(self.visible, tuple(kept))
 
@@ -267,7 +268,7 @@ def _is_in_reach(workspace: str, resource: Resource, owner: str) -> bool:
 def _is_own(resource: Resource) -> bool:
     match resource:
         case TableRef(namespace=name) | NamespaceRef(name=name):
-            return _folded(name).startswith(HIDDEN_PREFIX)
+            return folded(name).startswith(HIDDEN_PREFIX)
         case _:
             return False
 
@@ -288,14 +289,15 @@ def _check_limit(
 _FOLD = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
+    """The name without regard to case, as DuckDB compares names: by ASCII letters only."""
     return name.translate(_FOLD)
 
 
 def _same(granted: str | None, name: str) -> bool:
-    return granted is None or _folded(granted) == _folded(name)
+    return granted is None or folded(granted) == folded(name)
 
 
 def _within(name: str, outer: str) -> bool:
     """Whether a namespace is another or nested in it."""
-    return (_folded(name) + "/").startswith(_folded(outer) + "/")
+    return (folded(name) + "/").startswith(folded(outer) + "/")

@@ -7,13 +7,13 @@ that something else with it is forbidden.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
-from flight_server.auth import Action, Decision, Permit
+from flight_server.auth import Action, Decision, Permit, folded
 from flight_server.engines.base import Engine
 from flight_server.errors import (
     ErrorCode,
@@ -34,7 +34,7 @@ from flight_server.model import (
     table_not_found,
 )
 from flight_server.operations.services import Call, Services, engine_of
-from flight_server.query import Source, columns_named
+from flight_server.query import Source, columns_named, fits
 
 _WRITES = frozenset({Action.INSERT, Action.UPDATE, Action.DELETE})
 
@@ -138,6 +138,7 @@ def known(
             raise _missing(services, call, table).refusing(*refusal)
         message = f"You may not {action.value} the table '{resolved.table}'."
         raise Forbidden(message).refusing(*refusal)
+    decision = _fitting(resolved, decision)
     return Permitted(engine, resolved, _columns(resolved, decision), decision.row_filter)
 
 
@@ -166,6 +167,36 @@ def may_on_namespace(
     if not services.access.may(call.principal, action, namespace).allowed:
         message = f"You may not {action.value} in the namespace '{namespace}'."
         raise Forbidden(message).refusing(*refusal)
+
+
+def may_in_namespace(
+    services: Services, call: Call, namespace: NamespaceRef, action: Action
+) -> None:
+    """As `may_on_namespace`, of one that has to be there. NotFound where it is not in view."""
+    if not namespace.name.lower().startswith(HIDDEN_PREFIX):
+        check_in_view(services, call, namespace)
+    may_on_namespace(services, call, namespace, action)
+
+
+def check_in_view(services: Services, call: Call, namespace: NamespaceRef) -> None:
+    """NotFound (namespace_not_found) where it is missing, and alike where it is hidden."""
+    seen = [one.name for one in visible_namespaces(services, call, namespace.catalog)]
+    if folded(namespace.name) not in map(folded, seen):
+        raise namespace_not_found(namespace.name, seen)
+
+
+def visible_namespaces(services: Services, call: Call, catalog: str) -> list[NamespaceRef]:
+    """The namespaces of a catalog that the principal may know of, sorted."""
+    names = engine_of(services, call, catalog).namespaces()
+    return [NamespaceRef(catalog, n) for n in names if _may_know(services, call, catalog, n)]
+
+
+def namespace_not_found(name: str, known: Iterable[str]) -> NotFound:
+    """There is no such namespace, or it is hidden; with the nearest of those that are known."""
+    return NotFound(
+        f"There is no namespace '{name}'.{did_you_mean(name, known)}",
+        code=ErrorCode.NAMESPACE_NOT_FOUND,
+    )
 
 
 def narrow(allowed: Permitted, names: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -279,6 +310,12 @@ def _refusal(action: Action, of: TableRef | NamespaceRef) -> tuple[str, str]:
     return action.value, resource_name(of)
 
 
+def _may_know(services: Services, call: Call, catalog: str, name: str) -> bool:
+    if catalog == TEMPORARY_CATALOG:
+        return True
+    return services.access.may(call.principal, Action.READ, NamespaceRef(catalog, name)).visible
+
+
 def _visible(services: Services, call: Call, table: TableRef) -> bool:
     return _decision(services, call, table, Action.READ).visible
 
@@ -288,6 +325,18 @@ def _decision(services: Services, call: Call, table: TableRef, action: Action) -
         # Only the session that made it gets so far, and may do with it what it likes.
         return Decision(True, (Permit(),))
     return services.access.may(call.principal, action, table)
+
+
+def _fitting(version: TableVersion, decision: Decision) -> Decision:
+    """Without the permits whose filter names a column that this version has not: nothing meets it.
+
+    It was granted while the table had that column, or for all tables of a namespace.
+    """
+    text = decision.row_filter
+    if text is None or fits(text, names := tuple(version.schema.names)):
+        return decision
+    kept = (one for one in decision.permits if one.rows is None or fits(one.rows, names))
+    return replace(decision, permits=tuple(kept))
 
 
 def _columns(version: TableVersion, decision: Decision) -> tuple[str, ...]:

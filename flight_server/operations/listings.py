@@ -12,8 +12,8 @@ import pyarrow as pa
 from flight_server.auth import Action
 from flight_server.engines.base import Engine, SupportsListings
 from flight_server.errors import Conflict, Forbidden, NotFound
-from flight_server.model import Kind, TableInfo, TableRef, TableSpec
-from flight_server.operations.authorise import Permitted, known, visible_tables
+from flight_server.model import Kind, NamespaceRef, TableInfo, TableRef, TableSpec
+from flight_server.operations.authorise import Permitted, check_in_view, known, visible_tables
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.tables import as_far_as_permitted, describe_table
 
@@ -25,13 +25,15 @@ def list_tables(
     namespace: str | None = None,
     pattern: str | None = None,
 ) -> list[TableRef]:
-    """The tables that the principal may know of, sorted; everywhere, or in one place.
+    """The tables that the principal may know of, sorted; everywhere, or in one place. NotFound.
 
     `pattern` is a glob over names, with their namespace or without.
     """
     catalogs = [catalog] if catalog else list(services.engines)
     found: list[TableRef] = []
     for name in catalogs:
+        if namespace is not None:
+            check_in_view(services, call, NamespaceRef(name, namespace))
         spaces = [namespace] if namespace else engine_of(services, call, name).namespaces()
         for space in spaces:
             found += visible_tables(services, call, name, space)

@@ -17,10 +17,11 @@ from flight_server.auth import (
     Resource,
     Role,
     StoredGrant,
+    folded,
     grant_not_found,
     workspace_not_found,
 )
-from flight_server.errors import Forbidden, InvalidRequest, NotFound
+from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, NotFound, did_you_mean
 from flight_server.model import (
     DEFAULT_CATALOG,
     DEFAULT_NAMESPACE,
@@ -29,10 +30,19 @@ from flight_server.model import (
     Principal,
     TableRef,
 )
-from flight_server.operations.authorise import hide_internal, known_table
+from flight_server.operations.authorise import check_in_view, hide_internal, known_table
 from flight_server.operations.authority import authority, required_authority
 from flight_server.operations.services import Call, Services
-from flight_server.query import WORDS, Asker, bound_filter, check_row_filter
+from flight_server.query import (
+    WORDS,
+    Asker,
+    bound_filter,
+    check_row_filter,
+    columns_named,
+    mentions_asker,
+)
+
+_NOBODY = Principal("", "")
 
 
 def bound_to(text: str, principal: Principal) -> str:
@@ -66,14 +76,14 @@ def describe_role(
 ) -> Role:
     """Gives a role another description. NotFound; Forbidden."""
     place = _administered(services, call, workspace)
+    _check_made(name)
     return services.permissions.describe_role(place, name, description)
 
 
 def drop_role(services: Services, call: Call, name: str, workspace: str | None = None) -> None:
     """Removes a role with its grants. NotFound; Conflict while somebody has it; Forbidden."""
     place = _administered(services, call, workspace)
-    if name in BUILT_IN_ROLES:
-        raise InvalidRequest(f"The role '{name}' is built in and stays.")
+    _check_made(name)
     services.permissions.drop_role(place, name)
 
 
@@ -100,14 +110,16 @@ def create_grant(
     if isinstance(resource, TableRef):
         hide_internal(resource)
     manager = authority(services, call)
+    if isinstance(resource, CatalogRef):
+        services.engine(resource.name)
     if manager is None or not manager.is_workspace_admin:
+        _check_in_view(services, call, resource)
         _check_held(services, call, grant, resource)
     if isinstance(resource, TableRef | NamespaceRef) and services.access.owner(resource) != place:
         raise InvalidRequest(
             f"'{resource}' is nothing of the workspace '{place}': name what lies in its namespaces."
         )
-    if grant.rows is not None:
-        check_row_filter(grant.rows, _columns(services, call, resource))
+    _check_limits(services, call, grant, resource)
     return services.permissions.create_grant(place, grant, call.principal.name)
 
 
@@ -132,10 +144,9 @@ def permissions_on(services: Services, call: Call, resource: Resource) -> dict[A
     if isinstance(resource, TableRef):
         resource = known_table(services, call, resource)
     may = services.access.may
-    decisions = {action: may(call.principal, action, resource) for action in Action}
-    if isinstance(resource, NamespaceRef) and not any(one.visible for one in decisions.values()):
-        raise NotFound(f"There is no namespace '{resource}'.")
-    return decisions
+    if isinstance(resource, NamespaceRef):
+        check_in_view(services, call, resource)
+    return {action: may(call.principal, action, resource) for action in Action}
 
 
 def _workspace(services: Services, call: Call, workspace: str | None) -> str:
@@ -171,14 +182,60 @@ def _check_held(services: Services, call: Call, grant: Grant, resource: Resource
     may, principal = services.access.may, call.principal
     if not may(principal, Action.GRANT, resource).allowed:
         raise Forbidden(f"You may not grant on {_named(resource)}.")
-    wanted = Permit(grant.permit.columns, grant.rows)
+    # What is held is already said of the caller; a filter that is said of somebody else as well is
+    # held by nobody who is limited to rows.
+    rows = grant.rows
+    if rows is not None and not mentions_asker(rows):
+        rows = bound_to(rows, principal)
+    wanted = Permit(grant.permit.columns, rows)
     for action in sorted(grant.actions):
-        held = may(principal, action, resource).permits
-        if not any(permit.contains(wanted) for permit in held):
+        held = [one for one in may(principal, action, resource).permits if one.contains(wanted)]
+        if not held or not (rows is None or _may_judge(services, call, resource, rows, held)):
             raise Forbidden(
                 f"You may not let others {action.value} on {_named(resource)}: you may do less "
                 "there yourself."
             )
+
+
+def _may_judge(
+    services: Services, call: Call, resource: Resource, rows: str, held: list[Permit]
+) -> bool:
+    """Whether the filter tells nothing that the caller may not read.
+
+    Whoever sees which rows it leaves, learns of the columns in it.
+    """
+    if any(permit.rows == rows for permit in held):
+        return True
+    readable = services.access.may(call.principal, Action.READ, resource)
+    return all(readable.permits_column(name) for name in columns_named(bound_to(rows, _NOBODY)))
+
+
+def _check_in_view(services: Services, call: Call, resource: Resource) -> None:
+    """NotFound where a table or namespace is missing, and alike where it is hidden."""
+    if isinstance(resource, TableRef):
+        known_table(services, call, resource)
+    elif isinstance(resource, NamespaceRef):
+        check_in_view(services, call, resource)
+
+
+def _check_limits(services: Services, call: Call, grant: Grant, resource: Resource) -> None:
+    """InvalidRequest where a table that is there has no such column, or the filter is none."""
+    columns = _columns(services, call, resource)
+    known = None if columns is None else {folded(name) for name in columns}
+    for name in sorted(grant.columns or ()):
+        if known is not None and folded(name) not in known:
+            near = did_you_mean(name, columns or ())
+            raise InvalidRequest(
+                f"The table '{resource}' has no column '{name}'.{near}",
+                code=ErrorCode.COLUMN_NOT_FOUND,
+            )
+    if grant.rows is not None:
+        check_row_filter(grant.rows, columns)
+
+
+def _check_made(role: str) -> None:
+    if role in BUILT_IN_ROLES:
+        raise InvalidRequest(f"The role '{role}' is built in and stays as it is.")
 
 
 def _columns(services: Services, call: Call, resource: Resource) -> tuple[str, ...] | None:

@@ -36,7 +36,7 @@ from flight_server.operations.authorise import (
     check_left_out,
     hide_internal,
     known_columns,
-    may_on_namespace,
+    may_in_namespace,
     narrow,
     permitted,
 )
@@ -271,7 +271,7 @@ def _ingest_target(
             if error.code is not ErrorCode.TABLE_NOT_FOUND or not request.create_if_missing:
                 raise
     namespace = NamespaceRef(table.catalog, table.namespace)
-    may_on_namespace(services, call, namespace, Action.CREATE)
+    may_in_namespace(services, call, namespace, Action.CREATE)
     require(engine_of(services, call, table.catalog), SupportsTables)
     spec_of(schema, request.key)
     return table

@@ -14,6 +14,7 @@ import pyarrow as pa
 from flight_server.errors import Conflict, InvalidRequest
 from flight_server.model import DEFAULT_CATALOG, Commit, SqlRequest
 from flight_server.operations import row_statements, table_statements, tables
+from flight_server.operations.authorise import namespace_not_found
 from flight_server.operations.kinds import kind_of
 from flight_server.operations.parameters import rows_of
 from flight_server.operations.query import check_at_present, statement_of
@@ -169,7 +170,7 @@ def _use(services: Services, call: Call, statement: Use) -> Executed:
         known = tables.list_namespaces(services, replace(call, transaction=None), found)
         names = {one.name.lower(): one.name for one in known}
         if namespace.lower() not in names:
-            raise tables.namespace_not_found(namespace, list(names.values()))
+            raise namespace_not_found(namespace, list(names.values()))
         namespace = names[namespace.lower()]
     session.catalog, session.namespace = found, namespace or "main"
     return Executed("use")

@@ -40,7 +40,7 @@ from flight_server.model import (
     TableSpec,
 )
 from flight_server.operations import tables, views
-from flight_server.operations.authorise import known, may_on_namespace, permitted
+from flight_server.operations.authorise import known, may_in_namespace, permitted
 from flight_server.operations.query import authorised, rows_for, used_parameters
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.sources import located
@@ -198,7 +198,7 @@ def drop_namespace(services: Services, call: Call, statement: DropNamespace) -> 
     def work() -> Commit:
         if not statement.cascade:
             return tables.drop_namespace(services, call, namespace)
-        may_on_namespace(services, call, namespace, Action.DROP)
+        may_in_namespace(services, call, namespace, Action.DROP)
         return in_one_commit(
             services,
             call,

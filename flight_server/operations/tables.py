@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -23,7 +23,6 @@ from flight_server.errors import (
     Forbidden,
     InvalidRequest,
     NotFound,
-    did_you_mean,
 )
 from flight_server.model import (
     DEFAULT_NAMESPACE,
@@ -42,8 +41,10 @@ from flight_server.operations.authorise import (
     Permitted,
     hide_internal,
     known,
+    may_in_namespace,
     may_on_namespace,
     permitted,
+    visible_namespaces,
     visible_tables,
     without_hidden,
 )
@@ -74,20 +75,12 @@ def list_catalogs(services: Services, call: Call) -> list[str]:
 
 def list_namespaces(services: Services, call: Call, catalog: str) -> list[NamespaceRef]:
     """The namespaces that the principal may know of, sorted."""
-    refs = [NamespaceRef(catalog, name) for name in engine_of(services, call, catalog).namespaces()]
-    if catalog == TEMPORARY_CATALOG:
-        return refs
-    may = services.access.may
-    return [ref for ref in refs if may(call.principal, Action.READ, ref).visible]
+    return visible_namespaces(services, call, catalog)
 
 
 def create_namespace(services: Services, call: Call, namespace: NamespaceRef) -> Commit:
     """AlreadyExists; InvalidRequest (invalid_name); Forbidden."""
-    if namespace.name.lower() in RESERVED_NAMESPACES:
-        raise InvalidRequest(
-            f"The namespace '{namespace}' is one that SQL keeps for itself. Choose another name.",
-            code=ErrorCode.INVALID_NAME,
-        )
+    check_namespace_name(namespace)
     may_on_namespace(services, call, namespace, Action.CREATE)
     engine = require(engine_of(services, call, namespace.catalog), SupportsNamespaces)
     return engine.create_namespace(namespace, call.author("create namespace", namespace))
@@ -95,7 +88,7 @@ def create_namespace(services: Services, call: Call, namespace: NamespaceRef) ->
 
 def drop_namespace(services: Services, call: Call, namespace: NamespaceRef) -> Commit:
     """NotFound; Conflict while tables are in it; Forbidden."""
-    may_on_namespace(services, call, namespace, Action.DROP)
+    may_in_namespace(services, call, namespace, Action.DROP)
     engine = require(engine_of(services, call, namespace.catalog), SupportsNamespaces)
     return engine.drop_namespace(namespace, call.author("drop namespace", namespace))
 
@@ -171,7 +164,7 @@ def ensure_table(services: Services, call: Call, table: TableRef, spec: TableSpe
 def create_table(services: Services, call: Call, table: TableRef, spec: TableSpec) -> Commit:
     """AlreadyExists; NotFound (namespace_not_found); InvalidRequest; Forbidden."""
     hide_internal(table)
-    may_on_namespace(services, call, NamespaceRef(table.catalog, table.namespace), Action.CREATE)
+    may_in_namespace(services, call, NamespaceRef(table.catalog, table.namespace), Action.CREATE)
     engine = require(engine_of(services, call, table.catalog), SupportsTables)
     return engine.create_table(table, checked_spec(spec), call.author("create table", table))
 
@@ -180,7 +173,7 @@ def rename_table(services: Services, call: Call, table: TableRef, to: TableRef) 
     """NotFound; AlreadyExists; Forbidden."""
     hide_internal(to)
     allowed = permitted(services, call, table, Action.ALTER)
-    may_on_namespace(services, call, NamespaceRef(to.catalog, to.namespace), Action.CREATE)
+    may_in_namespace(services, call, NamespaceRef(to.catalog, to.namespace), Action.CREATE)
     if allowed.version.spec.kind is not Kind.TABLE:
         raise no_table(allowed.table)
     engine = require(allowed.engine, SupportsTables)
@@ -230,7 +223,7 @@ def drop_table(services: Services, call: Call, table: TableRef) -> Commit:
 def undrop_table(services: Services, call: Call, table: TableRef) -> Commit:
     """The table as it was before it was dropped. NotFound; AlreadyExists; Forbidden."""
     hide_internal(table)
-    may_on_namespace(services, call, NamespaceRef(table.catalog, table.namespace), Action.CREATE)
+    may_in_namespace(services, call, NamespaceRef(table.catalog, table.namespace), Action.CREATE)
     engine = require(engine_of(services, call, table.catalog), SupportsUndrop)
     return engine.undrop_table(table, call.author("undrop table", table))
 
@@ -249,12 +242,13 @@ def alter_table(
     return engine.alter_table(allowed.table, checked, call.author("alter table", allowed.table))
 
 
-def namespace_not_found(name: str, known: Iterable[str]) -> NotFound:
-    """There is no such namespace, or it is hidden; with the nearest of those that are known."""
-    return NotFound(
-        f"There is no namespace '{name}'.{did_you_mean(name, known)}",
-        code=ErrorCode.NAMESPACE_NOT_FOUND,
-    )
+def check_namespace_name(namespace: NamespaceRef) -> None:
+    """InvalidRequest (invalid_name) where SQL could not tell it from something of its own."""
+    if namespace.name.lower() in RESERVED_NAMESPACES:
+        raise InvalidRequest(
+            f"The namespace '{namespace}' is one that SQL keeps for itself. Choose another name.",
+            code=ErrorCode.INVALID_NAME,
+        )
 
 
 def checked_spec(spec: TableSpec) -> TableSpec:

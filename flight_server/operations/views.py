@@ -26,7 +26,7 @@ from flight_server.model import (
     TableSpec,
     quoted,
 )
-from flight_server.operations.authorise import hide_internal, known, may_on_namespace
+from flight_server.operations.authorise import hide_internal, known, may_in_namespace
 from flight_server.operations.listings import list_tables
 from flight_server.operations.seen_through import parsed, view_schema
 from flight_server.operations.services import Call, Services, engine_of
@@ -63,7 +63,7 @@ def rename_view(services: Services, call: Call, view: TableRef, to: TableRef) ->
     """NotFound; AlreadyExists; Forbidden."""
     hide_internal(to)
     found = known(services, call, view, Action.ALTER)
-    may_on_namespace(services, call, NamespaceRef(to.catalog, to.namespace), Action.CREATE)
+    may_in_namespace(services, call, NamespaceRef(to.catalog, to.namespace), Action.CREATE)
     author = call.author("rename view", found.table, to=str(to))
     match found.version.spec.kind:
         case Kind.TABLE:
@@ -119,7 +119,7 @@ def check_target(services: Services, call: Call, view: TableRef) -> None:
         raise Unsupported(
             "Views are not temporary: make one in a namespace, or name the query by WITH."
         )
-    may_on_namespace(services, call, NamespaceRef(view.catalog, view.namespace), Action.CREATE)
+    may_in_namespace(services, call, NamespaceRef(view.catalog, view.namespace), Action.CREATE)
 
 
 def is_there(services: Services, call: Call, table: TableRef, action: Action) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flight_server.auth import SERVER, Action, Workspace, is_everything
+from flight_server.auth import SERVER, Action, Workspace, folded, is_everything
 from flight_server.engines.base import SupportsNamespaces
 from flight_server.errors import Conflict, Forbidden, InvalidRequest
 from flight_server.model import (
@@ -20,6 +20,7 @@ from flight_server.model import (
     check_name,
 )
 from flight_server.operations.services import Call, Services
+from flight_server.operations.tables import check_namespace_name
 from flight_server.operations.workspace_limits import parse_workspace_limits
 
 
@@ -46,7 +47,7 @@ def create_workspace(
     _require_admin(services, call)
     check_name(name, "workspace")
     place = namespace or NamespaceRef(DEFAULT_CATALOG, name)
-    _check_assignable(place)
+    _check_assignable(services, place)
     made = services.permissions.create_workspace(name, description, place, call.principal.name)
     _make_namespace(services, call, place)
     return made
@@ -63,6 +64,8 @@ def change_workspace(
     values = {key: changes[key] for key in ("description", "limits") if key in changes}
     if "limits" in values:
         parse_workspace_limits(values["limits"])
+    for place in changes.get("namespaces", ()):
+        _check_assignable(services, place)
     changed = services.permissions.change_workspace(name, values)
     services.limits.forget(name)
     if "namespaces" in changes:
@@ -76,9 +79,12 @@ def drop_workspace(services: Services, call: Call, name: str) -> None:
     _require_admin(services, call)
     found = services.permissions.find_workspace(name)
     for place in found.namespaces:
-        if place.name in {one.lower() for one in services.engine(place.catalog).namespaces()}:
+        for one in services.engine(place.catalog).namespaces():
+            there = NamespaceRef(place.catalog, one)
+            if services.access.owner(there) != name:
+                continue
             raise Conflict(
-                f"The workspace '{name}' has the namespace '{place}': drop it, or give it to "
+                f"The workspace '{name}' has the namespace '{there}': drop it, or give it to "
                 "another workspace, first."
             )
     services.permissions.drop_workspace(name)
@@ -87,16 +93,17 @@ def drop_workspace(services: Services, call: Call, name: str) -> None:
 def _set_namespaces(
     services: Services, call: Call, workspace: Workspace, wanted: Sequence[NamespaceRef]
 ) -> None:
-    for place in wanted:
-        _check_assignable(place)
-    folded = {(one.catalog.lower(), one.name.lower()): one for one in wanted}
+    places = {(folded(one.catalog), folded(one.name)): one for one in wanted}
     had = {(one.catalog, one.name) for one in workspace.namespaces}
-    for key in folded.keys() - had:
-        _make_namespace(services, call, folded[key])
-    services.permissions.assign_all(workspace.name, [folded[key] for key in sorted(folded)])
+    for key in places.keys() - had:
+        _make_namespace(services, call, places[key])
+    services.permissions.assign_all(workspace.name, [places[key] for key in sorted(places)])
 
 
-def _check_assignable(place: NamespaceRef) -> None:
+def _check_assignable(services: Services, place: NamespaceRef) -> None:
+    """InvalidRequest, or NotFound, where it can be no workspace's, before anything is changed."""
+    services.engine(place.catalog)
+    check_namespace_name(place)
     if place.name.lower() == DEFAULT_NAMESPACE or place.name.lower().startswith(HIDDEN_PREFIX):
         raise InvalidRequest(f"The namespace '{place}' is the server's own and stays with it.")
 

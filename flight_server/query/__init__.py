@@ -18,7 +18,14 @@ from flight_server.query.kinds import parse_any
 from flight_server.query.merges import merge_source, rewrite_merge
 from flight_server.query.parameter_hints import parameter_hints
 from flight_server.query.parameter_rows import over_rows
-from flight_server.query.row_filters import WORDS, Asker, bound_filter, check_row_filter
+from flight_server.query.row_filters import (
+    WORDS,
+    Asker,
+    bound_filter,
+    check_row_filter,
+    fits,
+    mentions_asker,
+)
 from flight_server.query.rules import check_rule
 from flight_server.query.scans import ScanShape, simple_scan
 from flight_server.query.statement import Statement, parse, rewrite
@@ -84,6 +91,8 @@ __all__ = [
     "check_row_filter",
     "check_rule",
     "columns_named",
+    "fits",
+    "mentions_asker",
     "merge_source",
     "over_rows",
     "parameter_hints",
