@@ -169,7 +169,7 @@ PATHS: list[tuple[str, str, Any]] = [
     ("GET", "tables/{}.secret2/diff?from=1", None),
     ("POST", "tables/{}.secret2/restore", {"version": 1}),
     ("GET", "tables/{}.secret2/tags", None),
-    ("POST", "views", {"name": "{}.fresh", "query": "SELECT 1 AS x"}),
+    ("POST", "views", {"view": "{}.fresh", "sql": "SELECT 1 AS x"}),
     ("DELETE", "views/{}.secret2", None),
     ("GET", "auth/permissions?namespace={}", None),
     ("POST", "query", {"sql": "SELECT * FROM {}.secret2"}),
@@ -204,7 +204,9 @@ def test_over_http_it_is_told_like_what_is_missing(
         assert "secret" not in answer.text.replace(f"{name}.secret2", "")
         return refused(answer)
 
-    alike(asked(two.theirs), asked(ABSENT), two.theirs, ABSENT)
+    hidden = asked(two.theirs)
+    assert hidden[0] in (403, 404) or "is nothing of the workspace" in hidden[2]
+    alike(hidden, asked(ABSENT), two.theirs, ABSENT)
 
 
 CALLS: dict[str, Callable[[Client, str], object]] = {
