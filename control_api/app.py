@@ -5,8 +5,10 @@ Holds no route bodies. Knows `operations` and what stands below; knows nothing o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import metadata
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -15,6 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from control_api import documentation
 from control_api.bookkeeping import told
 from control_api.dependencies import SECURED
 from control_api.layers import surround
@@ -69,7 +72,14 @@ ROUTERS = (
 
 def create_app(services: Services) -> FastAPI:
     """The application over assembled services. `app.state.serving` is what `ready` says."""
-    app = FastAPI(title="Pixelflight", version="1", redoc_url=None, lifespan=_with_threads)
+    app = FastAPI(
+        title="Pixelflight",
+        version=metadata.version("pixelflight"),
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+        lifespan=_with_threads,
+    )
     app.state.services = services
     app.state.serving = True
     app.state.checks = operations.Checks(services)
@@ -82,6 +92,8 @@ def create_app(services: Services) -> FastAPI:
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
+    app.include_router(documentation.router)
+    app.openapi = functools.partial(documentation.document, app, PREFIX)  # type: ignore[method-assign]
     surround(app, services, PREFIX)
     return app
 

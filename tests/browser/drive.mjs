@@ -22,14 +22,17 @@ try {
   const answer = await tab.evaluate(
     async ([name, given]) => {
       try {
-        return { value: await window[name](...given) };
+        const value = await window[name](...given);
+        return { value: value instanceof Response ? value.status : value };
       } catch (error) {
         return { error: String(error) };
       }
     },
     [name, given],
   );
-  console.log(JSON.stringify({ ...answer, complaints, title: await tab.title() }));
+  await tab.waitForLoadState("networkidle");
+  const text = await tab.evaluate(() => document.body.innerText);
+  console.log(JSON.stringify({ ...answer, complaints, title: await tab.title(), text }));
 } finally {
   await browser.close();
 }

@@ -98,3 +98,11 @@ def test_a_page_of_an_origin_that_is_not_allowed_reads_nothing(
     read = in_browser(origin, "readError", f"{closed.url}/api/v1/namespaces", closed.key)
     assert "value" not in read
     assert "CORS" in " ".join(read["complaints"])
+
+
+def test_the_documentation_works_without_a_network(doors: TwoDoors) -> None:
+    """Swagger UI loads nothing from elsewhere and shows the routes."""
+    page = in_browser(f"{doors.url}/docs", "fetch", "/openapi.json")
+    assert page["complaints"] == []
+    assert page["title"] == "Pixelflight"
+    assert "List Tables" in page["text"] or "List Namespaces" in page["text"], page["text"][:500]
