@@ -67,7 +67,8 @@ debian = command -v $(1) >/dev/null && exit 0; echo "Installing $(2) by apt-get 
 		"$(2) so that '$(1)' is found." >&2; exit 1; }
 
 test: venv browser $(CLIENTS_INSTALLED)  ## All tests.
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal \
+		--cov --cov-report=term:skip-covered
 
 test-load: venv  ## The long form of the test of mixed load: ten minutes, sixteen clients.
 	PIXELFLIGHT_TEST_LOAD=long $(BIN)/python -m pytest -p no:randomly -s --timeout 3000 \

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 pytest_plugins = [
     "tests.fix_adbc",
     "tests.fix_client",
+    "tests.fix_coverage",
     "tests.fix_flight_sql",
     "tests.fix_http",
     "tests.fix_identity",

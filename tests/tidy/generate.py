@@ -5,8 +5,10 @@ In a document such a part stands between `<!-- generated: name -->` and `<!-- en
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,12 @@ from google.rpc import code_pb2
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from control_api.app import create_app
 from flight_server.bodies import actions as action_bodies
 from flight_server.cli.app import app
 from flight_server.errors import ErrorCode
 from flight_server.settings import PREFIX, Settings
+from flight_server.testing.server import local_server
 from flight_server.wire.actions import ACTIONS
 from flight_server.wire.executions import EXECUTE
 from flight_server.wire.flight_actions import FLIGHT_ACTIONS
@@ -163,8 +167,19 @@ def parts_of(path: Path) -> list[str]:
     return re.findall(r"<!-- generated: (\w+) -->", path.read_text("utf-8"))
 
 
-def main() -> None:
-    """Writes every document anew."""
+def keep_openapi() -> None:
+    """Keeps the OpenAPI document as the one that clients of a release are written against."""
+    settings_of = {"housekeeping_seconds": 0, "durability": "none"}
+    with local_server(**settings_of) as server:
+        found = create_app(server.services).openapi()
+    text = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True)
+    (DOCS / "openapi.json").write_text(text + "\n", "utf-8")
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Writes every document anew; with `--release`, what compatibility is held to as well."""
+    if "--release" in arguments:
+        keep_openapi()
     for path in DOCS.glob("*.md"):
         path.write_text(filled(path.read_text("utf-8")), "utf-8")
 
@@ -240,4 +255,4 @@ def _default(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
