@@ -169,7 +169,7 @@ def parts_of(path: Path) -> list[str]:
 
 def keep_openapi() -> None:
     """Keeps the OpenAPI document as the one that clients of a release are written against."""
-    settings_of = {"housekeeping_seconds": 0, "durability": "none"}
+    settings_of: dict[str, Any] = {"housekeeping_seconds": 0, "durability": "none"}
     with local_server(**settings_of) as server:
         found = create_app(server.services).openapi()
     text = json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True)

@@ -49,7 +49,7 @@ PUBLISHED = [
     ("unsupported_media_type", 415, 3, False),
     ("view_unreadable", 409, 9, False),
     ("snapshot_not_found", 404, 5, False),
-    ("check_violation", 400, 3, False),
+    ("check_violation", 422, 3, False),
 ]
 
 # 499 is nginx's "client closed request": the one status here that no standard lists.
