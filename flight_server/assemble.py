@@ -23,6 +23,7 @@ from flight_server.operations import Services, bound_to, read_measures
 from flight_server.operations.audit import Audit
 from flight_server.operations.followers import AuditedCommits
 from flight_server.operations.limits import Limits
+from flight_server.operations.refresher import Refresher
 from flight_server.operations.results import Results
 from flight_server.operations.usage import UsageCounters
 from flight_server.operations.workspace_limits import stored_limits
@@ -74,10 +75,12 @@ def assemble(settings: Settings) -> Services:
         kept_answers=KeptAnswers(metastore, settings.idempotency_seconds),
         limits=Limits(settings, usage, stored_limits(metastore)),
         signing_secret=secret,
+        refresher=Refresher(settings.view_refresh_seconds),
         results=Results(settings.result_cache_bytes_max),
         telemetry=Telemetry.of(settings),
     )
     read_measures(services)
+    services.refresher.start(services)
     return services
 
 

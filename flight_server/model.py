@@ -275,6 +275,26 @@ class Refresh(StrEnum):
     ON_CHANGE = "on_change"
 
 
+class RefreshMode(StrEnum):
+    """How rows were brought up to date."""
+
+    FULL = "full"  # all of them were computed anew
+    INCREMENTAL = "incremental"  # those that new rows of the table below make were added
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What the rows of a materialised view are: its SELECT over what was there at a snapshot.
+
+    `digest` is that of the SELECT as it was run: of what it says, and what its maker may see.
+    """
+
+    snapshot: int
+    refreshed_at: dt.datetime
+    mode: RefreshMode
+    digest: str
+
+
 @dataclass(frozen=True)
 class Definition:
     """The SELECT of a view, as its maker wrote it.
@@ -282,7 +302,7 @@ class Definition:
     `catalog` and `namespace` complete the names in it that lack theirs. `columns` are the names
     that its maker gave to its columns, where these are not the SELECT's own. `refresh` is None of
     a view that holds no rows. `maker` is the id of the principal with whose rights rows are
-    refreshed.
+    refreshed, within the `scopes` of the credential that it showed then.
     """
 
     sql: str
@@ -291,6 +311,7 @@ class Definition:
     columns: tuple[str, ...] = ()
     refresh: Refresh | None = None
     maker: str = ""
+    scopes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -189,6 +189,9 @@ class Settings(BaseModel):
     query_bytes_max: int | None = Field(
         None, ge=2**20, description="Refuse a query that would read more than this from disk."
     )
+    view_refresh_seconds: float = Field(
+        1, ge=0.01, description="A view that is refreshed on change is so, this long after one."
+    )
     housekeeping_seconds: float = Field(
         60, ge=0, description="Time between rounds of housekeeping; 0 turns the background off."
     )

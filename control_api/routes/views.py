@@ -10,8 +10,7 @@ from control_api.dependencies import Call, Services
 from control_api.paths import Table
 from flight_server import operations
 from flight_server.bodies.answers import committed
-from flight_server.bodies.views import CreateView, view_described
-from flight_server.model import TableRef
+from flight_server.bodies.views import CreateView, refreshed, view_described
 
 router = APIRouter(prefix="/views", tags=["views"])
 
@@ -27,19 +26,28 @@ def list_views(
 
 @router.post("", status_code=201)
 def create_view(services: Services, call: Call, body: CreateView) -> dict[str, Any]:
-    """Keeps a SELECT under a name; it is run when it is read, with the rights of its reader."""
-    view = TableRef.parse(body.view)
-    return committed(
-        operations.create_view(
-            services, call, view, body.sql, body.columns, body.replace, body.comment
-        )
-    )
+    """Keeps a SELECT under a name; it is run when it is read, with the rights of its reader.
+
+    With `materialized` its rows are kept, which are computed with the rights of its maker, when
+    it is made and whenever it is refreshed.
+    """
+    return committed(body.create(services, call))
 
 
 @router.get("/{table:table}")
 def describe_view(services: Services, call: Call, table: Table) -> dict[str, Any]:
     """A view with its columns and, where you may read all that it names, what it says."""
-    return view_described(operations.describe_view(services, call, table))
+    info = operations.describe_view(services, call, table)
+    return view_described(info, operations.freshness(services, call, info))
+
+
+@router.post("/{table:table}/refresh")
+def refresh_view(services: Services, call: Call, table: Table) -> dict[str, Any]:
+    """Brings the rows of a materialised view up to date.
+
+    `mode` is `incremental` where only new rows had to be added, and null where nothing had to.
+    """
+    return refreshed(operations.refresh_view(services, call, table))
 
 
 @router.delete("/{table:table}")

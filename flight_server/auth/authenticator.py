@@ -129,6 +129,14 @@ class Authenticator:
 
         return self._tokens.refresh(text, subject)
 
+    def principal_of(self, id: str) -> Principal:
+        """Who somebody is now, for what is done in its name without it. Unauthenticated."""
+        if id == ANONYMOUS.id and self._anyone:
+            return ANONYMOUS
+        if id.startswith(KEY):
+            return self._keys.principal(id.removeprefix(KEY))
+        return self._users.active(id.partition(":")[2]).principal
+
     def session_token(self, identity: Identity) -> str:
         """The token that a handshake is answered with; it outlives no credential that ends."""
         expires_at = time.time() + TOKEN_SECONDS

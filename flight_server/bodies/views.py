@@ -6,9 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from flight_server import operations
 from flight_server.bodies.answers import described
 from flight_server.bodies.requests import Body
-from flight_server.model import TableInfo
+from flight_server.errors import InvalidRequest
+from flight_server.model import Commit, Refresh, TableInfo, TableRef
+from flight_server.operations import Call, Services
 
 
 class OfView(Body):
@@ -18,12 +21,28 @@ class OfView(Body):
 
 
 class CreateView(OfView):
-    """`create_view`: `sql` is one SELECT; `columns` give its columns other names."""
+    """`create_view`: `sql` is one SELECT; `columns` give its columns other names.
+
+    One that is `materialized` holds its rows, and is refreshed `on_demand` or `on_change`.
+    """
 
     sql: Annotated[str, Field(examples=["select * from flights where dep_delay > 60"])]
     columns: tuple[str, ...] = ()
     replace: bool = False
     comment: str = ""
+    materialized: bool = False
+    refresh: Refresh | None = None
+
+    def create(self, services: Services, call: Call) -> Commit:
+        """Makes the view. Errors as `create_view`."""
+        view = TableRef.parse(self.view)
+        given = (services, call, view, self.sql, self.columns, self.replace, self.comment)
+        if self.materialized:
+            how = self.refresh or Refresh.ON_DEMAND
+            return operations.create_materialized_view(*given, how)
+        if self.refresh is not None:
+            raise InvalidRequest("'refresh' is for views with \"materialized\": true.")
+        return operations.create_view(*given)
 
 
 class RenameView(OfView):
@@ -39,7 +58,29 @@ class ListViews(Body):
     namespace: str | None = None
 
 
-def view_described(info: TableInfo) -> dict[str, Any]:
+def view_described(info: TableInfo, fresh: operations.Freshness | None) -> dict[str, Any]:
     """A view with its columns and, where it is told, what it says."""
     told = described(info)
-    return {"view": told.pop("table"), **told}
+    answer = {"view": told.pop("table"), **told, "refresh": None}
+    if fresh is not None:
+        last = fresh.refreshed
+        answer["refresh"] = {
+            "when": fresh.refresh.value,
+            "is_stale": fresh.is_stale,
+            "last_refresh": last.refreshed_at if last is not None else None,
+            "snapshot": last.snapshot if last is not None else None,
+            "mode": last.mode.value if last is not None else None,
+            "error": fresh.error,
+            "failed_at": fresh.failed_at,
+        }
+    return answer
+
+
+def refreshed(done: operations.Refreshing) -> dict[str, Any]:
+    """What a refresh did; without a `mode` the rows were up to date already."""
+    return {
+        "commit": done.commit,
+        "mode": done.mode.value if done.mode is not None else None,
+        "rows": done.rows,
+        "snapshot": done.refreshed.snapshot,
+    }

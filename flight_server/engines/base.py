@@ -21,7 +21,7 @@ from flight_server.engines.soft_deletes import SupportsSoftDelete
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.engines.stream import Batches
 from flight_server.engines.upkeep import SupportsHousekeeping, SupportsPins
-from flight_server.engines.views import SupportsViews
+from flight_server.engines.views import SupportsMaterializedViews, SupportsViews
 from flight_server.errors import Unsupported
 from flight_server.model import (
     Author,
@@ -292,6 +292,7 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsTables,
     SupportsUndrop,
     SupportsViews,
+    SupportsMaterializedViews,
     SupportsSchemaChange,
     SupportsIngest,
     SupportsUpdate,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from flight_server.model import Author, Commit, TableRef, TableSpec
+from flight_server.model import Author, Commit, Refreshed, TableRef, TableSpec
 
 
 @runtime_checkable
@@ -33,3 +33,37 @@ class SupportsViews(Protocol):
 
     def drop_view(self, view: TableRef, author: Author) -> Commit:
         """NotFound."""
+
+
+@runtime_checkable
+class SupportsMaterializedViews(Protocol):
+    """Tables can hold the answer of a SELECT, and it is known of which snapshot."""
+
+    def refreshed(self, view: TableRef) -> Refreshed | None:
+        """What the view's rows are; None where nobody knows."""
+
+    def is_changed(self, table: TableRef, after: int, until: int) -> bool:
+        """Whether the table changed between two snapshots, as far as that is known."""
+
+    def added_rows(self, table: TableRef, after: int, until: int) -> str | None:
+        """A SELECT of the rows that were added to the table between two snapshots.
+
+        None where anything else happened to it, or may have.
+        """
+
+
+@runtime_checkable
+class RecordsRefreshes(Protocol):
+    """What a transaction has for these views."""
+
+    @property
+    def snapshot(self) -> int:
+        """The snapshot that it reads."""
+
+    def record_refresh(
+        self, view: TableRef, refreshed: Refreshed, before: Refreshed | None
+    ) -> None:
+        """Says what the rows are that it writes, and what they were before.
+
+        Its commit is a Conflict where they are something else by then.
+        """

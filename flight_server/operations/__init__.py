@@ -16,6 +16,7 @@ from flight_server.operations.cached_queries import cached_query, pinned_query
 from flight_server.operations.listings import describe_tables, list_tables, page_of_tables
 from flight_server.operations.logins import refresh_login, revoke_token, take_token
 from flight_server.operations.maintenance import health, hold, optimize, pinned
+from flight_server.operations.materialized import Freshness, create_materialized_view, freshness
 from flight_server.operations.measures import (
     check_may_measure,
     metrics_are_open,
@@ -42,6 +43,7 @@ from flight_server.operations.query import (
     statement_of,
 )
 from flight_server.operations.readiness import Checks, Readiness
+from flight_server.operations.refreshing import Refreshing, refresh_view
 from flight_server.operations.row_changes import (
     list_deletions,
     set_values,
@@ -138,9 +140,11 @@ __all__ = [
     "Checks",
     "Executed",
     "Found",
+    "Freshness",
     "OpenTransaction",
     "QueryPlan",
     "Readiness",
+    "Refreshing",
     "ScanPlan",
     "SchemaStep",
     "Services",
@@ -159,6 +163,7 @@ __all__ = [
     "column_defaults",
     "create_grant",
     "create_key",
+    "create_materialized_view",
     "create_namespace",
     "create_role",
     "create_table",
@@ -186,6 +191,7 @@ __all__ = [
     "execute",
     "execute_each",
     "explain",
+    "freshness",
     "health",
     "hold",
     "in_one_commit",
@@ -226,6 +232,7 @@ __all__ = [
     "readable_key",
     "readable_schema",
     "refresh_login",
+    "refresh_view",
     "rename_table",
     "rename_view",
     "replace_table",

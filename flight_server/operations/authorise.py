@@ -44,13 +44,15 @@ class Below:
     """What a view is to one reader: what is read in its place, and how much of what is below.
 
     `is_part` says that something of it is withheld; `bytes` is what it holds, where that is
-    limited; `identity` is what the types of the view's columns hang on.
+    limited; `identity` is what the types of the view's columns hang on; `tables` are those whose
+    newest rows it reads.
     """
 
     source: Source
     is_part: bool
     bytes: int
     identity: tuple[Any, ...]
+    tables: frozenset[TableRef] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ from flight_server.query import Source, Statement, parse, rewrite
 # Views below views, in all.
 DEPTH_MAX = 16
 SCHEMAS_CACHED_MAX = 1024
+# What may be in the way of reading a view, as errors about what is below it.
+IN_THE_WAY = (NotFound, Forbidden, InvalidRequest, Unsupported, Conflict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,16 +132,16 @@ def seen_through(
         body = rewrite(statement, below)
         identity = (definition, known.version.schema, *below.identities)
         schema = _schema(services, inside, view, definition, body, identity)
-    except (NotFound, Forbidden, InvalidRequest, Unsupported, Conflict) as error:
-        raise _unreadable(view, error) from None
+    except IN_THE_WAY as error:
+        raise unreadable_by(view, error) from None
     names = [name for name in known.version.schema.names if name in schema.names]
     if not names or (len(names) < len(known.version.schema) and not below.is_part):
         raise view_unreadable(view)
     columns = tuple(name for name in known.columns if name in names)
-    query = f"SELECT {_listed(names)} FROM {_named(view, definition, body)}"
+    query = f"SELECT {_listed(names)} FROM {named_in_from(view, definition, body)}"
     source = Source(view, columns, known.row_filter, query=query)
     seen = pa.schema([schema.field(name) for name in names])
-    what = Below(source, below.is_part, below.bytes, identity)
+    what = Below(source, below.is_part, below.bytes, identity, frozenset(below.tables))
     engine = SeenThrough(known.engine, what, seen, version, services, call)
     resolved = replace(known.version, spec=replace(known.version.spec, schema=seen))
     return Permitted(engine, resolved, columns, known.row_filter, what)
@@ -167,8 +169,14 @@ def view_schema(
     services: Services, call: Call, view: TableRef, definition: Definition, body: str
 ) -> pa.Schema:
     """The columns of what a view says, under the names that its maker gave them."""
-    sql = f"SELECT * FROM {_named(view, definition, body)}"
+    sql = f"SELECT * FROM {named_in_from(view, definition, body)}"
     return sql_engine(services, call).sql_schema(SqlRequest(sql))
+
+
+@functools.lru_cache(maxsize=1024)
+def folded(table: TableRef) -> tuple[str, ...]:
+    """The name without regard to case."""
+    return tuple(part.lower() for part in (table.catalog, table.namespace, table.name))
 
 
 def view_unreadable(view: TableRef, why: str = "") -> Conflict:
@@ -180,18 +188,24 @@ def view_unreadable(view: TableRef, why: str = "") -> Conflict:
     return Conflict(f"The view '{view}' cannot be read: {reason}", code=ErrorCode.VIEW_UNREADABLE)
 
 
-def _check_way(view: TableRef, through: tuple[TableRef, ...]) -> None:
-    if _folded(view) in map(_folded, through):
-        raise view_unreadable(through[0], "it reads itself, by way of others or at once.")
-    if len(through) >= DEPTH_MAX:
-        raise view_unreadable(through[0], f"there are more than {DEPTH_MAX} views below it.")
-
-
-def _unreadable(view: TableRef, error: PixelflightError) -> Conflict:
+def unreadable_by(view: TableRef, error: PixelflightError) -> Conflict:
     """The error about a view for one that came from below it, which may name what is hidden."""
     told = error.message if error.code is ErrorCode.VIEW_UNREADABLE else ""
     found = view_unreadable(view, told[:1].lower() + told[1:])
     return found.refusing(*error.refusal) if error.refusal is not None else found
+
+
+def named_in_from(view: TableRef, definition: Definition, body: str) -> str:
+    """What a view says as it stands in FROM, with the names that its maker gave to its columns."""
+    names = f" ({_listed(definition.columns)})" if definition.columns else ""
+    return f"({body}) AS {quoted(view.name)}{names}"
+
+
+def _check_way(view: TableRef, through: tuple[TableRef, ...]) -> None:
+    if folded(view) in map(folded, through):
+        raise view_unreadable(through[0], "it reads itself, by way of others or at once.")
+    if len(through) >= DEPTH_MAX:
+        raise view_unreadable(through[0], f"there are more than {DEPTH_MAX} views below it.")
 
 
 _schemas: dict[tuple[Any, ...], pa.Schema] = {}
@@ -215,12 +229,6 @@ def _schema(
     return known
 
 
-def _named(view: TableRef, definition: Definition, body: str) -> str:
-    """What the view says as it stands in FROM."""
-    names = f" ({_listed(definition.columns)})" if definition.columns else ""
-    return f"({body}) AS {quoted(view.name)}{names}"
-
-
 def _scan_sql(source: Source, request: ScanRequest) -> str:
     """The SELECT that a scan of a view means; its columns and its texts have been checked."""
     assert request.columns is not None, "a checked scan names its columns"
@@ -236,8 +244,3 @@ def _scan_sql(source: Source, request: ScanRequest) -> str:
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:
     return ", ".join(quoted(name) for name in names)
-
-
-@functools.lru_cache(maxsize=1024)
-def _folded(table: TableRef) -> tuple[str, ...]:
-    return tuple(part.lower() for part in (table.catalog, table.namespace, table.name))

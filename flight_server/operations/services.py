@@ -32,6 +32,7 @@ from flight_server.model import (
 from flight_server.operations.audit import Attempt, Audit
 from flight_server.operations.limits import Limits
 from flight_server.operations.metering import Meter
+from flight_server.operations.refresher import Refresher
 from flight_server.operations.results import Results
 from flight_server.operations.sessions import Session
 from flight_server.operations.usage import UsageCounters
@@ -63,6 +64,7 @@ class Services:
     kept_answers: KeptAnswers
     limits: Limits
     signing_secret: bytes = field(repr=False)
+    refresher: Refresher = field(default_factory=Refresher, repr=False)
     results: Results = field(default_factory=lambda: Results(0), repr=False)
     telemetry: Telemetry = field(default_factory=Telemetry)
 
@@ -77,6 +79,7 @@ class Services:
 
     def close(self) -> None:
         """Ends what keeps books, the engines, the metastore; traces that are left are sent last."""
+        self.refresher.close()
         self.audit.close()
         self.usage.close()
         for engine in self.engines.values():

@@ -31,7 +31,8 @@ class Sources:
 
     `bytes` is what the tables hold, where that is limited; `temporary` whether one of them is the
     session's own; `is_part` whether something of one is withheld. `identities` are what the types
-    of an answer hang on. `through` are the views on the way to what is read here.
+    of an answer hang on; `tables` are those that are read at the statement's own version.
+    `through` are the views on the way to what is read here.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Sources:
         self.temporary = False
         self.is_part = False
         self.identities: list[tuple[Any, ...]] = []
+        self.tables: set[TableRef] = set()
 
     def __call__(self, use: TableUse) -> Source:
         """The source of one use. NotFound; Forbidden."""
@@ -67,6 +69,8 @@ class Sources:
                 f"You may read a part of '{allowed.table}' only, and a plan tells of all of it."
             )
         self.is_part |= is_part
+        if use.version is None and use.as_of is None:
+            self.tables |= {allowed.table} if below is None else below.tables
         if below is not None:
             self.bytes += below.bytes
             self.identities.append((*below.identity, allowed.columns, allowed.row_filter))

@@ -18,6 +18,7 @@ from flight_server.query.kinds import parse_any
 from flight_server.query.merges import merge_source, rewrite_merge
 from flight_server.query.parameter_hints import parameter_hints
 from flight_server.query.parameter_rows import over_rows
+from flight_server.query.row_by_row import is_row_by_row, is_volatile
 from flight_server.query.row_filters import (
     WORDS,
     Asker,
@@ -92,6 +93,8 @@ __all__ = [
     "check_rule",
     "columns_named",
     "fits",
+    "is_row_by_row",
+    "is_volatile",
     "mentions_asker",
     "merge_source",
     "over_rows",

@@ -19,7 +19,14 @@ from flight_server.bodies.bookkeeping import ReadAudit, ReadUsage
 from flight_server.bodies.requests import Body, OfTable, Sql, loaded, parsed
 from flight_server.bodies.schema_steps import step_listed
 from flight_server.bodies.statements import sql_request
-from flight_server.bodies.views import CreateView, ListViews, OfView, RenameView
+from flight_server.bodies.views import (
+    CreateView,
+    ListViews,
+    OfView,
+    RenameView,
+    refreshed,
+    view_described,
+)
 from flight_server.errors import InvalidRequest
 from flight_server.model import NamespaceRef, TableRef
 from flight_server.operations import Call, Services
@@ -76,12 +83,16 @@ def _alter_table(services: Services, call: Call, body: bodies.AlterTable) -> Ans
 
 
 def _create_view(services: Services, call: Call, body: CreateView) -> Answer:
-    view = TableRef.parse(body.view)
-    return committed(
-        operations.create_view(
-            services, call, view, body.sql, body.columns, body.replace, body.comment
-        )
-    )
+    return committed(body.create(services, call))
+
+
+def _describe_view(services: Services, call: Call, body: OfView) -> Answer:
+    info = operations.describe_view(services, call, TableRef.parse(body.view))
+    return view_described(info, operations.freshness(services, call, info))
+
+
+def _refresh_view(services: Services, call: Call, body: OfView) -> Answer:
+    return refreshed(operations.refresh_view(services, call, TableRef.parse(body.view)))
 
 
 def _drop_view(services: Services, call: Call, body: OfView) -> Answer:
@@ -193,6 +204,12 @@ ACTIONS: dict[str, JsonAction] = {
         "Change columns or properties, in one commit.", bodies.AlterTable, _alter_table
     ),
     "create_view": JsonAction("Keep a SELECT under a name.", CreateView, _create_view),
+    "describe_view": JsonAction(
+        "A view, what it says, and how fresh its rows are.", OfView, _describe_view
+    ),
+    "refresh_view": JsonAction(
+        "Bring the rows of a materialised view up to date.", OfView, _refresh_view
+    ),
     "drop_view": JsonAction("Remove a view.", OfView, _drop_view),
     "rename_view": JsonAction("Give a view another name.", RenameView, _rename_view),
     "list_views": JsonAction("The views of a catalog or a namespace.", ListViews, _list_views),

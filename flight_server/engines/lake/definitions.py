@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from flight_server.engines.lake import columns, tables, views
 from flight_server.engines.lake.commits import WriteTransaction
+from flight_server.engines.lake.refreshes import Refreshes
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.tags import Tags
 from flight_server.engines.lake.tokens import Tokens
@@ -32,10 +33,13 @@ _ON_ROWS = SetNullable | RetypeColumn | SetConstraint | SetCheck
 class Definitions:
     """Changes of what there is, each within a transaction."""
 
-    def __init__(self, registry: Registry, tokens: Tokens, tags: Tags) -> None:
+    def __init__(
+        self, registry: Registry, tokens: Tokens, tags: Tags, refreshes: Refreshes
+    ) -> None:
         self._registry = registry
         self._tokens = tokens
         self._tags = tags
+        self.refreshes = refreshes
 
     def create_namespace(self, transaction: WriteTransaction, namespace: NamespaceRef) -> None:
         """AlreadyExists."""
@@ -57,6 +61,7 @@ class Definitions:
         transaction.local_rows.renamed(found.table, to)
         self._tokens.rename(transaction, found.table, to)
         self._tags.rename(transaction, found.table, to)
+        self.refreshes.rename(transaction, found.table, to)
 
     def drop_table(self, transaction: WriteTransaction, table: TableRef) -> None:
         """NotFound. Rows that another commit adds meanwhile are not dropped unseen: Conflict."""
@@ -65,6 +70,7 @@ class Definitions:
         transaction.local_rows.dropped(table)
         self._tokens.forget(transaction, table)
         self._tags.forget(transaction, table)
+        self.refreshes.forget(transaction, table)
 
     def alter_table(
         self, transaction: WriteTransaction, table: TableRef, changes: Sequence[SchemaChange]

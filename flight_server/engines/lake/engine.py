@@ -24,8 +24,9 @@ from flight_server.engines.lake.history import History
 from flight_server.engines.lake.housekeeping import Housekeeper
 from flight_server.engines.lake.ingest import Ingests
 from flight_server.engines.lake.instance import Instance
-from flight_server.engines.lake.kept_views import LakeViews
+from flight_server.engines.lake.kept_views import LakeMaterializedViews, LakeViews
 from flight_server.engines.lake.pins import Pins
+from flight_server.engines.lake.refreshes import Changes, Refreshes
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import Scans
 from flight_server.engines.lake.schema_versions import schema_versions
@@ -66,7 +67,15 @@ from flight_server.settings import Settings
 from flight_server.telemetry import span
 
 
-class LakeEngine(SqlValues, SqlWriting, FollowedLog, SoftDeleting, LakeViews, Watched):
+class LakeEngine(
+    SqlValues,
+    SqlWriting,
+    FollowedLog,
+    SoftDeleting,
+    LakeViews,
+    LakeMaterializedViews,
+    Watched,
+):
     """Bulk tables in DuckLake; has every ability but search and computed columns."""
 
     name = DEFAULT_CATALOG
@@ -78,7 +87,9 @@ class LakeEngine(SqlValues, SqlWriting, FollowedLog, SoftDeleting, LakeViews, Wa
         self._registry = Registry(self._log)
         self._tags = Tags(self._log)
         self._tokens = Tokens(self._log)
-        self._definitions = Definitions(self._registry, self._tokens, self._tags)
+        self._refreshes = Refreshes(self._log)
+        self._changes = Changes(instance)
+        self._definitions = Definitions(self._registry, self._tokens, self._tags, self._refreshes)
         self._scans = Scans(instance, self._pins, lambda: self._log.snapshot)
         self._soft_deletes = SoftDeletes(self._log, self._registry)
         self._groups = GroupCommits(self._log, self._registry)

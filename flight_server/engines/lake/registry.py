@@ -42,16 +42,30 @@ _TABLES = {
     "created_at TIMESTAMPTZ, author VARCHAR",
     "soft_deletes": "table_id BIGINT, snapshot BIGINT, deleted_at TIMESTAMPTZ, author VARCHAR, "
     "row_count BIGINT, row_ids BIGINT[]",
+    "refreshes": "namespace VARCHAR, name VARCHAR, snapshot BIGINT, refreshed_at TIMESTAMPTZ, "
+    "mode VARCHAR, digest VARCHAR",
+    "snapshots": "namespace VARCHAR, name VARCHAR, table_name VARCHAR, snapshot BIGINT, "
+    "created_at TIMESTAMPTZ, author VARCHAR, maker VARCHAR",
     "ingest": "principal VARCHAR, namespace VARCHAR, name VARCHAR, token VARCHAR, "
     "snapshot BIGINT, row_count BIGINT, rows_inserted BIGINT, rows_updated BIGINT, "
     "stream_offset BIGINT, digest VARCHAR, committed_at TIMESTAMPTZ",
 }
 # So many rows that others came after are left in our table until the lake is next opened.
 OUTDATED_MAX = 1_000
-_LAST = (
-    f"arrow_schema IS NOT NULL AND rowid IN "
-    f"(SELECT max(rowid) FROM {SCHEMA}.tables GROUP BY lower(namespace), lower(name))"
-)
+
+
+def last_rows(table: str, column: str) -> str:
+    """The condition on rows of one of our tables in which the last row of a name counts.
+
+    Rows are only added, since additions of several transactions never conflict. A last row
+    without a value in `column` is the end of the name.
+    """
+    last = f"SELECT max(rowid) FROM {SCHEMA}.{table} GROUP BY lower(namespace), lower(name)"
+    return f"{column} IS NOT NULL AND rowid IN ({last})"
+
+
+_LAST = last_rows("tables", "arrow_schema")
+_KEPT = {"tables": _LAST, "refreshes": last_rows("refreshes", "snapshot")}
 
 Key = tuple[str, str]
 
@@ -236,11 +250,14 @@ class Registry:
             transaction.run(
                 f"ALTER TABLE {SCHEMA}.tables ADD COLUMN IF NOT EXISTS properties VARCHAR"
             )
-            if "tables" not in written_tables(self._log.instance, HIDDEN_PREFIX):
-                return
-            rows = f"SELECT count(*) FROM {SCHEMA}.tables"
-            if transaction.count(rows) - transaction.count(f"{rows} WHERE {_LAST}") > OUTDATED_MAX:
-                transaction.run(f"DELETE FROM {SCHEMA}.tables WHERE NOT ({_LAST})")
+            written = written_tables(self._log.instance, HIDDEN_PREFIX)
+            for name, last in _KEPT.items():
+                if name not in written:
+                    continue
+                rows = f"SELECT count(*) FROM {SCHEMA}.{name}"
+                kept = f"{rows} WHERE {last}"
+                if transaction.count(rows) - transaction.count(kept) > OUTDATED_MAX:
+                    transaction.run(f"DELETE FROM {SCHEMA}.{name} WHERE NOT ({last})")
 
     def _first_snapshot(self) -> int:
         """The snapshot that made our own tables: before it there is nothing to find."""

@@ -102,4 +102,6 @@ def _definition(values: Any) -> Definition | None:
     if values is None:
         return None
     refresh = Refresh(values["refresh"]) if values["refresh"] else None
-    return Definition(**{**values, "columns": tuple(values["columns"]), "refresh": refresh})
+    scopes = tuple(values["scopes"]) if values["scopes"] is not None else None
+    columns = tuple(values["columns"])
+    return Definition(**{**values, "columns": columns, "refresh": refresh, "scopes": scopes})

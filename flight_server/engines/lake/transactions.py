@@ -32,6 +32,7 @@ from flight_server.engines.lake.scans import (
 )
 from flight_server.engines.lake.soft_deletes import SoftDeletes
 from flight_server.engines.lake.statements import Statements
+from flight_server.engines.lake.transacted_views import TransactedViews
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import NotFound, Unsupported
 from flight_server.model import (
@@ -56,7 +57,7 @@ _PAST = re.compile(r"\bAT\s*\(\s*VERSION\b", re.IGNORECASE)
 _DONE = Commit(-1)
 
 
-class LakeTransaction(SqlValues):
+class LakeTransaction(SqlValues, TransactedViews):
     """See `flight_server.engines.base.Transaction`; one thread at a time uses it."""
 
     name = DEFAULT_CATALOG
@@ -171,26 +172,6 @@ class LakeTransaction(SqlValues):
         """All changes in order. NotFound; AlreadyExists; InvalidRequest."""
         with self._statements.one() as transaction:
             self._definitions.alter_table(transaction, table, changes)
-        return _DONE
-
-    def create_view(
-        self, view: TableRef, spec: TableSpec, sql: str, author: Author, replace: bool = False
-    ) -> Commit:
-        """AlreadyExists; NotFound (namespace_not_found)."""
-        with self._statements.one() as transaction:
-            self._definitions.create_view(transaction, view, spec, sql, replace)
-        return _DONE
-
-    def rename_view(self, view: TableRef, to: TableRef, author: Author) -> Commit:
-        """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
-        with self._statements.one() as transaction:
-            self._definitions.rename_view(transaction, view, to)
-        return _DONE
-
-    def drop_view(self, view: TableRef, author: Author) -> Commit:
-        """NotFound."""
-        with self._statements.one() as transaction:
-            self._definitions.drop_view(transaction, view)
         return _DONE
 
     # Rows
