@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.fix_server",
     "tests.fix_tls",
     "tests.fix_audit",
+    "tests.fix_views",
 ]
 
 # The shipped suite asserts as tests do, and should say as much when it fails.

@@ -136,3 +136,40 @@ def test_adbc_makes_and_reads_views(
         assert kinds == {table: "TABLE", f"{table}_seen": "VIEW"}
         assert adbc.adbc_get_table_schema(f"{table}_seen").names == ["n"]
         cursor.execute(f"DROP VIEW {table}_seen")
+
+
+def test_a_view_that_holds_its_rows_is_refreshed(
+    api: httpx.Client, client: Client, table: str
+) -> None:
+    view = f"{table}_kept"
+    body = {"view": view, "sql": f"SELECT id FROM {table} WHERE id > 1", "materialized": True}
+    assert api.post(VIEWS, json=body).status_code == 201
+    found = api.get(f"{VIEWS}/{view}").json()
+    assert (found["kind"], found["rows"]) == ("materialized_view", 2)
+    told = found["refresh"]
+    assert (told["when"], told["is_stale"], told["mode"]) == ("on_demand", False, "full")
+    client.put(DATA, table)
+    assert api.get(f"{VIEWS}/{view}").json()["refresh"]["is_stale"]
+    done = api.post(f"{VIEWS}/{view}/refresh").json()
+    assert (done["mode"], done["rows"]) == ("incremental", 2)
+    assert done["commit"] > done["snapshot"]
+    assert len(api.get(f"/api/v1/tables/{view}/rows").json()["rows"]) == 4
+    again = client.action("refresh_view", view=view)
+    assert (again["mode"], again["rows"]) == (None, 0)
+    assert client.action("describe_view", view=view)["refresh"]["mode"] == "incremental"
+
+
+def test_what_cannot_be_refreshed_says_so(
+    api: httpx.Client, doors: TwoDoors, view: str, table: str
+) -> None:
+    assert told(api.post(f"{VIEWS}/{view}/refresh")) == (501, "unsupported")
+    assert told(api.post(f"{VIEWS}/{table}/refresh")) == (400, "invalid_request")
+    assert told(api.post(f"{VIEWS}/nowhere/refresh")) == (404, "table_not_found")
+    wrong = {"view": "v", "sql": "SELECT 1 AS n", "refresh": "on_change"}
+    assert told(api.post(VIEWS, json=wrong)) == (400, "invalid_request")
+    clock = wrong | {"sql": "SELECT now() AS n", "materialized": True}
+    assert told(api.post(VIEWS, json=clock)) == (400, "invalid_request")
+    kept = {"view": f"{table}_kept", "sql": f"SELECT id FROM {table}", "materialized": True}
+    assert api.post(VIEWS, json=kept).status_code == 201
+    with doors.client(doors.key_of("reader")) as reader:
+        assert told(reader.post(f"{VIEWS}/{table}_kept/refresh")) == (403, "forbidden")
