@@ -97,10 +97,11 @@ class Refresher:
     def _run(self, services: Services) -> None:
         while True:
             self._woken.wait()
+            # Before anything else, or what is said meanwhile would not be heard.
+            self._woken.clear()
             # More commits may come at once; they are dealt with together.
             if self._stopping.wait(self._pause_seconds):
                 return
-            self._woken.clear()
             try:
                 self._refresh_all(services)
             except Exception:
