@@ -5,10 +5,8 @@ Holds no route bodies. Knows `operations` and what stands below; knows nothing o
 
 from __future__ import annotations
 
-import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib import metadata
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI, Request
@@ -17,10 +15,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from control_api import documentation
+from control_api import openapi
 from control_api.bookkeeping import told
 from control_api.dependencies import SECURED
 from control_api.layers import surround
+from control_api.openapi import OpenApi
 from control_api.paths import with_slashes
 from control_api.refusals import error_response
 from control_api.routes import (
@@ -73,14 +72,16 @@ ROUTERS = (
 def create_app(services: Services) -> FastAPI:
     """The application over assembled services. `app.state.serving` is what `ready` says."""
     app = FastAPI(
-        title="Pixelflight",
-        version=metadata.version("pixelflight"),
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=lambda route: route.name,
+        openapi_url=None,
         lifespan=_with_threads,
+        # The names of their functions, which tests keep from being given twice.
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.services = services
+    app.state.openapi = OpenApi(app, PREFIX)
+    app.openapi = app.state.openapi  # type: ignore[method-assign]
     app.state.serving = True
     app.state.checks = operations.Checks(services)
     app.add_exception_handler(PixelflightError, _pixelflight_error)
@@ -88,12 +89,11 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_error)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(openapi.router)
     api = APIRouter(prefix=PREFIX, dependencies=[Depends(SECURED)])
     for router in ROUTERS:
         api.include_router(router)
     app.include_router(api)
-    app.include_router(documentation.router)
-    app.openapi = functools.partial(documentation.document, app, PREFIX)  # type: ignore[method-assign]
     surround(app, services, PREFIX)
     return app
 

@@ -19,7 +19,6 @@ from flight_server.errors import ErrorCode, InvalidRequest, LimitExceeded
 
 JSON = "application/json"
 PLAIN = "identity"
-NOT_UNDERSTOOD = 415
 
 
 class Decompression:
@@ -43,7 +42,6 @@ class Decompression:
             await self._app(scope, receive, send)
         elif encoding != PLAIN and encoding not in DECODERS:
             refusal = error_response(_not_understood(encoding), scope["state"]["request_id"])
-            refusal.status_code = NOT_UNDERSTOOD
             refusal.headers["accept-encoding"] = "zstd, gzip"
             await refusal(scope, receive, send)
         else:
@@ -114,5 +112,6 @@ def _as_plain(scope: Scope) -> Scope:
 def _not_understood(encoding: str) -> InvalidRequest:
     return InvalidRequest(
         f"The body's Content-Encoding '{encoding[:40]}' is not understood: send it as gzip or "
-        "zstd, or as it is."
+        "zstd, or as it is.",
+        code=ErrorCode.UNSUPPORTED_MEDIA_TYPE,
     )

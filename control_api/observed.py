@@ -89,7 +89,9 @@ class _Counted:
 
     async def send(self, message: Message) -> None:
         """Passes a message on."""
-        if message["type"] == "http.response.body":
+        if message["type"] == "http.response.start":
+            self._served.status = message["status"]
+        elif message["type"] == "http.response.body":
             self._served.bytes_out += len(message.get("body", b""))
             if message.get("more_body", False):
                 self._telemetry.metrics.open_stream(self._served)

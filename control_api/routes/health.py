@@ -15,6 +15,35 @@ from flight_server.errors import Unavailable
 
 router = APIRouter(prefix="/health", tags=["operations"])
 
+_SERVING = {"status": "failed", "reason": "The server is starting or stopping."}
+READY = {"status": "ready", "checks": {"metastore": {"status": "ok"}}}
+NOT_READY = {
+    "error": {
+        "code": "unavailable",
+        "message": "The server is not ready. serving: The server is starting or stopping.",
+        "retryable": True,
+        "request_id": "5f24d5b223c8-7",
+        "details": {},
+    },
+    "status": "not_ready",
+    "checks": {"serving": _SERVING, "metastore": {"status": "ok"}},
+}
+
+
+def _answered(example: dict[str, Any]) -> dict[str, Any]:
+    """What OpenAPI says of an answer: every member of the example is always there."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "status": {"type": "string", "enum": ["ready", "not_ready"]},
+            "checks": {"type": "object", "additionalProperties": {"type": "object"}},
+            "error": {"type": "object"},
+        },
+        "required": sorted(example),
+    }
+    content = {"application/json": {"schema": schema, "example": example}}
+    return {"description": "Whether it can serve.", "content": content}
+
 
 @router.get("/live")
 async def live() -> dict[str, str]:
@@ -22,7 +51,11 @@ async def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@router.get("/ready")
+@router.get(
+    "/ready",
+    response_class=JSONResponse,
+    responses={200: _answered(READY), 503: _answered(NOT_READY)},
+)
 def ready(request: Request) -> Response:
     """Answers 200 while the server can serve, and 503 with the reasons while it cannot.
 

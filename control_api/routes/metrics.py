@@ -8,7 +8,9 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from control_api.dependencies import Services, call_of
+from control_api.openapi.shared import errors
 from flight_server import operations
+from flight_server.errors import ErrorCode
 
 router = APIRouter(tags=["operations"])
 
@@ -19,7 +21,14 @@ async def _may_measure(request: Request, services: Services) -> None:
         operations.check_may_measure(services, await call_of(request, services))
 
 
-@router.get("/metrics", response_class=Response)
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        **errors(ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN, ErrorCode.LIMIT_EXCEEDED),
+    },
+)
 def metrics(
     request: Request, services: Services, allowed: Annotated[None, Depends(_may_measure)]
 ) -> Response:

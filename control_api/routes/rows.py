@@ -35,6 +35,9 @@ from flight_server.formats.fitting import Report
 from flight_server.formats.json_lines import loaded_object, read_json_lines
 from flight_server.model import Commit
 
+# What OpenAPI says of 200 in place of 201.
+REPEATED = {"description": "The rows were written before, under the same token or key."}
+
 router = APIRouter(prefix="/tables/{table:table}/rows", tags=["rows"])
 
 VERSION = "x-version"
@@ -68,7 +71,7 @@ def read_rows(
     return answered(services, call, found, wanted)
 
 
-@router.post("", status_code=201, openapi_extra=rows_body())
+@router.post("", status_code=201, openapi_extra=rows_body(), responses={200: REPEATED})
 def insert_rows(
     services: Services,
     call: Call,

@@ -51,6 +51,7 @@ class ServedRequest:
         "rows_in",
         "rows_out",
         "span",
+        "status",
         "streams",
         "tracer",
     )
@@ -62,6 +63,8 @@ class ServedRequest:
         self.principal = ""
         self.peer = ""
         self.code = OK
+        # Of HTTP's answer; 0 before there is one, and over Flight.
+        self.status = 0
         self.began = time.perf_counter()
         self.rows_in = self.rows_out = self.bytes_in = self.bytes_out = 0
         # Under which door it is counted as an open stream, if it is one.

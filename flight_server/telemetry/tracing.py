@@ -134,6 +134,8 @@ class Tracing:
                 "pixelflight.rows_out": request.rows_out,
             }
         )
+        if request.status:
+            span.set_attribute("http.response.status_code", request.status)
         if request.code != OK:
             span.set_attribute("error.type", request.code)
             span.set_status(Status(StatusCode.ERROR))

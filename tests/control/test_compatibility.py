@@ -68,7 +68,69 @@ BREAKING: list[tuple[str, Change]] = [
         lambda d: d["components"]["schemas"]["Error"]["properties"].pop("error"),
     ),
 ]
+CATALOG = ("/api/v1/namespaces", "get", 0)
+
+
+def parameter(document: dict[str, Any]) -> Any:
+    path, method, place = CATALOG
+    return document["paths"][path][method]["parameters"][place]["schema"]
+
+
+def role(document: dict[str, Any]) -> Any:
+    return document["components"]["schemas"]["CreateRole"]
+
+
+def error(document: dict[str, Any]) -> Any:
+    return document["components"]["schemas"]["Error"]["properties"]["error"]
+
+
+def ready(document: dict[str, Any]) -> Any:
+    answer = document["paths"]["/health/ready"]["get"]["responses"]["200"]
+    return answer["content"]["application/json"]["schema"]["properties"]
+
+
+def asked(document: dict[str, Any]) -> Any:
+    return document["paths"][ROWS]["get"]["responses"]["200"]["content"]["application/json"]
+
+
+NULLABLE = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+MORE_BREAKING: list[tuple[str, Change]] = [
+    ("is integer, no longer string", lambda d: parameter(d).update(type="integer")),
+    ("has other values", lambda d: parameter(d).update(enum=["lake"])),
+    ("must match another pattern", lambda d: parameter(d).update(pattern="^l")),
+    ("has a narrower maxLength", lambda d: parameter(d).update(maxLength=3)),
+    ("has a narrower minLength", lambda d: parameter(d).update(minLength=3)),
+    (
+        "no longer takes null",
+        lambda d: role(d)["properties"].update(workspace={"type": "string"}),
+    ),
+    ("may now be null", lambda d: asked(d)["schema"]["properties"].update(version=NULLABLE)),
+    ("may now lack 'code'", lambda d: error(d)["required"].remove("code")),
+    ("has other values", lambda d: ready(d)["status"]["enum"].append("perhaps")),
+    (
+        "[] is string, no longer object",
+        lambda d: asked(d)["schema"]["properties"]["rows"].update(items={"type": "string"}),
+    ),
+    (
+        "now needs a credential",
+        lambda d: d["paths"]["/health/live"]["get"].update(security=[{"HTTPBearer": []}]),
+    ),
+    (
+        "now needs a body",
+        lambda d: d["paths"][ROWS]["get"].update(requestBody={"required": True}),
+    ),
+    (
+        "no longer takes text/csv",
+        lambda d: d["paths"][ROWS]["post"]["requestBody"]["content"].pop("text/csv"),
+    ),
+]
 HARMLESS: list[Change] = [
+    lambda d: parameter(d).pop("type"),
+    lambda d: role(d)["required"].clear(),
+    lambda d: d["paths"][ROWS]["get"]["responses"].pop("404"),
+    lambda d: asked(d)["schema"].update(required=["rows"]),
+    lambda d: ready(d)["status"]["enum"].pop(),
+    lambda d: error(d)["properties"]["code"]["examples"].append("new"),
     lambda d: d["paths"].update({"/api/v1/new": {"get": {"operationId": "new", "responses": {}}}}),
     lambda d: d["paths"]["/api/v1/namespaces"]["get"]["parameters"].append(
         {"in": "query", "name": "more", "required": False}
@@ -79,7 +141,7 @@ HARMLESS: list[Change] = [
 ]
 
 
-@pytest.mark.parametrize(("said", "change"), BREAKING)
+@pytest.mark.parametrize(("said", "change"), BREAKING + MORE_BREAKING)
 def test_what_breaks_a_client_is_told(kept: dict[str, Any], said: str, change: Change) -> None:
     changed = copy.deepcopy(kept)
     change(changed)

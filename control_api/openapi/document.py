@@ -1,0 +1,136 @@
+"""The document itself: what FastAPI reads off the routes, and what is added to it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from control_api.openapi.examples import Example, examples
+from control_api.openapi.shared import (
+    error_components,
+    error_references,
+    error_schema,
+    header_parameters,
+)
+
+JSON = "application/json"
+DESCRIPTION = """\
+The control plane of Pixelflight, an Arrow Flight data server: who may do what, tables and their
+rows, queries, batches, history.
+
+Rows come and go as JSON, JSON lines, CSV or an Arrow stream: say which by `Accept` and
+`Content-Type`. Answers are compressed with zstd or gzip where `Accept-Encoding` asks for it, and
+bodies may be, by `Content-Encoding`. A table is named `[catalog:][namespace.]name`; a slash in a
+name is written `%2F`.
+
+Every error has one shape, `{"error": {"code", "message", "retryable", "request_id", "details"}}`,
+over HTTP as over Flight. What you may not see is told exactly like what is not there.
+"""
+TAGS = {
+    "auth": "Who is asking: tokens, API keys, users, roles and grants.",
+    "workspaces": "Sets of namespaces that know nothing of each other.",
+    "namespaces": "Directories of tables.",
+    "tables": "Tables and their columns.",
+    "rows": "Rows of a table: one or many.",
+    "query": "SQL.",
+    "batch": "Several operations in one request.",
+    "history": "Versions of a table: told of, compared, named and restored.",
+    "views": "Queries that are read like tables.",
+    "snapshots": "States of a table or a namespace that are kept.",
+    "audit": "Who did what, when, from where.",
+    "usage": "What was used, and what is left.",
+    "operations": "For those who run the server; without a key where not stated otherwise.",
+}
+# FastAPI's own shape of errors, which is never sent.
+_NOT_OURS = ("HTTPValidationError", "ValidationError")
+# Their answers hold secrets, which are kept for nobody.
+_WITHOUT_KEY = frozenset(
+    {"take_token", "refresh_token", "revoke_token", "create_key", "rotate_key"}
+)
+
+
+class OpenApi:
+    """The document of one application. Made when it is first asked for, and once."""
+
+    def __init__(self, app: FastAPI, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+        self._text: bytes | None = None
+
+    @property
+    def text(self) -> bytes:
+        """As it is sent."""
+        if self._text is None:
+            self._text = json.dumps(self(), ensure_ascii=False, separators=(",", ":")).encode()
+        return self._text
+
+    def __call__(self) -> dict[str, Any]:
+        """As a value; what FastAPI calls where it wants it."""
+        if self._app.openapi_schema is None:
+            self._app.openapi_schema = self._made()
+        return self._app.openapi_schema
+
+    def _made(self) -> dict[str, Any]:
+        document = get_openapi(
+            title="Pixelflight",
+            version=metadata.version("pixelflight"),
+            description=DESCRIPTION,
+            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            routes=self._app.routes,
+        )
+        used = {tag for _, _, one in _operations(document) for tag in one.get("tags", ())}
+        document["tags"] = [
+            {"name": name, "description": description}
+            for name, description in TAGS.items()
+            if name in used
+        ]
+        shown = examples()
+        for path, method, operation in _operations(document):
+            _add_shared(operation, method, path.startswith(self._prefix))
+            if (example := shown.get(operation["operationId"])) is not None:
+                _add_example(operation, example)
+        components = document.setdefault("components", {})
+        schemas = components.setdefault("schemas", {})
+        for name in _NOT_OURS:
+            schemas.pop(name, None)
+        schemas["Error"] = error_schema()
+        components["responses"] = error_components()
+        return document
+
+
+def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Path, method and description of every route."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield path, method, operation
+
+
+def _add_shared(operation: dict[str, Any], method: str, is_api: bool) -> None:
+    responses = operation["responses"]
+    # What is malformed is answered with 400.
+    responses.pop("422", None)
+    if is_api:
+        operation["responses"] = {**error_references(method, operation), **responses}
+        takes_key = operation["operationId"] not in _WITHOUT_KEY
+        headers = header_parameters(method, takes_key)
+        operation["parameters"] = [*operation.get("parameters", ()), *headers]
+    operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _add_example(operation: dict[str, Any], example: Example) -> None:
+    for parameter in operation.get("parameters", ()):
+        name = parameter.get("name")
+        if name in example.parameters:
+            parameter["example"] = example.parameters[name]
+    if example.request is not None:
+        content = operation["requestBody"]["content"]
+        content.setdefault(JSON, {})["example"] = example.request
+    if example.answer is not None:
+        for status, response in operation["responses"].items():
+            if status.startswith("2"):
+                response.setdefault("content", {}).setdefault(JSON, {})["example"] = example.answer
