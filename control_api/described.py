@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from control_api.media_types import Form
+from flight_server.bodies.actions import CreateTable
 
 _ROW = {"tail": "N14228", "seats": 149, "price": 51000000.5, "seen": "2026-01-31T12:00:00Z"}
 _LINE = '{"tail":"N14228","seats":149}\n{"tail":"N24211","seats":149}\n'
@@ -16,11 +17,35 @@ _ROWS: dict[str, Any] = {"type": "array", "items": _ANY_ROW}
 _BYTES = {"type": "string", "format": "binary"}
 
 
+_TABLE = {
+    "table": "sales.orders",
+    "columns": [
+        {"name": "id", "type": "int64", "nullable": False},
+        {"name": "price", "type": "decimal128(10, 2)", "constraints": {"minimum": 0}},
+        {"name": "placed", "type": "timestamp[us, tz=UTC]", "default": "now()"},
+        {"name": "state", "type": "string", "constraints": {"enum": ["open", "paid"]}},
+    ],
+    "key": ["id"],
+    "checks": {"paid_has_price": "state <> 'paid' OR price IS NOT NULL"},
+    "comment": "One row for each order.",
+}
+
+
 def json_body(model: type[BaseModel], example: Any, required: bool = True) -> dict[str, Any]:
     """The body of a route as a model has it, for `openapi_extra`."""
     schema = model.model_json_schema(by_alias=True)
     content = {"schema": _inlined(schema, schema.get("$defs", {})), "example": example}
     return {"requestBody": {"required": required, "content": {Form.JSON.value: content}}}
+
+
+def new_table_body() -> dict[str, Any]:
+    """A new table: what it is to be in JSON, or rows as a sample of it."""
+    schema = CreateTable.model_json_schema(by_alias=True)
+    told = _inlined(schema, schema.get("$defs", {}))
+    rows: dict[str, Any] = rows_body()
+    content = rows["requestBody"]["content"]
+    content[Form.JSON.value] = {"schema": {"anyOf": [told, _ROWS]}, "example": _TABLE}
+    return rows
 
 
 def row_body(example: Any) -> dict[str, Any]:

@@ -33,6 +33,7 @@ WORDS = frozenset(
         "restore",
         "rows",
         "schema",
+        "schema-history",
         "search",
         "snapshots",
         "stats",

@@ -241,7 +241,8 @@ def _check_format(data_type: pa.DataType, kind: Kind, given: Any, where: str) ->
         return
     own = format_of(data_type)
     if given != own:
-        _refuse(f"The format '{given}' does not fit {where}, which is {data_type}: it is '{own}'.")
+        says = f"it is '{own}'" if own else "JSON has no format for it"
+        _refuse(f"The format '{given}' does not fit {where}, which is {data_type}: {says}.")
 
 
 def format_of(data_type: pa.DataType) -> str | None:
@@ -267,6 +268,10 @@ def _shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)[:80]
 
 
+def _is_zoned(data_type: pa.DataType) -> bool:
+    return bool(kinds.is_timestamp(data_type)) and data_type.tz is not None
+
+
 def is_uuid(data_type: pa.DataType) -> bool:
     """Whether the type is the canonical extension `arrow.uuid`."""
     return isinstance(data_type, pa.UuidType)
@@ -274,8 +279,7 @@ def is_uuid(data_type: pa.DataType) -> bool:
 
 _FORMAT_OF = {
     "date": kinds.is_date,
-    "date-time": kinds.is_timestamp,
-    "time": kinds.is_time,
+    "date-time": _is_zoned,
     "uuid": is_uuid,
 }
 

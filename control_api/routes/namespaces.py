@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Query, Response
 
 from control_api.dependencies import Call, Services
 from flight_server import operations
-from flight_server.bodies.actions import OfNamespace
+from flight_server.bodies.actions import CreateNamespace
 from flight_server.bodies.answers import committed
 from flight_server.model import DEFAULT_CATALOG, NamespaceRef
 
 router = APIRouter(prefix="/namespaces", tags=["namespaces"])
+
+_NAMESPACE = Path(description="`[catalog:]namespace`, as in a/b.", examples=["sales"])
 
 
 @router.get("")
@@ -25,13 +28,44 @@ def list_namespaces(
 
 
 @router.post("", status_code=201)
-def create_namespace(services: Services, call: Call, body: OfNamespace) -> dict[str, Any]:
-    """Makes a namespace."""
+def create_namespace(
+    services: Services, call: Call, body: CreateNamespace, response: Response
+) -> dict[str, Any]:
+    """Makes a namespace; nested ones are joined by '/': a/b."""
     namespace = NamespaceRef.parse(body.namespace)
-    return committed(operations.create_namespace(services, call, namespace))
+    make = operations.ensure_namespace if body.if_not_exists else operations.create_namespace
+    made = make(services, call, namespace)
+    if made is None:
+        response.status_code = 200
+    response.headers["location"] = f"/api/v1/namespaces/{quote(str(namespace), safe='.:')}"
+    return committed(made)
+
+
+@router.get("/{namespace:path}")
+def describe_namespace(
+    services: Services, call: Call, namespace: Annotated[str, _NAMESPACE]
+) -> dict[str, Any]:
+    """A namespace with the tables in it, and the namespaces below it, as far as you may know."""
+    found = NamespaceRef.parse(namespace)
+    inside, tables = operations.namespace_content(services, call, found)
+    return {
+        "namespace": str(found),
+        "namespaces": [str(one) for one in inside],
+        "tables": [str(table) for table in tables],
+    }
 
 
 @router.delete("/{namespace:path}")
-def drop_namespace(services: Services, call: Call, namespace: str) -> dict[str, Any]:
+def drop_namespace(
+    services: Services,
+    call: Call,
+    namespace: Annotated[str, _NAMESPACE],
+    if_exists: Annotated[bool, Query(description="Does nothing where there is none.")] = False,
+) -> dict[str, Any]:
     """Removes an empty namespace."""
-    return committed(operations.drop_namespace(services, call, NamespaceRef.parse(namespace)))
+    found = NamespaceRef.parse(namespace)
+    return committed(
+        operations.unless_missing(
+            if_exists, lambda: operations.drop_namespace(services, call, found)
+        )
+    )

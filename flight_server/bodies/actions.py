@@ -10,6 +10,7 @@ from pydantic import Field
 from flight_server.arrow_types import parse_type, schema_from_ipc
 from flight_server.bodies.requests import AsOf, Body, Int64, OfTable, Version, parsed
 from flight_server.errors import InvalidRequest, did_you_mean
+from flight_server.formats.inference import Inferred, from_rows
 from flight_server.model import (
     COLUMN_COMMENT,
     DEFAULT_CATALOG,
@@ -43,6 +44,18 @@ class OfNamespace(Body):
     namespace: str
 
 
+class CreateNamespace(OfNamespace):
+    """`create_namespace`; with `if_not_exists` nothing is done where there is one."""
+
+    if_not_exists: bool = False
+
+
+class DropNamespace(OfNamespace):
+    """`drop_namespace`; with `if_exists` nothing is done where there is none."""
+
+    if_exists: bool = False
+
+
 class ListNamespaces(Body):
     """`list_namespaces`."""
 
@@ -69,13 +82,14 @@ class Column(Body):
 
 
 class CreateTable(OfTable):
-    """`create_table`: the schema as `columns` or as `schema_ipc`.
+    """`create_table`: the schema as `columns`, as `schema_ipc`, or as sample `rows` show it.
 
-    With `if_not_exists` nothing is done where there is a table.
+    With `if_not_exists` nothing is done where there is a table. The rows are not inserted.
     """
 
     columns: list[Column] | None = None
     schema_ipc: str | None = None
+    rows: list[dict[str, Any]] | None = None
     metadata: dict[str, str] = Field(default_factory=dict)
     key: tuple[str, ...] = ()
     partition_by: tuple[str, ...] = ()
@@ -106,19 +120,47 @@ class CreateTable(OfTable):
             checks=self.checks,
         )
 
+    def inferred(self) -> Inferred | None:
+        """What the sample rows say, where there are some. InvalidRequest."""
+        return None if self.rows is None else from_rows(self.rows)
+
     def _schema(self) -> pa.Schema:
-        if (self.columns is None) == (self.schema_ipc is None):
-            raise InvalidRequest("Give the schema as 'columns' or as 'schema_ipc', one of them.")
+        given = [one for one in (self.columns, self.schema_ipc, self.rows) if one is not None]
+        if len(given) != 1:
+            raise InvalidRequest(
+                "Give the schema as 'columns', as 'schema_ipc' or as sample 'rows', one of them."
+            )
+        if (sample := self.inferred()) is not None:
+            return sample.schema.with_metadata(self.metadata or None)
         if self.schema_ipc is not None:
             return schema_from_ipc(self.schema_ipc)
         columns = [column.field() for column in self.columns or ()]
         return pa.schema(columns, metadata=self.metadata or None)
 
 
+class DropTable(OfTable):
+    """`drop_table`; with `if_exists` nothing is done where there is none."""
+
+    if_exists: bool = False
+
+
 class RenameTable(OfTable):
     """`rename_table`."""
 
     to: str
+
+
+class ChangeTable(Body):
+    """What PATCH makes of a table, in one commit: another name, a comment, changes of columns."""
+
+    rename_to: str | None = None
+    comment: str | None = None
+    changes: list[dict[str, dict[str, Any]]] = Field(default_factory=list)
+
+    def parsed_changes(self) -> list[SchemaChange]:
+        """The changes in their order, the comment first. InvalidRequest."""
+        comment = [] if self.comment is None else [SetComment(self.comment)]
+        return [*comment, *parsed_changes(self.changes)]
 
 
 class DescribeTable(OfTable):
@@ -135,7 +177,12 @@ class AlterTable(OfTable):
 
     def parsed_changes(self) -> list[SchemaChange]:
         """The changes in their order. InvalidRequest."""
-        return [change for given in self.changes for change in _changes(given)]
+        return parsed_changes(self.changes)
+
+
+def parsed_changes(changes: list[dict[str, dict[str, Any]]]) -> list[SchemaChange]:
+    """Changes in their order. InvalidRequest."""
+    return [change for given in changes for change in _changes(given)]
 
 
 class ListVersions(OfTable):

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from flight_server.arrow_types import columns_of, schema_to_ipc
+from flight_server.formats.inference import Inferred
 from flight_server.model import (
     COLUMN_COMMENT,
     Commit,
@@ -35,9 +36,9 @@ def acknowledged(commit: Commit) -> dict[str, Any]:
     return answer | ({"duplicate": True} if commit.duplicate else {})
 
 
-def committed(commit: Commit) -> dict[str, Any]:
-    """The answer of an action that changes a schema or a name."""
-    return {"commit": commit.snapshot}
+def committed(commit: Commit | None) -> dict[str, Any]:
+    """The answer of an action that changes a schema or a name; None where it did nothing."""
+    return {"commit": None if commit is None else commit.snapshot}
 
 
 def rows_committed(commit: Commit) -> dict[str, Any]:
@@ -74,6 +75,15 @@ def described(info: TableInfo) -> dict[str, Any]:
         "created_at": info.created_at,
         "changed_at": info.changed_at,
     }
+
+
+def inferred_told(found: Inferred) -> dict[str, Any]:
+    """What a sample showed of a new table's columns."""
+    columns = [
+        {"name": one["name"], "type": one["type"], "nulls": found.nulls[one["name"]]}
+        for one in columns_of(found.schema)
+    ]
+    return {"rows": found.rows, "columns": columns}
 
 
 def spec_told(spec: TableSpec) -> dict[str, Any]:

@@ -13,7 +13,12 @@ from flight_server.operations.api_keys import (
     rotate_key,
 )
 from flight_server.operations.cached_queries import cached_query, pinned_query
-from flight_server.operations.listings import describe_tables, list_tables, page_of_tables
+from flight_server.operations.listings import (
+    describe_tables,
+    list_tables,
+    namespace_content,
+    page_of_tables,
+)
 from flight_server.operations.logins import refresh_login, revoke_token, take_token
 from flight_server.operations.maintenance import health, hold, optimize, pinned
 from flight_server.operations.materialized import Freshness, create_materialized_view, freshness
@@ -93,12 +98,13 @@ from flight_server.operations.tables import (
     describe_table,
     drop_namespace,
     drop_table,
+    ensure_namespace,
     ensure_table,
     list_namespaces,
     rename_table,
     undrop_table,
 )
-from flight_server.operations.together import in_one_commit
+from flight_server.operations.together import in_one_commit, unless_missing
 from flight_server.operations.users import (
     change_user,
     create_user,
@@ -187,6 +193,7 @@ __all__ = [
     "drop_tag",
     "drop_view",
     "drop_workspace",
+    "ensure_namespace",
     "ensure_table",
     "execute",
     "execute_each",
@@ -211,6 +218,7 @@ __all__ = [
     "list_views",
     "list_workspaces",
     "metrics_are_open",
+    "namespace_content",
     "needs_session",
     "newest_snapshot",
     "one_row",
@@ -253,6 +261,7 @@ __all__ = [
     "transaction_not_found",
     "undelete",
     "undrop_table",
+    "unless_missing",
     "update",
     "writable_schema",
 ]

@@ -15,7 +15,12 @@ from flight_server.errors import Conflict, Forbidden, NotFound
 from flight_server.model import Kind, NamespaceRef, TableInfo, TableRef, TableSpec
 from flight_server.operations.authorise import Permitted, check_in_view, known, visible_tables
 from flight_server.operations.services import Call, Services, engine_of
-from flight_server.operations.tables import as_far_as_permitted, describe_table
+from flight_server.operations.tables import (
+    as_far_as_permitted,
+    describe_table,
+    list_namespaces,
+    namespace_not_found,
+)
 
 
 def list_tables(
@@ -38,6 +43,21 @@ def list_tables(
         for space in spaces:
             found += visible_tables(services, call, name, space)
     return sorted(table for table in found if pattern is None or _matches(table, pattern))
+
+
+def namespace_content(
+    services: Services, call: Call, namespace: NamespaceRef
+) -> tuple[list[NamespaceRef], list[TableRef]]:
+    """The namespaces within a namespace, and its tables, as far as they may be known.
+
+    NotFound (namespace_not_found).
+    """
+    listed = list_namespaces(services, call, namespace.catalog)
+    folded = namespace.name.lower()
+    if folded not in {one.name.lower() for one in listed}:
+        raise namespace_not_found(namespace.name, [one.name for one in listed])
+    inside = [one for one in listed if one.name.lower().startswith(f"{folded}/")]
+    return inside, list_tables(services, call, namespace.catalog, namespace.name)
 
 
 def page_of_tables(

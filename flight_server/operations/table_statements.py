@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from uuid import uuid4
@@ -45,7 +44,7 @@ from flight_server.operations.query import authorised, rows_for, used_parameters
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.sources import located
 from flight_server.operations.table_rules import refuse_known_checks
-from flight_server.operations.together import in_one_commit
+from flight_server.operations.together import in_one_commit, unless_missing
 from flight_server.query import (
     AlterTable,
     CreateNamespace,
@@ -125,7 +124,7 @@ def create_table(
 def drop_table(services: Services, call: Call, statement: DropTable) -> Commit | None:
     """Drops a table, a temporary one before another of its name."""
     table = located(call, statement.target)
-    return _unless_missing(statement.if_exists, lambda: tables.drop_table(services, call, table))
+    return unless_missing(statement.if_exists, lambda: tables.drop_table(services, call, table))
 
 
 def alter_table(services: Services, call: Call, statement: AlterTable) -> Commit | None:
@@ -148,14 +147,14 @@ def alter_table(services: Services, call: Call, statement: AlterTable) -> Commit
                 return None
             raise
 
-    return _unless_missing(statement.if_exists, work)
+    return unless_missing(statement.if_exists, work)
 
 
 def rename_table(services: Services, call: Call, statement: RenameTable) -> Commit | None:
     """Gives a table another name in its namespace."""
     table = located(call, statement.target)
     to = replace(table, name=statement.new_name)
-    return _unless_missing(
+    return unless_missing(
         statement.if_exists, lambda: tables.rename_table(services, call, table, to)
     )
 
@@ -172,13 +171,13 @@ def create_view(services: Services, call: Call, statement: CreateView) -> Commit
 
 def _drop_view(services: Services, call: Call, statement: DropView) -> Commit | None:
     view = statement.target.table
-    return _unless_missing(statement.if_exists, lambda: views.drop_view(services, call, view))
+    return unless_missing(statement.if_exists, lambda: views.drop_view(services, call, view))
 
 
 def _rename_view(services: Services, call: Call, statement: RenameView) -> Commit | None:
     view = statement.target.table
     to = replace(view, name=statement.new_name)
-    return _unless_missing(statement.if_exists, lambda: views.rename_view(services, call, view, to))
+    return unless_missing(statement.if_exists, lambda: views.rename_view(services, call, view, to))
 
 
 def create_namespace(services: Services, call: Call, statement: CreateNamespace) -> Commit | None:
@@ -207,7 +206,7 @@ def drop_namespace(services: Services, call: Call, statement: DropNamespace) -> 
             lambda inside: _drop_all(services, inside, namespace),
         )
 
-    return _unless_missing(statement.if_exists, work)
+    return unless_missing(statement.if_exists, work)
 
 
 def _drop_all(services: Services, call: Call, namespace: NamespaceRef) -> Commit:
@@ -318,13 +317,3 @@ def _is_there(services: Services, call: Call, table: TableRef) -> bool:
     except Forbidden:
         return True
     return True
-
-
-def _unless_missing(is_meant: bool, work: Callable[[], Commit | None]) -> Commit | None:
-    """Lets a statement with IF EXISTS do nothing where what it names is missing."""
-    try:
-        return work()
-    except NotFound:
-        if is_meant:
-            return None
-        raise

@@ -78,6 +78,14 @@ def list_namespaces(services: Services, call: Call, catalog: str) -> list[Namesp
     return visible_namespaces(services, call, catalog)
 
 
+def ensure_namespace(services: Services, call: Call, namespace: NamespaceRef) -> Commit | None:
+    """Makes a namespace; None where there is one of the name. As `create_namespace`."""
+    try:
+        return create_namespace(services, call, namespace)
+    except AlreadyExists:
+        return None
+
+
 def create_namespace(services: Services, call: Call, namespace: NamespaceRef) -> Commit:
     """AlreadyExists; InvalidRequest (invalid_name); Forbidden."""
     check_namespace_name(namespace)
@@ -204,8 +212,11 @@ def change_table(
         return rename_table(services, call, table, to)
 
     def work(inside: Call) -> Commit:
-        alter_table(services, inside, table, changes)
-        return rename_table(services, inside, table, to)
+        engine, name, checked = _alterable(services, inside, table, changes)
+        # In this order: see the lake's definitions. Who may alter it may do so by either name.
+        rename_table(services, inside, name, to)
+        author = inside.author("alter table", to)
+        return engine.alter_table(replace(to, namespace=name.namespace), checked, author)
 
     return in_one_commit(services, call, table.catalog, "alter table", work)
 
@@ -232,14 +243,21 @@ def alter_table(
     services: Services, call: Call, table: TableRef, changes: Sequence[SchemaChange]
 ) -> Commit:
     """All changes in one commit, in their order. NotFound; InvalidRequest; Forbidden."""
+    engine, name, checked = _alterable(services, call, table, changes)
+    return engine.alter_table(name, checked, call.author("alter table", name))
+
+
+def _alterable(
+    services: Services, call: Call, table: TableRef, changes: Sequence[SchemaChange]
+) -> tuple[SupportsSchemaChange, TableRef, list[SchemaChange]]:
+    """Who alters the table, its true name, and the changes once they are checked."""
     if not changes:
         raise InvalidRequest("'changes' is empty: name at least one change.")
     allowed = permitted(services, call, table, Action.ALTER)
     if allowed.version.spec.kind is not Kind.TABLE:
         raise no_table(allowed.table)
-    engine = require(allowed.engine, SupportsSchemaChange)
     checked = checked_changes(services, call, allowed, changes)
-    return engine.alter_table(allowed.table, checked, call.author("alter table", allowed.table))
+    return require(allowed.engine, SupportsSchemaChange), allowed.table, checked
 
 
 def check_namespace_name(namespace: NamespaceRef) -> None:

@@ -6,8 +6,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from flight_server.engines.base import SupportsTransactions, require
+from flight_server.errors import NotFound
 from flight_server.model import TEMPORARY_CATALOG, Commit
 from flight_server.operations.services import Call, Services
+
+
+def unless_missing(is_meant: bool, work: Callable[[], Commit | None]) -> Commit | None:
+    """What `work` answers; None where it names what is missing, and that `is_meant`."""
+    try:
+        return work()
+    except NotFound:
+        if is_meant:
+            return None
+        raise
 
 
 def in_one_commit(

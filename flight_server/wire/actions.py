@@ -11,6 +11,7 @@ from flight_server.bodies import actions as bodies
 from flight_server.bodies.answers import (
     committed,
     described,
+    inferred_told,
     rows_committed,
     tag_listed,
     version_listed,
@@ -51,11 +52,10 @@ def run_action(services: Services, call: Call, name: str, body: bytes) -> Answer
 
 
 def _create_table(services: Services, call: Call, body: bodies.CreateTable) -> Answer:
-    table, spec = TableRef.parse(body.table), body.spec()
-    if body.if_not_exists:
-        made = operations.ensure_table(services, call, table, spec)
-        return {"commit": None} if made is None else committed(made)
-    return committed(operations.create_table(services, call, table, spec))
+    table, spec, sample = TableRef.parse(body.table), body.spec(), body.inferred()
+    make = operations.ensure_table if body.if_not_exists else operations.create_table
+    made = make(services, call, table, spec)
+    return committed(made) | ({} if sample is None else {"inferred": inferred_told(sample)})
 
 
 def _describe_table(services: Services, call: Call, body: bodies.DescribeTable) -> Answer:
@@ -64,8 +64,13 @@ def _describe_table(services: Services, call: Call, body: bodies.DescribeTable) 
     return described(operations.describe_table(services, call, table, version))
 
 
-def _drop_table(services: Services, call: Call, body: OfTable) -> Answer:
-    return committed(operations.drop_table(services, call, TableRef.parse(body.table)))
+def _drop_table(services: Services, call: Call, body: bodies.DropTable) -> Answer:
+    table = TableRef.parse(body.table)
+    return committed(
+        operations.unless_missing(
+            body.if_exists, lambda: operations.drop_table(services, call, table)
+        )
+    )
 
 
 def _undrop_table(services: Services, call: Call, body: OfTable) -> Answer:
@@ -114,14 +119,19 @@ def _list_namespaces(services: Services, call: Call, body: bodies.ListNamespaces
     return {"namespaces": [str(namespace) for namespace in found]}
 
 
-def _create_namespace(services: Services, call: Call, body: bodies.OfNamespace) -> Answer:
+def _create_namespace(services: Services, call: Call, body: bodies.CreateNamespace) -> Answer:
     namespace = NamespaceRef.parse(body.namespace)
-    return committed(operations.create_namespace(services, call, namespace))
+    make = operations.ensure_namespace if body.if_not_exists else operations.create_namespace
+    return committed(make(services, call, namespace))
 
 
-def _drop_namespace(services: Services, call: Call, body: bodies.OfNamespace) -> Answer:
+def _drop_namespace(services: Services, call: Call, body: bodies.DropNamespace) -> Answer:
     namespace = NamespaceRef.parse(body.namespace)
-    return committed(operations.drop_namespace(services, call, namespace))
+    return committed(
+        operations.unless_missing(
+            body.if_exists, lambda: operations.drop_namespace(services, call, namespace)
+        )
+    )
 
 
 def _list_versions(services: Services, call: Call, body: bodies.ListVersions) -> Answer:
@@ -197,7 +207,7 @@ ACTIONS: dict[str, JsonAction] = {
     "describe_table": JsonAction(
         "Everything known about a table.", bodies.DescribeTable, _describe_table
     ),
-    "drop_table": JsonAction("Remove a table.", OfTable, _drop_table),
+    "drop_table": JsonAction("Remove a table.", bodies.DropTable, _drop_table),
     "undrop_table": JsonAction("Bring a removed table back.", OfTable, _undrop_table),
     "rename_table": JsonAction("Give a table another name.", bodies.RenameTable, _rename_table),
     "alter_table": JsonAction(
@@ -216,8 +226,10 @@ ACTIONS: dict[str, JsonAction] = {
     "list_namespaces": JsonAction(
         "The namespaces of a catalog.", bodies.ListNamespaces, _list_namespaces
     ),
-    "create_namespace": JsonAction("Make a namespace.", bodies.OfNamespace, _create_namespace),
-    "drop_namespace": JsonAction("Remove an empty namespace.", bodies.OfNamespace, _drop_namespace),
+    "create_namespace": JsonAction("Make a namespace.", bodies.CreateNamespace, _create_namespace),
+    "drop_namespace": JsonAction(
+        "Remove an empty namespace.", bodies.DropNamespace, _drop_namespace
+    ),
     "list_versions": JsonAction(
         "A table's history, newest first.", bodies.ListVersions, _list_versions
     ),

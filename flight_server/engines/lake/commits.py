@@ -76,6 +76,8 @@ class WriteTransaction:
         # none has one that it dropped, or made under the name of one that it renamed.
         self.claims: dict[tuple[str, str, str, str], Any] = {}
         self.origins: dict[tuple[str, str], tuple[str, str] | None] = {}
+        # The names of tables whose columns DuckLake has changed in it, in lower case.
+        self.reshaped: set[tuple[str, str]] = set()
         self.local_rows = LocalRows()
         self._touched: list[TableRef] = []
         self.is_open = False
@@ -139,7 +141,7 @@ class WriteTransaction:
         For what was found to hold of all its rows, such as that none has a key. Whoever holds the
         commit lock needs no such promise.
         """
-        base, original = self.base, self._original(table)
+        base, original = self.base, self.original(table)
         if base is None or original is None:
             return
 
@@ -152,7 +154,7 @@ class WriteTransaction:
 
         self.before_commit.append(check)
 
-    def _original(self, table: TableRef) -> TableRef | None:
+    def original(self, table: TableRef) -> TableRef | None:
         """What the table was called as this began, whatever was made of it; None if it was not."""
         name = (table.namespace.lower(), table.name.lower())
         origin = self.origins.get(name, name)

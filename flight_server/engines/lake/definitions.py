@@ -14,12 +14,17 @@ from flight_server.engines.lake.refreshes import Refreshes
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.tags import Tags
 from flight_server.engines.lake.tokens import Tokens
+from flight_server.errors import Unsupported
 from flight_server.model import (
+    DropCheck,
     NamespaceRef,
     RetypeColumn,
     SchemaChange,
     SetCheck,
+    SetColumnComment,
+    SetComment,
     SetConstraint,
+    SetKey,
     SetNullable,
     TableRef,
     TableSpec,
@@ -28,6 +33,10 @@ from flight_server.model import (
 
 # What is found to hold of all rows before it is done.
 _ON_ROWS = SetNullable | RetypeColumn | SetConstraint | SetCheck
+
+
+# What DuckLake knows nothing of.
+_OURS = SetNullable | SetKey | SetComment | SetConstraint | SetCheck | DropCheck | SetColumnComment
 
 
 class Definitions:
@@ -56,6 +65,7 @@ class Definitions:
     def rename_table(self, transaction: WriteTransaction, table: TableRef, to: TableRef) -> None:
         """NotFound; AlreadyExists; Unsupported where `to` is in another namespace."""
         found = self._guarded(transaction, table)
+        _refuse_reshaped(transaction, found.table)
         transaction.note(found.table, "altered")
         tables.rename_table(transaction, self._registry, table, to)
         transaction.local_rows.renamed(found.table, to)
@@ -81,6 +91,8 @@ class Definitions:
             transaction.refuse_changes(found.table, "altered")
         transaction.local_rows.unite(transaction, found.table)
         columns.alter_table(transaction, self._registry, table, changes)
+        if not all(isinstance(change, _OURS) for change in changes):
+            transaction.reshaped.add(_key(found.table))
 
     def create_view(
         self,
@@ -105,3 +117,21 @@ class Definitions:
         found = self._registry.resolve(table, transaction=transaction)
         self._registry.guard(transaction, found)
         return found
+
+
+def _refuse_reshaped(transaction: WriteTransaction, table: TableRef) -> None:
+    """Unsupported for a table whose columns were changed in the transaction.
+
+    DuckLake 1.5.5 writes the columns of such a table twice into its catalog, which then cannot be
+    read at all. Of one that the transaction has made itself it knows better, and the other way
+    round is no trouble.
+    """
+    if _key(table) in transaction.reshaped and transaction.original(table) is not None:
+        raise Unsupported(
+            f"The columns of '{table}' were altered in this transaction: rename it before that, "
+            "or in another one."
+        )
+
+
+def _key(table: TableRef) -> tuple[str, str]:
+    return table.namespace.lower(), table.name.lower()

@@ -10,9 +10,26 @@ import pytest
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake.engine import LakeEngine
-from flight_server.errors import Cancelled, Conflict, InvalidRequest
-from flight_server.model import AddColumn, Author, IngestRequest, ScanRequest
-from flight_server.testing.conformance.handles import AUTHOR, TableHandle, batches_of, reader_of
+from flight_server.errors import Cancelled, Conflict, ErrorCode, InvalidRequest, Unsupported
+from flight_server.model import (
+    AddColumn,
+    Author,
+    IngestRequest,
+    ScanRequest,
+    SetComment,
+    SetKey,
+    TableRef,
+    TableSpec,
+)
+from flight_server.testing.conformance.handles import (
+    AUTHOR,
+    SCHEMA,
+    THREE,
+    TableHandle,
+    batches_of,
+    reader_of,
+    refused,
+)
 from tests.fix_lake import OpenLake
 
 
@@ -192,3 +209,26 @@ def test_what_is_written_names_nothing_that_is_not_there(open_lake: OpenLake) ->
         table.stream(reader_of(batches_of(range(number * 100, number * 100 + 100), 100)))
     engine.close()
     assert TableHandle(open_lake()).ids() == list(range(400))
+
+
+def test_a_table_is_renamed_before_it_is_altered(lake: LakeEngine) -> None:
+    """The other way round DuckLake would write a catalog that nobody can read."""
+    table, to = TableHandle(lake).create(), TableRef.of("u")
+    table.put(THREE)
+    add = [AddColumn(pa.field("n", pa.int8()))]
+    with lake.transaction(AUTHOR) as transaction:
+        transaction.alter_table(table.ref, add, AUTHOR)
+        with refused(ErrorCode.UNSUPPORTED, "before", error=Unsupported):
+            transaction.rename_table(table.ref, to, AUTHOR)
+    with lake.transaction(AUTHOR) as transaction:
+        transaction.alter_table(table.ref, [SetComment("x"), SetKey(("id",))], AUTHOR)
+        transaction.rename_table(table.ref, to, AUTHOR)
+        transaction.alter_table(to, [AddColumn(pa.field("m", pa.int8()))], AUTHOR)
+        with refused(ErrorCode.UNSUPPORTED, "before", error=Unsupported):
+            transaction.rename_table(to, table.ref, AUTHOR)
+        transaction.create_table(table.ref, TableSpec(SCHEMA), AUTHOR)
+        transaction.alter_table(table.ref, add, AUTHOR)
+        transaction.rename_table(table.ref, TableRef.of("new"), AUTHOR)
+    assert TableHandle(lake, "u").schema().names == [*SCHEMA.names, "n", "m"]
+    assert TableHandle(lake, "u").scan().num_rows == 3
+    assert TableHandle(lake, "new").schema().names == [*SCHEMA.names, "n"]
