@@ -19,7 +19,6 @@ from flight_server.operations.tables import (
     as_far_as_permitted,
     describe_table,
     list_namespaces,
-    namespace_not_found,
 )
 
 
@@ -52,11 +51,10 @@ def namespace_content(
 
     NotFound (namespace_not_found).
     """
+    check_in_view(services, call, namespace)
+    below = f"{namespace.name.lower()}/"
     listed = list_namespaces(services, call, namespace.catalog)
-    folded = namespace.name.lower()
-    if folded not in {one.name.lower() for one in listed}:
-        raise namespace_not_found(namespace.name, [one.name for one in listed])
-    inside = [one for one in listed if one.name.lower().startswith(f"{folded}/")]
+    inside = [one for one in listed if one.name.lower().startswith(below)]
     return inside, list_tables(services, call, namespace.catalog, namespace.name)
 
 
