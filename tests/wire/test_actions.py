@@ -175,7 +175,7 @@ def test_create_from_an_arrow_schema(client: Client, name: str) -> None:
 @pytest.mark.parametrize(
     ("body", "code", "says"),
     [
-        ({}, "invalid_request", "'columns' or as 'schema_ipc'"),
+        ({}, "invalid_request", "'columns', as 'schema_ipc'"),
         ({"columns": [], "schema_ipc": ""}, "invalid_request", "one of them"),
         ({"columns": []}, "schema_mismatch", "at least one column"),
         ({"columns": [{"name": "a", "type": "itn64"}]}, "unsupported_type", "'int64'"),
