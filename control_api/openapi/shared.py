@@ -29,7 +29,7 @@ ALWAYS = (
 )
 ARROW = "application/vnd.apache.arrow.stream"
 # Tags of routes that write rows, which have to fit their tables' checks.
-WRITING_ROWS = frozenset({"rows", "query", "batch"})
+WRITING_ROWS = frozenset({"rows", "query", "batch", "tables"})
 _MEANINGS = {
     ErrorCode.UNSUPPORTED_MEDIA_TYPE.http: "The body's Content-Type or Content-Encoding is not "
     "understood.",

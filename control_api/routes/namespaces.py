@@ -13,6 +13,8 @@ from flight_server.bodies.actions import CreateNamespace
 from flight_server.bodies.answers import committed
 from flight_server.model import DEFAULT_CATALOG, NamespaceRef
 
+THERE_ALREADY = {"description": "It was there already, and 'if_not_exists' was said."}
+
 router = APIRouter(prefix="/namespaces", tags=["namespaces"])
 
 _NAMESPACE = Path(description="`[catalog:]namespace`, as in a/b.", examples=["sales"])
@@ -27,7 +29,7 @@ def list_namespaces(
     return {"namespaces": [str(namespace) for namespace in found]}
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, responses={200: THERE_ALREADY})
 def create_namespace(
     services: Services, call: Call, body: CreateNamespace, response: Response
 ) -> dict[str, Any]:

@@ -29,6 +29,8 @@ from flight_server.formats.json_lines import loaded_json
 from flight_server.model import Commit, TableRef, TableSpec
 from flight_server.row_schemas import row_schema
 
+THERE_ALREADY = {"description": "The table was there already, and 'if_not_exists' was said."}
+
 router = APIRouter(prefix="/tables", tags=["tables"])
 
 TABLES_MAX = 10_000
@@ -102,7 +104,7 @@ def list_tables(
     return {"tables": tables, "next_cursor": None if last is None else str(last)}
 
 
-@router.post("", status_code=201, openapi_extra=new_table_body())
+@router.post("", status_code=201, openapi_extra=new_table_body(), responses={200: THERE_ALREADY})
 def create_table(
     services: Services,
     call: Call,
