@@ -82,18 +82,18 @@ def _of_type(data_type: pa.DataType, constraint: Mapping[str, Any]) -> dict[str,
     if kind is Kind.NUMBER:
         return _number(plain, said)
     if kind is Kind.LIST:
-        items = _value(plain.value_field, constraint.get("items", {}))
-        size = {"minItems": plain.list_size, "maxItems": plain.list_size}
-        return {
-            "type": "array",
-            "items": items,
-            **(size if kinds.is_fixed_size_list(plain) else {}),
-            **said,
-        }
+        return _list(plain, constraint.get("items", {}), said)
     if kind in _NAMES:
         own = format_of(plain)
         return {"type": _NAMES[kind], **({"format": own} if own else {}), **said}
     return {**_other(plain), **said}
+
+
+def _list(plain: pa.DataType, items: Mapping[str, Any], said: dict[str, Any]) -> dict[str, Any]:
+    found = {"type": "array", "items": _value(plain.value_field, items)}
+    if kinds.is_fixed_size_list(plain):
+        found |= {"minItems": plain.list_size, "maxItems": plain.list_size}
+    return found | said
 
 
 def _range(plain: pa.DataType) -> dict[str, int]:
