@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import (
+    authorisation,
     clients,
     group_by,
     http_latency,
@@ -41,6 +42,7 @@ QUESTIONS: dict[str, Callable[[Sizes], list[Row]]] = {
     "flight_sql_latency": sql_latency.measure,
     "flight_sql_scan": sql_scan.measure,
     "flight_sql_ingest": sql_ingest.measure,
+    "authorisation": authorisation.measure,
     "http_latency": http_latency.measure,
     "http_scan": http_scan.measure,
     "http_load": http_load.measure,

@@ -54,7 +54,7 @@ class Access:
     def _decided(
         self, permissions: Permissions, principal: Principal, action: Action, resource: Resource
     ) -> Decision:
-        grants = permissions.granted(principal.workspace, principal.roles)
+        grants = permissions.granted(principal.workspace, principal.roles, resource)
         decision = may(principal, action, resource, grants, permissions.owner(resource))
         return replace(
             decision, permits=tuple(self._bound(permit, principal) for permit in decision.permits)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy import Connection, delete, insert, select, update
@@ -71,11 +72,29 @@ class Permissions:
     owners: Mapping[tuple[str, str], str] = field(default_factory=dict)
     decisions: dict[tuple[Principal, Action, Resource], Decision] = field(default_factory=dict)
 
-    def granted(self, workspace: str, names: Collection[str]) -> list[Grant]:
-        """The grants of roles of a workspace, the built-in ones among them."""
-        stored = (self.grants.get((workspace, name), ()) for name in names)
-        built_in = (BUILT_IN_ROLES.get(name, ()) for name in names)
-        return [grant for found in (*built_in, *stored) for grant in found]
+    @cached_property
+    def by_table(self) -> Mapping[tuple[str, str, str], tuple[Grant, ...]]:
+        """Those grants that name a table, by workspace, role and name; under '' all others.
+
+        So a decision about a table looks at few of many grants.
+        """
+        found: dict[tuple[str, str, str], list[Grant]] = {}
+        for (workspace, role), held in self.grants.items():
+            for grant in held:
+                name = "" if grant.table is None else folded(grant.table)
+                found.setdefault((workspace, role, name), []).append(grant)
+        return {key: tuple(held) for key, held in found.items()}
+
+    def granted(self, workspace: str, names: Collection[str], of: Resource) -> list[Grant]:
+        """The grants of roles of a workspace, built-in ones too, that may concern a resource."""
+        found = [grant for name in names for grant in BUILT_IN_ROLES.get(name, ())]
+        for name in names:
+            if isinstance(of, TableRef):
+                found += self.by_table.get((workspace, name, ""), ())
+                found += self.by_table.get((workspace, name, folded(of.name)), ())
+            else:
+                found += self.grants.get((workspace, name), ())
+        return found
 
     def owner(self, resource: Resource) -> str:
         """The workspace of a table's or namespace's nearest namespace that has one."""
@@ -317,12 +336,15 @@ class PermissionStore:
             for workspace, name in connection.execute(select(roles.c.workspace, roles.c.name)):
                 names.setdefault(workspace, set()).add(name)
             owned = connection.execute(select(workspace_namespaces)).all()
-            return Permissions(
+            read = Permissions(
                 number,
                 {key: tuple(all_of_it) for key, all_of_it in found.items()},
                 {workspace: frozenset(known) for workspace, known in names.items()},
                 {(catalog, namespace): workspace for catalog, namespace, workspace in owned},
             )
+        # Here, so that no call has to wait for it.
+        assert read.by_table is not None
+        return read
 
 
 def _now() -> dt.datetime:

@@ -112,7 +112,7 @@ class Grant:
         if self.rows is not None:
             _check_limit(self, "rows", self.rows.strip(), _LIMITED_TO_ROWS)
 
-    @property
+    @cached_property
     def permit(self) -> Permit:
         """What it opens of each table in its scope."""
         columns = None if self.columns is None else frozenset(map(folded, self.columns))
@@ -246,11 +246,17 @@ BUILT_IN_ROLES: Mapping[str, tuple[Grant, ...]] = {
 def _largest(permits: list[Permit]) -> tuple[Permit, ...]:
     """The permits that no other contains, each once."""
     distinct = list(dict.fromkeys(permits))
-    return tuple(
-        permit
-        for permit in distinct
-        if not any(other.contains(permit) for other in distinct if other is not permit)
-    )
+    # Only these can contain one: those of its own rows, and those of all.
+    by_rows: dict[str | None, list[Permit]] = {}
+    for permit in distinct:
+        by_rows.setdefault(permit.rows, []).append(permit)
+    everywhere = by_rows.get(None, [])
+
+    def is_within_another(permit: Permit) -> bool:
+        near = everywhere if permit.rows is None else (*everywhere, *by_rows[permit.rows])
+        return any(other.contains(permit) for other in near if other is not permit)
+
+    return tuple(permit for permit in distinct if not is_within_another(permit))
 
 
 def _is_in_reach(workspace: str, resource: Resource, owner: str) -> bool:

@@ -6,6 +6,8 @@ may let others do there what it may do itself: the same actions, on no more colu
 
 from __future__ import annotations
 
+import functools
+
 from flight_server.auth import (
     BUILT_IN_ROLES,
     SERVER,
@@ -47,8 +49,13 @@ _NOBODY = Principal("", "")
 
 def bound_to(text: str, principal: Principal) -> str:
     """A grant's row filter with what it says of the principal filled in."""
+    return bound_filter(text, _asker(principal))
+
+
+@functools.lru_cache(maxsize=1024)
+def _asker(principal: Principal) -> Asker:
     values = (principal.name, principal.id, principal.workspace)
-    return bound_filter(text, Asker(tuple(zip(WORDS, values, strict=True)), principal.roles))
+    return Asker(tuple(zip(WORDS, values, strict=True)), principal.roles)
 
 
 def list_roles(services: Services, call: Call, workspace: str | None = None) -> list[Role]:

@@ -30,6 +30,7 @@ LIMITED: dict[str, dict[str, float]] = {
     },
     "flight_sql_scan": {"from a server's memory": 0.6, "scanned by ADBC": 600},
     "flight_sql_ingest": {"our own DoPut": 0.7},
+    "authorisation": {"decided before": 0.3, "decided anew": 0.3},
     "http_latency": {
         "one row read, p50 of the time over HTTP ÷ over Flight": 2,
         "one row inserted, p50 of the time over HTTP ÷ over Flight": 2,
@@ -45,7 +46,7 @@ LIMITED: dict[str, dict[str, float]] = {
 }
 BESIDE = {"scan": 7, "put": 2, "small_puts": 5, "group_by": 1, "point_read": 1, "memory": 0}
 BESIDE["clients"] = len(TINY.clients)
-BESIDE |= {"http_latency": 0, "http_scan": 0, "http_load": 0}
+BESIDE |= {"authorisation": 1, "http_latency": 0, "http_scan": 0, "http_load": 0}
 BESIDE |= {"flight_sql_latency": 2, "flight_sql_scan": 1, "flight_sql_ingest": 2}
 PEERS = {"Quack": "quack", "ROAPI": "roapi", "Pixeltable": "pixeltable"}
 
