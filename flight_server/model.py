@@ -550,6 +550,35 @@ class Deletion:
     rows: int
 
 
+@dataclass(frozen=True)
+class NamedSnapshot:
+    """A table, or all tables of a namespace, as they were at a snapshot that expiry spares.
+
+    `name` is in the namespace that it is of. `table` is what the table was called then, None where
+    it is of the namespace. `maker` is the id of the principal that made it.
+    """
+
+    name: TableRef
+    table: TableRef | None
+    snapshot: int
+    created_at: dt.datetime
+    author: str = ""
+    maker: str = ""
+
+    @property
+    def namespace(self) -> NamespaceRef:
+        """Where it is, and all of which it is of unless it is of a table."""
+        return NamespaceRef(self.name.catalog, self.name.namespace)
+
+
+@dataclass(frozen=True)
+class Member:
+    """A table or view that a named snapshot holds, and what it is by now; None where it went."""
+
+    then: TableVersion
+    now: TableVersion | None
+
+
 class Images(StrEnum):
     """Which images of an updated row a change feed carries."""
 

@@ -80,6 +80,14 @@ from flight_server.operations.schema_history import SchemaStep, schema_history
 from flight_server.operations.services import Call, Services, is_operation
 from flight_server.operations.sessions import OpenTransaction, Session, transaction_not_found
 from flight_server.operations.single_rows import change_row
+from flight_server.operations.snapshots import (
+    Restored,
+    create_snapshot,
+    describe_snapshot,
+    drop_snapshot,
+    list_snapshots,
+    restore_snapshot,
+)
 from flight_server.operations.statements import (
     Executed,
     begin,
@@ -151,6 +159,7 @@ __all__ = [
     "QueryPlan",
     "Readiness",
     "Refreshing",
+    "Restored",
     "ScanPlan",
     "SchemaStep",
     "Services",
@@ -172,6 +181,7 @@ __all__ = [
     "create_materialized_view",
     "create_namespace",
     "create_role",
+    "create_snapshot",
     "create_table",
     "create_tag",
     "create_user",
@@ -181,6 +191,7 @@ __all__ = [
     "delete_user",
     "describe_key",
     "describe_role",
+    "describe_snapshot",
     "describe_table",
     "describe_tables",
     "describe_user",
@@ -189,6 +200,7 @@ __all__ = [
     "drop_grant",
     "drop_namespace",
     "drop_role",
+    "drop_snapshot",
     "drop_table",
     "drop_tag",
     "drop_view",
@@ -211,6 +223,7 @@ __all__ = [
     "list_keys",
     "list_namespaces",
     "list_roles",
+    "list_snapshots",
     "list_tables",
     "list_tags",
     "list_users",
@@ -245,6 +258,7 @@ __all__ = [
     "rename_view",
     "replace_table",
     "restore",
+    "restore_snapshot",
     "revoke_key",
     "revoke_token",
     "rotate_key",

@@ -25,7 +25,15 @@ COMMITS_EACH = 500
 PAUSE_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 # Reasons that begin so are actions of this name; the others are named as a whole.
-_VERBS = ("restore", "create tag", "drop tag", "ingest")
+_VERBS = (
+    "restore snapshot",
+    "restore",
+    "create snapshot",
+    "drop snapshot",
+    "create tag",
+    "drop tag",
+    "ingest",
+)
 
 log = logging.getLogger(__name__)
 

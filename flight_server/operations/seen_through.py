@@ -40,7 +40,7 @@ from flight_server.model import (
 from flight_server.operations.authorise import Below, Permitted, permitted
 from flight_server.operations.services import Call, Services
 from flight_server.operations.sources import Sources, sql_engine
-from flight_server.query import Source, Statement, parse, rewrite
+from flight_server.query import Source, Statement, fits, parse, rewrite
 
 # Views below views, in all.
 DEPTH_MAX = 16
@@ -136,6 +136,8 @@ def seen_through(
         raise unreadable_by(view, error) from None
     names = [name for name in known.version.schema.names if name in schema.names]
     if not names or (len(names) < len(known.version.schema) and not below.is_part):
+        raise view_unreadable(view)
+    if known.row_filter is not None and not fits(known.row_filter, tuple(names)):
         raise view_unreadable(view)
     columns = tuple(name for name in known.columns if name in names)
     query = f"SELECT {_listed(names)} FROM {named_in_from(view, definition, body)}"

@@ -19,6 +19,12 @@ from flight_server.bodies.answers import (
 from flight_server.bodies.bookkeeping import ReadAudit, ReadUsage
 from flight_server.bodies.requests import Body, OfTable, Sql, loaded, parsed
 from flight_server.bodies.schema_steps import step_listed
+from flight_server.bodies.snapshots import (
+    CreateSnapshot,
+    OfSnapshot,
+    restored,
+    snapshot_listed,
+)
 from flight_server.bodies.statements import sql_request
 from flight_server.bodies.views import (
     CreateView,
@@ -169,6 +175,25 @@ def _drop_tag(services: Services, call: Call, body: bodies.TagOf) -> Answer:
     return {}
 
 
+def _create_snapshot(services: Services, call: Call, body: CreateSnapshot) -> Answer:
+    return snapshot_listed(body.create(services, call))
+
+
+def _list_snapshots(services: Services, call: Call, body: bodies.Nothing) -> Answer:
+    found = operations.list_snapshots(services, call)
+    return {"snapshots": [snapshot_listed(one) for one in found]}
+
+
+def _restore_snapshot(services: Services, call: Call, body: OfSnapshot) -> Answer:
+    name = TableRef.parse(body.snapshot)
+    return restored(operations.restore_snapshot(services, call, name))
+
+
+def _drop_snapshot(services: Services, call: Call, body: OfSnapshot) -> Answer:
+    operations.drop_snapshot(services, call, TableRef.parse(body.snapshot))
+    return {}
+
+
 def _update(services: Services, call: Call, body: bodies.Update) -> Answer:
     table = TableRef.parse(body.table)
     return rows_committed(
@@ -240,6 +265,16 @@ ACTIONS: dict[str, JsonAction] = {
     "restore": JsonAction("Bring an old state back as a new commit.", bodies.Restore, _restore),
     "create_tag": JsonAction("Name a version.", bodies.CreateTag, _create_tag),
     "drop_tag": JsonAction("Remove a tag.", bodies.TagOf, _drop_tag),
+    "create_snapshot": JsonAction(
+        "Name what a table or a namespace is or was.", CreateSnapshot, _create_snapshot
+    ),
+    "list_snapshots": JsonAction("Named snapshots.", bodies.Nothing, _list_snapshots),
+    "restore_snapshot": JsonAction(
+        "Bring back all that a named snapshot holds, in one commit.",
+        OfSnapshot,
+        _restore_snapshot,
+    ),
+    "drop_snapshot": JsonAction("Let a named snapshot expire.", OfSnapshot, _drop_snapshot),
     "update": JsonAction("Set columns where a filter holds.", bodies.Update, _update),
     "delete": JsonAction("Delete rows where a filter holds.", bodies.Delete, _delete),
     "optimize": JsonAction("One round of housekeeping.", bodies.Optimize, _optimize),

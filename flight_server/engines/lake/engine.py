@@ -30,6 +30,7 @@ from flight_server.engines.lake.refreshes import Changes, Refreshes
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import Scans
 from flight_server.engines.lake.schema_versions import schema_versions
+from flight_server.engines.lake.snapshots import LakeSnapshots, Snapshots
 from flight_server.engines.lake.soft_deletes import SoftDeletes, SoftDeleting
 from flight_server.engines.lake.sql_writing import SqlWriting
 from flight_server.engines.lake.statistics import put_back
@@ -74,6 +75,7 @@ class LakeEngine(
     SoftDeleting,
     LakeViews,
     LakeMaterializedViews,
+    LakeSnapshots,
     Watched,
 ):
     """Bulk tables in DuckLake; has every ability but search and computed columns."""
@@ -86,6 +88,7 @@ class LakeEngine(
         self._log = CommitLog(instance, self._pins)
         self._registry = Registry(self._log)
         self._tags = Tags(self._log)
+        self._snapshots = Snapshots(self._log)
         self._tokens = Tokens(self._log)
         self._refreshes = Refreshes(self._log)
         self._changes = Changes(instance)

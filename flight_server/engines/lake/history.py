@@ -112,14 +112,17 @@ class History:
     def undrop(self, transaction: WriteTransaction, table: TableRef) -> TableVersion:
         """The table as it was just before it was dropped: that version. NotFound; AlreadyExists."""
         tables.check_free(transaction, self._registry, table)
-        version = self._last_seen(table)
-        old = self._registry.resolve(table, version)
+        old = self._registry.resolve(table, self._last_seen(table))
+        self.bring_back(transaction, old)
+        return old
+
+    def bring_back(self, transaction: WriteTransaction, old: TableVersion) -> None:
+        """A table that is no longer there, as it was at a version."""
         # Once a new table has the name, the transaction no longer finds the old one under it.
         aside = replace(old.table, name="_pixelflight_undropped")
         tables.create_table(transaction, self._registry, aside, old.spec)
-        self._insert_all(transaction, aside, old, version)
+        self._insert_all(transaction, aside, old, old.snapshot)
         tables.rename_table(transaction, self._registry, aside, old.table)
-        return old
 
     def _insert_all(
         self, transaction: WriteTransaction, table: TableRef, old: TableVersion, version: int

@@ -76,10 +76,15 @@ def there_is(reader: duckdb.DuckDBPyConnection) -> Iterator[tuple[TableRef, Defi
         "WHERE v.end_snapshot IS NULL AND s.end_snapshot IS NULL"
     ).fetchall()
     for namespace, name, sql, names in views:
-        text = sql.replace(_CATALOG, quoted(CATALOG))
+        text = with_catalog(sql)
         if names:
             text = f"SELECT * FROM ({text}) AS view ({names})"
         yield TableRef(DEFAULT_CATALOG, namespace, name), Definition(text, namespace=namespace)
+
+
+def with_catalog(sql: str) -> str:
+    """A view's text as DuckLake keeps it, with the name that the lake has here."""
+    return sql.replace(_CATALOG, quoted(CATALOG))
 
 
 def derived(
