@@ -75,7 +75,7 @@ class Scan(Asked):
         names = self.columns or [name for name in COLUMNS if name in offer.columns]
         assert all(offer.cell(row, name) for row in found for name in (*names, *uses))
         if (order := self.order) is not None:
-            found = sorted(found, key=lambda row: _last(row[order]))
+            found = sorted(found, key=lambda row: (row[order] is None, row[order]))
         rows = [{name: row[name] for name in names} for row in found]
         return Expected(rows=rows, in_order=self.order == "id")
 
@@ -111,10 +111,6 @@ class Scan(Asked):
         if self.order:
             found["order_by"] = self.order
         return found
-
-
-def _last(value: Any) -> tuple[bool, Any]:
-    return (value is None, value)
 
 
 def _table(found: Any) -> Answer:
@@ -189,8 +185,8 @@ SHAPES = (
     _shape("SELECT l.id AS id, r.pay AS pay FROM {a} l JOIN {b} r ON l.id = r.id", "id", "id pay",
            lambda a, b: [{"id": x["id"], "pay": y["pay"]} for x in a for y in b
                          if x["id"] == y["id"]]),
-    _shape("SELECT id FROM {a} WHERE id IN (SELECT id FROM {b} WHERE pay > "
-           "(SELECT min(pay) FROM {b}))", "id", "id pay", _above_least),
+    _shape("SELECT id FROM {a} WHERE id IN (SELECT r.id FROM {b} r WHERE r.pay > "
+           "(SELECT min(m.pay) FROM {b} m))", "id", "id pay", _above_least),
     _shape("WITH x AS (SELECT * FROM {a}), y AS (SELECT id FROM x) SELECT id FROM y", "id", "",
            lambda a, b: _ids(a)),
     _shape("SELECT id FROM {a} l WHERE NOT EXISTS (SELECT 1 FROM {b} r WHERE r.owner = l.owner)",
@@ -198,7 +194,7 @@ SHAPES = (
     _shape("SELECT id FROM {a} UNION ALL (SELECT id FROM {b})", "id", "id",
            lambda a, b: _ids(a) + _ids(b)),
     _shape("SELECT * FROM (SELECT * FROM {a}) s", "", "", lambda a, b: a),
-    _shape("SELECT (SELECT max(id) FROM {b}) AS id FROM {a} WHERE id = 1", "id", "id",
+    _shape("SELECT (SELECT max(r.id) FROM {b} r) AS id FROM {a} WHERE id = 1", "id", "id",
            lambda a, b: [{"id": max((y["id"] for y in b), default=None)} for x in a
                          if x["id"] == 1]),
     _shape("FROM {a} SELECT id ORDER BY pay", "id pay", "", lambda a, b: _ids(a)),
