@@ -23,7 +23,7 @@ def validator_of(schema: pa.Schema, **spec: Any) -> Any:
     return VALIDATOR(told, format_checker=jsonschema.FormatChecker(["date", "uuid"]))
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_rows_of_every_type_are_valid(case: TypeCase) -> None:
     schema = pa.schema([case.field])
     validator = validator_of(schema)
