@@ -94,7 +94,6 @@ def table(said: Said, name: str) -> str:
         (("sql", "select * from TABLE where id = $n", "-p", "n"), 2, "is not NAME=VALUE"),
         (("sql", "drop table NOPE_TABLE"), 1, "There is no table"),
         (("sql", "insert into TABLE values (1)"), 1, "Columns to be written:"),
-        (("sql", "create view v as from TABLE"), 1, "CREATE VIEW is not supported"),
         (("sql", "commit"), 1, "There is no transaction for COMMIT: BEGIN one first."),
         (("sql", "  "), 2, "The statement is empty."),
         (("sql", "-f", "none.sql"), 2, "'none.sql' cannot be read: No such file or directory."),
