@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from flight_server.cli.options import (
 )
 from flight_server.client import Client, TableSummary
 from flight_server.errors import ErrorCode, NotFound
-from flight_server.model import TableInfo, Version
+from flight_server.model import COLUMN_COMMENT, TableInfo, Version
 
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="[catalog:][namespace.]name")]
 
@@ -120,6 +121,11 @@ def show_description(info: TableInfo, output: Output) -> None:
         notes[name].append("key")
     for name, default in spec.defaults.items():
         notes[name].append(f"default {default}")
+    for name, constraint in spec.constraints.items():
+        notes[name] += [f"{keyword} {_shown(value)}" for keyword, value in constraint.items()]
+    for field in spec.schema:
+        comment = (field.metadata or {}).get(COLUMN_COMMENT, b"").decode(errors="replace")
+        notes[field.name] += [comment] if comment else []
     records = [
         {
             "column": field.name,
@@ -134,6 +140,8 @@ def show_description(info: TableInfo, output: Output) -> None:
         return
     if spec.comment:
         say(spec.comment)
+    for name, predicate in spec.checks.items():
+        say(f"Check {name}: {predicate}")
     if spec.partition_by:
         say(f"Partitioned by {', '.join(spec.partition_by)}.")
     say(
@@ -168,3 +176,8 @@ def _undrop_told(table: str) -> Iterator[None]:
             command = f"pixelflight undrop {shlex.quote(table)}"
             error.message += f" If it was dropped, '{command}' brings it back."
         raise
+
+
+def _shown(value: object) -> str:
+    """What a constraint asks for, in a line."""
+    return json.dumps(value, ensure_ascii=False)

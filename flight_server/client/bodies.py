@@ -113,6 +113,8 @@ def table_from(answer: Mapping[str, Any]) -> TableInfo:
         partition_by=tuple(answer["partition_by"]),
         defaults=answer["defaults"],
         comment=answer["comment"],
+        constraints=answer.get("constraints", {}),
+        checks=answer.get("checks", {}),
     )
     counts = {
         name: -1 if answer[name] is None else int(answer[name])

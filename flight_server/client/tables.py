@@ -247,8 +247,14 @@ class Client:
         partition_by: Sequence[str] = (),
         defaults: Mapping[str, str] | None = None,
         comment: str = "",
+        constraints: Mapping[str, Mapping[str, Any]] | None = None,
+        checks: Mapping[str, str] | None = None,
     ) -> Commit:
-        """Makes a table; `defaults` are SQL literals by column."""
+        """Makes a table; `defaults` are SQL literals by column.
+
+        `constraints` are JSON Schemas by column, `checks` SQL predicates by name: what every row
+        must meet.
+        """
         answer = self._act(
             "create_table",
             table=table,
@@ -257,6 +263,8 @@ class Client:
             partition_by=names(partition_by, "partition_by"),
             defaults=dict(defaults or {}),
             comment=comment,
+            constraints={name: dict(one) for name, one in (constraints or {}).items()},
+            checks=dict(checks or {}),
         )
         return commit_from(answer)
 
