@@ -252,8 +252,7 @@ class Client:
     ) -> Commit:
         """Makes a table; `defaults` are SQL literals by column.
 
-        `constraints` are JSON Schemas by column, `checks` SQL predicates by name: what every row
-        must meet.
+        Every row must meet `constraints`, JSON Schemas by column, and `checks`, SQL by name.
         """
         answer = self._act(
             "create_table",
