@@ -153,6 +153,11 @@ class AuditTrail:
                 self._changed.notify_all()
 
     @property
+    def waiting(self) -> int:
+        """How many entries are not written yet."""
+        return len(self._waiting)
+
+    @property
     def is_crowded(self) -> bool:
         """Whether whoever records an entry may soon have to wait for room."""
         return len(self._waiting) > WAITING_MAX // 2

@@ -94,6 +94,11 @@ class Audit:
         )
 
     @property
+    def waiting(self) -> int:
+        """How many entries of the trail are not written yet."""
+        return self._trail.waiting
+
+    @property
     def is_crowded(self) -> bool:
         """Whether whoever records something may have to wait for a moment."""
         return self._trail.is_crowded

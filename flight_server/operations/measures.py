@@ -31,9 +31,10 @@ def read_measures(services: Services) -> None:
     watched = _Watched(services.engines)
     metrics.read(
         "queue_length",
-        "What waits: queries for a place, small appends for a commit.",
+        "What waits: queries for a place, small appends for a commit, what happened for the trail.",
         lambda: {
             ("admission",): admission.waiting,
+            ("audit",): services.audit.waiting,
             ("group_commit",): sum(found.waiting for found in watched.figures().values()),
         },
         ("queue",),

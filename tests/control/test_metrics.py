@@ -123,7 +123,7 @@ def test_the_lake_and_the_process_are_told_of(doors: TwoDoors) -> None:
         grown = f"pixelflight_lake_{name}"
         assert after[grown][lake] >= before[grown][lake] + least
     assert {"pixelflight_lake_files", "pixelflight_lake_bytes"} <= set(after)
-    assert set(after["pixelflight_queue_length"]) >= {("admission",), ("group_commit",)}
+    assert set(after["pixelflight_queue_length"]) == {("admission",), ("audit",), ("group_commit",)}
     assert after["process_resident_memory_bytes"][()] > 10e6
     assert after["pixelflight_arrow_bytes"][()] >= 0
 

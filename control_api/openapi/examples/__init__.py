@@ -1,7 +1,7 @@
 """An example of every route: what is sent, and what comes back.
 
-In JSON files, one a tag. A test sends each of them, in the order in which they stand, and looks
-whether what comes back has the shape that is shown.
+In JSON files, one a tag, and one for what ends that which others need. A test sends each of them,
+in the order in which they stand, and looks whether what comes back has the shape that is shown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,22 @@ from typing import Any
 
 REQUEST_ID = "5f24d5b223c8-7"
 # The files, in the order in which one needs what another has made.
-FILES: tuple[str, ...] = ()
+FILES = (
+    "namespaces",
+    "tables",
+    "rows",
+    "query",
+    "batch",
+    "history",
+    "views",
+    "snapshots",
+    "workspaces",
+    "auth",
+    "audit",
+    "usage",
+    "operations",
+    "farewell",
+)
 
 
 @dataclass(frozen=True)
