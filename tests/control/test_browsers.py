@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import http.client
+import ssl
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import httpx
 import pytest
+import trustme
 
+from control_api.browsers import HSTS_SECONDS
 from flight_server.errors import InvalidRequest
 from flight_server.settings import load
 from tests.fix_http import TwoDoors
+from tests.fix_tls import roots
 
 ORIGIN = "https://app.example.com"
 NAMESPACES = "/api/v1/namespaces"
@@ -95,3 +99,13 @@ def test_every_answer_is_safe_in_a_browser(api: httpx.Client, path: str) -> None
     assert headers["referrer-policy"] == "no-referrer"
     assert headers["x-frame-options"] == "DENY"
     assert "strict-transport-security" not in headers
+
+
+def test_what_comes_by_tls_stays_with_it(
+    start_doors: Callable[..., TwoDoors], tls: dict[str, Any], authority: trustme.CA
+) -> None:
+    opened = start_doors(**tls)
+    trusting = ssl.create_default_context(cadata=roots(authority).decode())
+    with httpx.Client(verify=trusting) as nobody:
+        headers = nobody.get(opened.url.replace("http:", "https:") + "/health/live").headers
+    assert headers["strict-transport-security"] == f"max-age={HSTS_SECONDS}"

@@ -15,6 +15,7 @@ import trustme
 from flight_server.cli.serve import _JsonLines, _reserve, bound, is_loopback, split_address
 from flight_server.errors import Conflict, InvalidRequest
 from flight_server.settings import Settings
+from flight_server.telemetry import RequestFields, ServedRequest, serving
 
 
 @pytest.mark.parametrize(
@@ -122,3 +123,19 @@ def test_log_lines_can_be_json() -> None:
     line = json.loads(_JsonLines().format(record))
     assert (line["level"], line["message"]) == ("ERROR", "a b")
     assert "ValueError: x" in line["exception"]
+
+
+def test_log_lines_tell_whose_request_they_are_of() -> None:
+    request = ServedRequest("http", "r-1")
+    request.principal = "key:abc"
+    record = logging.LogRecord("n", logging.INFO, "f", 1, "a", (), None)
+    other = logging.LogRecord("n", logging.INFO, "f", 1, "a", (), None)
+    token = serving.set(request)
+    RequestFields().filter(record)
+    serving.reset(token)
+    RequestFields().filter(other)
+    line = json.loads(_JsonLines().format(record))
+    assert (line["request_id"], line["principal"]) == ("r-1", "key:abc")
+    assert logging.Formatter("%(name)s%(request)s").format(record) == "n [r-1 key:abc]"
+    assert "request_id" not in json.loads(_JsonLines().format(other))
+    assert logging.Formatter("%(name)s%(request)s").format(other) == "n"
