@@ -266,6 +266,8 @@ def _ingest_target(
                 allowed = permitted(services, call, table, action)
                 _check_writable(services, call, allowed, action, schema)
             _check_known(services, call, permitted(services, call, table, Action.INSERT), schema)
+            if Action.UPDATE in _ACTIONS[request.mode]:
+                _check_replaced(services, call, allowed, request, schema)
             return allowed.table
         except NotFound as error:
             if error.code is not ErrorCode.TABLE_NOT_FOUND or not request.create_if_missing:
@@ -286,6 +288,26 @@ def _check_writable(
             f"You may {action.value} some rows of '{allowed.table}' only; ingest needs all of them."
         )
     check_columns(services, call, allowed, action, schema.names)
+
+
+def _check_replaced(
+    services: Services, call: Call, allowed: Permitted, request: IngestRequest, schema: pa.Schema
+) -> None:
+    """Forbidden where rows that are found by their key would change beyond what may be set."""
+    every = allowed.version.schema.names
+    is_upsert = request.mode is IngestMode.UPSERT
+    if is_upsert and len(allowed.columns) < len(every):
+        raise Forbidden(
+            f"You may update some columns of '{allowed.table}' only, and an upsert replaces whole "
+            "rows: use the mode 'merge', which sets the columns that are sent."
+        )
+    key = {name.lower() for name in request.key or allowed.version.spec.key}
+    sets = [name for name in (every if is_upsert else schema.names) if name.lower() not in key]
+    try:
+        readable = permitted(services, call, allowed.table, Action.READ)
+    except Forbidden:
+        return
+    check_in_sight(sets, readable)
 
 
 def _check_known(services: Services, call: Call, allowed: Permitted, schema: pa.Schema) -> None:

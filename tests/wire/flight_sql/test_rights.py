@@ -88,6 +88,34 @@ def test_somebody_who_has_all_rows_moves_them(connect_as: Connect, table: str) -
     assert somebody.update(f"UPDATE {table} SET id = 9 WHERE id = 3") == 1
 
 
+@pytest.mark.parametrize("mode", ["upsert", "merge"])
+def test_no_row_is_brought_into_sight_by_its_key(
+    sql: SqlClient, connect_as: Connect, table: str, mode: str
+) -> None:
+    """Or the columns of a hidden row could be read, once another one says whose it is."""
+    somebody = connect_as(
+        Grant("limited", READ, "lake", "main", table, rows="pay < 20"),
+        Grant("limited", WRITE - READ, "lake", "main", table),
+    )
+    ingest = {"table": table, "mode": mode, "key": ["id"]}
+    found = refusal(lambda: somebody.client.put(pa.table({"id": [3], "pay": [1]}), ingest=ingest))
+    assert found.code == "forbidden"
+    assert "'pay'" in found.message
+    assert sql.query(f"SELECT * FROM {table}").equals(DATA)
+
+
+def test_an_upsert_empties_no_column_that_may_not_be_set(
+    sql: SqlClient, narrow: SqlClient, table: str
+) -> None:
+    ingest = {"table": table, "key": ["id"]}
+    data = pa.table({"id": [2, 4]})
+    found = refusal(lambda: narrow.client.put(data, ingest={**ingest, "mode": "upsert"}))
+    assert (found.code, "merge" in found.message) == ("forbidden", True)
+    narrow.client.put(data, ingest={**ingest, "mode": "merge"})
+    rows = sql.rows(f"SELECT * FROM {table} ORDER BY id")
+    assert [(row["id"], row["pay"]) for row in rows] == [(1, 10), (2, 20), (3, 30), (4, None)]
+
+
 INSERTS = [
     "INSERT INTO {t} (id, {c}) VALUES (4, 40)",
     "INSERT INTO {t} BY NAME SELECT 4 AS id, 40 AS {c}",
