@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from flight_server.bodies import actions as action_bodies
 from flight_server.cli.app import app
+from flight_server.constraints import KEYWORDS, Kind
 from flight_server.errors import ErrorCode
 from flight_server.settings import PREFIX, Settings
 from flight_server.wire.actions import ACTIONS
@@ -147,11 +148,28 @@ def http_statuses() -> str:
     return _table(("status", "codes"), statuses())
 
 
+def constraints() -> str:
+    """Every keyword of JSON Schema that a column's constraint may have."""
+    every = frozenset(Kind)
+    return _table(
+        ("keyword", "of columns of", "a value is"),
+        (
+            (
+                f"`{name}`",
+                "every type" if one.kinds == every else ", ".join(sorted(map(_kind, one.kinds))),
+                one.meaning,
+            )
+            for name, one in KEYWORDS.items()
+        ),
+    )
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "errors": errors,
     "actions": actions,
     "alterations": alterations,
+    "constraints": constraints,
     "commands": commands,
     "connection": connection,
     "types": types,
@@ -204,6 +222,12 @@ def _fields(body: type[BaseModel]) -> str:
     fields = body.model_fields.items()
     return ", ".join(
         f"`{field.alias or name}`{'' if field.is_required() else '?'}" for name, field in fields
+    )
+
+
+def _kind(kind: Kind) -> str:
+    return {Kind.INTEGER: "integers", Kind.NUMBER: "other numbers", Kind.MOMENT: "times"}.get(
+        kind, f"{kind.value}s"
     )
 
 
