@@ -515,6 +515,14 @@ class Version:
 
 
 @dataclass(frozen=True)
+class Violation:
+    """What a row does not meet: a part of a column's constraint, or, without a column, a check."""
+
+    rule: str
+    column: str | None = None
+
+
+@dataclass(frozen=True)
 class SchemaVersion:
     """What a table was at one of its versions; `spec` is None where there was none by then.
 

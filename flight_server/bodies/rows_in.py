@@ -12,9 +12,9 @@ from flight_server.auth import Action
 from flight_server.bodies.changes import EXPRESSION
 from flight_server.engines.stream import BatchStream
 from flight_server.errors import ErrorCode, InvalidRequest, LimitExceeded
-from flight_server.formats.fitting import Fitting, Report
+from flight_server.formats.fitting import Fitting, Judge, Report
 from flight_server.formats.json_lines import loaded_json, row_batches
-from flight_server.model import Commit, IngestMode, IngestRequest, TableRef
+from flight_server.model import Commit, IngestMode, IngestRequest, TableRef, Violation
 from flight_server.operations import Call, Services
 
 ROWS = "rows"
@@ -41,10 +41,28 @@ def ingest_text(
             "first, or send Arrow."
         )
     known = operations.writable_schema(services, call, table)
-    schema, batches = read(source, Fitting(known, report))
+    judge = None if report is None else _judge(services, call, table, request.mode)
+    schema, batches = read(source, Fitting(known, report, judge))
     if not len(schema):
         raise InvalidRequest("There is no row in the body.", code=ErrorCode.INVALID_DATA)
     return ingest_stream(services, call, table, request, BatchStream(schema, batches))
+
+
+def _judge(services: Services, call: Call, table: TableRef, mode: IngestMode) -> Judge | None:
+    """Says of rows that violate the table's rules what a report says of them."""
+    find = operations.judge_of(services, call, table, mode)
+    if find is None:
+        return None
+
+    def judge(batch: pa.RecordBatch) -> dict[int, tuple[str | None, str]]:
+        return {at: (one.column, _violated(one)) for at, one in find(batch).items()}
+
+    return judge
+
+
+def _violated(one: Violation) -> str:
+    what = "check" if one.column is None else "constraint"
+    return f"it violates the {what} '{one.rule}'"
 
 
 def ingest_stream(

@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.history import SupportsChanges, SupportsVersions
 from flight_server.engines.log import SupportsCommitLog
+from flight_server.engines.rules import SupportsRules
 from flight_server.engines.snapshots import SupportsSnapshots
 from flight_server.engines.soft_deletes import SupportsSoftDelete
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
@@ -308,6 +309,7 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsSqlWrites,
     SupportsTemporaryTables,
     SupportsListings,
+    SupportsRules,
     SupportsPins,
     SupportsHousekeeping,
 )

@@ -33,15 +33,23 @@ class Report:
             self.listed.append({"row": row, "column": column, "reason": reason})
 
 
+# Which rows of a batch, by their positions, will not be taken: a column, or none, and the reason.
+Judge = Callable[[pa.RecordBatch], Mapping[int, tuple[str | None, str]]]
+
+
 class Fitting:
     """The columns of a table that rows may have, and how many rows have come.
 
-    `report` collects the rows that do not fit; without one the first of them raises.
+    `report` collects the rows that do not fit; without one the first of them raises. Where there
+    is one, a `judge` finds those that fit and will be refused all the same.
     """
 
-    def __init__(self, known: pa.Schema, report: Report | None = None) -> None:
+    def __init__(
+        self, known: pa.Schema, report: Report | None = None, judge: Judge | None = None
+    ) -> None:
         self.known = known
         self.report = report
+        self._judge = judge
         self.rows = 0
         self._left_out: list[int] = []
         self._places = {name.lower(): at for at, name in enumerate(known.names)}
@@ -90,20 +98,34 @@ class Fitting:
         """
         first, count = self.rows + 1, len(columns[0]) if columns else 0
         self.rows += count
-        wrong: dict[int, tuple[str, str]] = {}
+        wrong: dict[int, tuple[str | None, str]] = {}
         arrays = []
         for column, one in zip(columns, schema, strict=True):
             try:
                 arrays.append(_read(column, one, read))
             except MisfitError:
                 arrays.append(self._apart(column, one, read, wrong, first))
-        batch = pa.RecordBatch.from_arrays(arrays, schema=schema)
+        return self.left(pa.RecordBatch.from_arrays(arrays, schema=schema), first, wrong)
+
+    def left(
+        self, batch: pa.RecordBatch, first: int, wrong: dict[int, tuple[str | None, str]]
+    ) -> pa.RecordBatch:
+        """The batch without its rows that are wrong, or that the judge finds so.
+
+        `first` is the number of its first row.
+        """
+        rows = range(batch.num_rows)
+        if self.report is not None and self._judge is not None:
+            right = [at for at in rows if at not in wrong]
+            mask = pa.array([at not in wrong for at in rows], pa.bool_())
+            for at, reason in self._judge(batch.filter(mask) if wrong else batch).items():
+                wrong[right[at]] = reason
         if not wrong:
             return batch
         assert self.report is not None, "without a report the first one was raised"
         for at in sorted(wrong):
             self.report.add(self._number(first + at), wrong[at][1], wrong[at][0])
-        return batch.filter(pa.array([at not in wrong for at in range(count)]))
+        return batch.filter(pa.array([at not in wrong for at in rows], pa.bool_()))
 
     def leave_out(self, row: int, reason: str) -> None:
         """Leaves out a row that could not be taken apart; rows that come later stand behind it."""
@@ -122,7 +144,7 @@ class Fitting:
         column: Any,
         one: pa.Field,
         read: Callable[[Any, pa.DataType], pa.Array],
-        wrong: dict[int, tuple[str, str]],
+        wrong: dict[int, tuple[str | None, str]],
         first: int,
     ) -> pa.Array:
         """The column read value by value, because one of them does not fit."""

@@ -99,8 +99,9 @@ class _BlockReader:
         quick = self._quickly(block)
         if quick is not None:
             self._lines += block.count(b"\n")
+            first = self._fitting.rows + 1
             self._fitting.rows += quick.num_rows
-            return quick
+            return self._fitting.left(quick, first, {})
         rows = self._rows(block, self._lines)
         self._lines += block.count(b"\n")
         self._refuse_new(rows)

@@ -97,6 +97,7 @@ from flight_server.operations.statements import (
     is_read,
     needs_session,
 )
+from flight_server.operations.table_rules import judge_of
 from flight_server.operations.table_statements import open_temporary
 from flight_server.operations.tables import (
     alter_table,
@@ -217,6 +218,7 @@ __all__ = [
     "ingest",
     "is_control",
     "is_read",
+    "judge_of",
     "kind_of_table",
     "list_deletions",
     "list_grants",

@@ -6,20 +6,25 @@ ask questions of them in this way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
+import pyarrow as pa
+
 from flight_server.auth import Action
+from flight_server.engines.rules import SupportsRules
 from flight_server.errors import AlreadyExists, Forbidden
 from flight_server.model import (
     AddColumn,
     DropColumn,
+    IngestMode,
     RenameColumn,
     SchemaChange,
     SetCheck,
     SetConstraint,
     SetDefault,
     TableRef,
+    Violation,
 )
 from flight_server.operations.authorise import Permitted, narrow, permitted
 from flight_server.operations.services import Call, Services
@@ -57,6 +62,17 @@ def refuse_known_checks(
             raise AlreadyExists(
                 f"The table '{allowed.table}' has a check '{name}' already: drop it first."
             )
+
+
+def judge_of(
+    services: Services, call: Call, table: TableRef, mode: IngestMode
+) -> Callable[[pa.RecordBatch], Mapping[int, Violation]] | None:
+    """What finds the rows of a batch that the table's rules would refuse; None without rules."""
+    allowed = permitted(services, call, table, Action.INSERT)
+    spec, engine = allowed.version.spec, allowed.engine
+    if not (spec.constraints or spec.checks) or not isinstance(engine, SupportsRules):
+        return None
+    return lambda batch: engine.violations(allowed.table, mode, batch)
 
 
 def _checked(allowed: Permitted, columns: Sequence[str], change: SchemaChange) -> SchemaChange:

@@ -205,6 +205,40 @@ def test_rows_that_violate(api: httpx.Client, table: str) -> None:
     assert [row["id"] for row in api.get(rows).json()["rows"]] == [1]
 
 
+@pytest.mark.parametrize("form", ["application/json", "application/x-ndjson", "text/csv"])
+def test_rows_that_violate_may_be_left_out(api: httpx.Client, table: str, form: str) -> None:
+    made(api, table)
+    rows = [
+        {"id": 1, "price": 1, "state": "open"},
+        {"id": None, "price": 1, "state": "open"},
+        {"id": 2, "price": -1, "state": "open"},
+        {"id": 3, "price": 0, "state": "paid"},
+        {"id": 4, "price": 2, "state": "gone"},
+        {"id": 5, "price": 2, "state": None},
+    ]
+    lines = [json.dumps(row) for row in rows]
+    fields = [",".join("" if v is None else str(v) for v in row.values()) for row in rows]
+    body = {
+        "application/json": json.dumps(rows),
+        "application/x-ndjson": "\n".join(lines),
+        "text/csv": "\n".join(["id,price,state", *fields]),
+    }[form]
+    answer = api.post(
+        f"{TABLES}/{table}/rows",
+        params={"on_error": "skip"},
+        content=body,
+        headers={"content-type": form},
+    )
+    assert answer.status_code == 201, answer.text
+    told = answer.json()
+    assert told["rows"] == 2
+    listed = [(one["row"], one["column"]) for one in told["errors"]]
+    assert listed == [(2, "id"), (3, "price"), (4, None), (5, "state")]
+    assert told["errors"][2]["reason"] == "it violates the check 'paid'"
+    kept = api.get(f"{TABLES}/{table}/rows", params={"order_by": "id"}).json()["rows"]
+    assert [row["id"] for row in kept] == [1, 5]
+
+
 def test_changed_in_one_commit(api: httpx.Client, table: str) -> None:
     made(api, table)
     before = api.get(f"{TABLES}/{table}/versions").json()["versions"]

@@ -124,6 +124,18 @@ def guarded(
     )
 
 
+def violating(
+    found: TableVersion, rules: Sequence[Rule], rows: str, names: Sequence[str], row: str
+) -> str:
+    """A SELECT of `row` for each row that violates a rule, and the first one's number."""
+    shown = ", ".join(_shown(found.schema, _needed(rules), names))
+    branches = " ".join(f"WHEN {rule.wrong} THEN {at}" for at, rule in enumerate(rules))
+    return (
+        f"SELECT {ROW}, rule FROM (SELECT {ROW}, CASE {branches} END AS rule FROM "
+        f"(SELECT {row} AS {ROW}{', ' if shown else ''}{shown} FROM ({rows}))) WHERE rule >= 0"
+    )
+
+
 @contextmanager
 def told(found: TableVersion, rules: Sequence[Rule]) -> Iterator[None]:
     """Says which rule a row of the block's statement violates. InvalidRequest (check_violation)."""

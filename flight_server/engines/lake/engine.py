@@ -23,6 +23,7 @@ from flight_server.engines.lake.groups import GroupCommits
 from flight_server.engines.lake.history import History
 from flight_server.engines.lake.housekeeping import Housekeeper
 from flight_server.engines.lake.ingest import Ingests
+from flight_server.engines.lake.inserts import violations
 from flight_server.engines.lake.instance import Instance
 from flight_server.engines.lake.kept_views import LakeMaterializedViews, LakeViews
 from flight_server.engines.lake.pins import Pins
@@ -48,6 +49,7 @@ from flight_server.model import (
     ChangesRequest,
     Commit,
     Housekeeping,
+    IngestMode,
     IngestRequest,
     Kind,
     NamespaceRef,
@@ -62,6 +64,7 @@ from flight_server.model import (
     TableVersion,
     Tag,
     Version,
+    Violation,
     check_tag_name,
 )
 from flight_server.settings import Settings
@@ -221,6 +224,12 @@ class LakeEngine(
         """See `SupportsIngest.ingest`."""
         with span("lake.ingest", mode=str(request.mode)):
             return self._ingests.ingest(table, request, batches, author, acknowledge, cancellation)
+
+    def violations(
+        self, table: TableRef, mode: IngestMode, batch: pa.RecordBatch
+    ) -> Mapping[int, Violation]:
+        """See `SupportsRules.violations`."""
+        return violations(self._instance, self._registry.resolve(table), mode, batch)
 
     def update(
         self,

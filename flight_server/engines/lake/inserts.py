@@ -9,13 +9,13 @@ import duckdb
 import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
-from flight_server.engines.lake.checks import ROW, Rule, guarded, rules_of, told
+from flight_server.engines.lake.checks import ROW, Rule, guarded, rules_of, told, violating
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.inbound import Inbound
 from flight_server.engines.lake.instance import Instance
 from flight_server.engines.lake.types import storage_type
-from flight_server.model import TableVersion, quoted
+from flight_server.model import IngestMode, TableVersion, Violation, quoted
 
 
 def insert_table(transaction: WriteTransaction, found: TableVersion, data: pa.Table) -> None:
@@ -157,6 +157,29 @@ def check_batches(
     ):
         connection.register("incoming", data.__arrow_c_stream__())
         connection.execute(f"SELECT count(*) FROM ({judged})").fetchall()
+
+
+def violations(
+    instance: Instance, found: TableVersion, mode: IngestMode, batch: pa.RecordBatch
+) -> dict[int, Violation]:
+    """See `SupportsRules.violations`."""
+    inbound = Inbound(batch.schema, found.schema)
+    names = inbound.schema.names
+    given = {*names, *absent_defaults(found, names)}
+    rules = [
+        rule
+        for rule in rules_of(found.spec)
+        if mode is not IngestMode.MERGE or rule.columns <= set(names)
+    ]
+    if not rules:
+        return {}
+    schema = _numbered_schema(inbound.schema)
+    data = pa.Table.from_batches([_numbered(inbound.convert(batch), schema, -1)], schema)
+    sql = violating(found, rules, rows_with_defaults(found, names, "incoming"), tuple(given), ROW)
+    with closing(instance.connection()) as connection, translated("The insert"):
+        connection.register("incoming", data.__arrow_c_stream__())
+        wrong = connection.execute(sql).fetchall()
+    return {row: Violation(rules[rule].name, rules[rule].column) for row, rule in wrong}
 
 
 def _insert(found: TableVersion, given: Sequence[str], rules: Sequence[Rule], row: str = "") -> str:

@@ -14,9 +14,20 @@ from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.engines.lake.specs import decoded, encoded
 from flight_server.errors import ErrorCode, InvalidRequest
-from flight_server.model import DropCheck, SetCheck, SetConstraint, SqlRequest, TableRef, TableSpec
+from flight_server.model import (
+    AddColumn,
+    DropCheck,
+    IngestMode,
+    SetCheck,
+    SetConstraint,
+    SetDefault,
+    SqlRequest,
+    TableRef,
+    TableSpec,
+    Violation,
+)
 from flight_server.testing.conformance.checks import BAD, CHECKS, CONSTRAINTS, GOOD, violated
-from flight_server.testing.conformance.handles import AUTHOR, SCHEMA, TableHandle
+from flight_server.testing.conformance.handles import AUTHOR, SCHEMA, TableHandle, batches_of
 from tests.fix_lake import OpenLake
 
 # Columns that the lake keeps otherwise than SQL sees them.
@@ -207,6 +218,53 @@ def test_temporary_tables_have_rules(lake: LakeEngine) -> None:
         temporary.create_table(
             TableRef("temp", "main", "u"), TableSpec(SCHEMA, checks={"x": "id +"}), AUTHOR
         )
+
+
+def test_rows_are_judged_without_being_written(lake: LakeEngine, ruled: TableHandle) -> None:
+    ruled.alter(SetDefault("amount", "20.0"))
+
+    def judged(mode: IngestMode, *rows: dict[str, Any]) -> dict[int, Violation]:
+        names = list(rows[0])
+        schema = pa.schema([SCHEMA.field(name) for name in names])
+        batch = pa.RecordBatch.from_pylist(list(rows), schema=schema)
+        return dict(lake.violations(ruled.ref, mode, batch))
+
+    found = judged(IngestMode.APPEND, *({"name": None, "amount": None} | row for row, _ in BAD))
+    assert found == {
+        at: Violation(told.get("constraint") or told["check"], told.get("column"))
+        for at, (_, told) in enumerate(BAD)
+    }
+    lonely = ({"id": 1, "name": "x"}, {"id": 2, "name": None})
+    assert judged(IngestMode.UPSERT, *lonely) == {1: Violation("cheap")}
+    # A row that is there keeps its amount.
+    assert judged(IngestMode.MERGE, *lonely) == {}
+    assert judged(IngestMode.MERGE, {"id": 1, "name": "too long"}) == {
+        0: Violation("maxLength", "name")
+    }
+    assert (
+        lake.violations(
+            TableHandle(lake, "u").create().ref, IngestMode.APPEND, batches_of([1], 1)[0]
+        )
+        == {}
+    )
+    assert ruled.ids() == [1, 2, 3]
+
+
+def test_a_change_and_what_is_said_of_it_are_one(
+    open_lake: OpenLake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one of the two cannot be written neither is."""
+    engine = open_lake()
+    table = TableHandle(engine).create(checks=CHECKS)
+    with monkeypatch.context() as broken:
+        broken.setattr(registry.Registry, "_write", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            table.alter(AddColumn(pa.field("n", pa.int8())), DropCheck("cheap"))
+    engine.close()
+    table = TableHandle(open_lake())
+    assert (table.schema().names, dict(table.spec().checks)) == (SCHEMA.names, CHECKS)
+    table.put(GOOD)
+    assert table.scan().num_rows == 3
 
 
 def test_rows_that_come_back(lake: LakeEngine, ruled: TableHandle) -> None:
