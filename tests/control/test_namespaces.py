@@ -27,3 +27,31 @@ def test_nobody_may_ask_without_a_credential(doors: TwoDoors) -> None:
         refused = nobody.get("/api/v1/namespaces")
     assert (refused.status_code, refused.json()["error"]["code"]) == (401, "unauthenticated")
     assert refused.headers["www-authenticate"] == "Bearer"
+
+
+def test_what_is_in_a_namespace(api: httpx.Client) -> None:
+    there = "/api/v1/namespaces"
+    answer = api.post(there, json={"namespace": "dir/sub"})
+    assert (answer.status_code, answer.headers["location"]) == (201, f"{there}/dir%2Fsub")
+    again = api.post(there, json={"namespace": "dir/sub", "if_not_exists": True})
+    assert (again.status_code, again.json()) == (200, {"commit": None})
+    refused(api.post(there, json={"namespace": "dir/sub"}), 409, "already_exists")
+    api.post(there, json={"namespace": "dir"})
+    columns = [{"name": "id", "type": "int8"}]
+    assert api.post("/api/v1/tables", json={"table": "dir.t", "columns": columns}).is_success
+    assert api.get(f"{there}/dir").json() == {
+        "namespace": "dir",
+        "namespaces": ["dir/sub"],
+        "tables": ["dir.t"],
+    }
+    assert api.get(f"{there}/dir%2Fsub").json()["tables"] == []
+    refused(api.get(f"{there}/nope"), 404, "namespace_not_found")
+    refused(api.delete(f"{there}/dir"), 409, "conflict")
+    assert api.delete(f"{there}/dir/sub").json()["commit"] > 0
+    refused(api.delete(f"{there}/dir/sub"), 404, "namespace_not_found")
+    gone = api.delete(f"{there}/dir/sub", params={"if_exists": True})
+    assert gone.json() == {"commit": None}
+
+
+def refused(answer: httpx.Response, status: int, code: str) -> None:
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)

@@ -208,7 +208,7 @@ def test_rows_that_violate(api: httpx.Client, table: str) -> None:
 @pytest.mark.parametrize("form", ["application/json", "application/x-ndjson", "text/csv"])
 def test_rows_that_violate_may_be_left_out(api: httpx.Client, table: str, form: str) -> None:
     made(api, table)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": 1, "price": 1, "state": "open"},
         {"id": None, "price": 1, "state": "open"},
         {"id": 2, "price": -1, "state": "open"},
@@ -348,29 +348,6 @@ def test_listed(api: httpx.Client) -> None:
     assert details == [api.get(f"{TABLES}/{name}").json() for name in names]
     refused(api.get(TABLES, params={"namespace": "nope"}), 404, "namespace_not_found")
     refused(api.get(TABLES, params={"limit": 0}), 400, "invalid_request")
-
-
-def test_namespaces(api: httpx.Client) -> None:
-    there = "/api/v1/namespaces"
-    answer = api.post(there, json={"namespace": "dir/sub"})
-    assert (answer.status_code, answer.headers["location"]) == (201, f"{there}/dir%2Fsub")
-    again = api.post(there, json={"namespace": "dir/sub", "if_not_exists": True})
-    assert (again.status_code, again.json()) == (200, {"commit": None})
-    refused(api.post(there, json={"namespace": "dir/sub"}), 409, "already_exists")
-    api.post(there, json={"namespace": "dir"})
-    made(api, "dir.t", columns=[{"name": "id", "type": "int8"}])
-    assert api.get(f"{there}/dir").json() == {
-        "namespace": "dir",
-        "namespaces": ["dir/sub"],
-        "tables": ["dir.t"],
-    }
-    assert api.get(f"{there}/dir%2Fsub").json()["tables"] == []
-    refused(api.get(f"{there}/nope"), 404, "namespace_not_found", "'nope'")
-    refused(api.delete(f"{there}/dir"), 409, "conflict")
-    assert api.delete(f"{there}/dir/sub").json()["commit"] > 0
-    refused(api.delete(f"{there}/dir/sub"), 404, "namespace_not_found")
-    gone = api.delete(f"{there}/dir/sub", params={"if_exists": True})
-    assert gone.json() == {"commit": None}
 
 
 def test_a_reader_may_only_look(doors: TwoDoors, api: httpx.Client, table: str) -> None:
