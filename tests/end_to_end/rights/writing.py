@@ -243,11 +243,15 @@ class Upsert(Asked):
         rows = oracle.tables.get(self.place, [])
         there = [row for row in rows if row["id"] == self.id]
         new = {name: self.row.get(name) for name in COLUMNS}
-        # A row that is replaced loses what is not given, and that has to be one's own to change.
-        if there and self.mode == "upsert":
-            lost = {name for name in COLUMNS if there[0][name] != new[name]}
-            if not lost <= oracle.offer(who, self.place, "update").columns:
+        every, sets = set(COLUMNS), set(self.columns)
+        if self.mode == "upsert":
+            # A row that is replaced has something new in every column.
+            sets = every
+            update = oracle.offer(who, self.place, "update")
+            if update.allowed and update.columns != every:
                 causes.append(FORBIDDEN)
+        if (sets - {"id"}) & oracle.offer(who, self.place, "read").judges:
+            causes.append(FORBIDDEN)
         if there and self.mode == "merge":
             new = there[0] | self.row
         after = [*(row for row in rows if row["id"] != self.id), new]
