@@ -84,6 +84,17 @@ def rows_answered(is_paged: bool = False, is_one: bool = False) -> dict[int | st
     return {200: {"description": "Rows, in the form that Accept names.", "content": content}}
 
 
+def rows_of(description: str) -> dict[int | str, dict[str, Any]]:
+    """Rows of other columns than a table's in any of their forms, for `responses`."""
+    content: dict[str, dict[str, Any]] = {
+        Form.JSON.value: {},
+        Form.LINES.value: {"schema": {"type": "string"}},
+        Form.CSV.value: {"schema": {"type": "string"}},
+        Form.ARROW.value: {"schema": _BYTES},
+    }
+    return {200: {"description": description, "content": content}}
+
+
 def _inlined(schema: Any, definitions: dict[str, Any]) -> Any:
     """The schema without references, which would point to what OpenAPI keeps elsewhere."""
     if isinstance(schema, list):

@@ -14,8 +14,8 @@ from fastapi import FastAPI
 from control_api.app import create_app
 from flight_server.cli.serve import _http, bound
 from flight_server.operations import Services
-from flight_server.telemetry import ServedRequest
 from flight_server.testing.server import LocalServer
+from tests.held_answers import Held
 
 
 @dataclass(frozen=True)
@@ -54,39 +54,13 @@ class TwoDoors:
 def two_doors(server: LocalServer) -> Iterator[TwoDoors]:
     """Opens the HTTP door of a server while the block runs."""
     app = create_app(server.services)
-    told = documented(app)
+    held = Held(app)
     with (
         bound("127.0.0.1:0", "http") as listening,
-        answers_noted(server.services) as given,
-        _http(app, server.services.settings, listening),
+        _http(held, server.services.settings, listening),
     ):
         yield TwoDoors(f"http://127.0.0.1:{listening.getsockname()[1]}", server, app)
-    # 405 is of no route: the method has none.
-    undocumented = {one for one in given if one[1] not in told.get(one[0], set()) | {405}}
-    # Routes that a test has added are in no document.
-    assert {one for one in undocumented if one[0] in told} == set()
-
-
-def documented(app: FastAPI) -> dict[str, set[int]]:
-    """The statuses that OpenAPI knows of each route, by its operationId."""
-    methods = [method for path in app.openapi()["paths"].values() for method in path.values()]
-    return {one["operationId"]: {int(status) for status in one["responses"]} for one in methods}
-
-
-@contextmanager
-def answers_noted(services: Services) -> Iterator[set[tuple[str, int]]]:
-    """The operationId and the status of each answer that is given while the block runs."""
-    given: set[tuple[str, int]] = set()
-    end = services.telemetry.end
-
-    def noted(request: ServedRequest) -> None:
-        if request.status:
-            given.add((request.operation, request.status))
-        end(request)
-
-    services.telemetry.end = noted  # type: ignore[method-assign]
-    yield given
-    services.telemetry.end = end  # type: ignore[method-assign]
+    assert held.untold() == []
 
 
 @pytest.fixture(scope="module")

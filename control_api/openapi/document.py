@@ -10,12 +10,14 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from control_api.openapi.answers import answers, components
 from control_api.openapi.examples import Example, examples
 from control_api.openapi.shared import (
     error_components,
     error_references,
     error_schema,
     header_parameters,
+    meanings_of,
 )
 
 JSON = "application/json"
@@ -46,12 +48,31 @@ TAGS = {
     "usage": "What was used, and what is left.",
     "operations": "For those who run the server; without a key where not stated otherwise.",
 }
+CREDENTIALS = {
+    "HTTPBearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key or a token, as 'Bearer …'.",
+    },
+    "HTTPBasic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "A user and its password, which may be an API key.",
+    },
+    "ClientCertificate": {
+        "type": "mutualTLS",
+        "description": "The certificate of the connection, where the settings let it count.",
+    },
+}
+# What a route needs: one of them; or a credential only where the settings say so.
+_NEEDED: list[dict[str, list[str]]] = [{name: []} for name in CREDENTIALS]
+_PERHAPS = [{}, *_NEEDED]
+# Their credential is in the body.
+_LOGINS = frozenset({"take_token", "refresh_token", "revoke_token"})
 # FastAPI's own shape of errors, which is never sent.
 _NOT_OURS = ("HTTPValidationError", "ValidationError")
 # Their answers hold secrets, which are kept for nobody.
-_WITHOUT_KEY = frozenset(
-    {"take_token", "refresh_token", "revoke_token", "create_key", "rotate_key"}
-)
+_WITHOUT_KEY = _LOGINS | {"create_key", "rotate_key"}
 
 
 class OpenApi:
@@ -91,15 +112,20 @@ class OpenApi:
         ]
         shown = examples()
         for path, method, operation in _operations(document):
+            _add_answer(operation)
             _add_shared(operation, method, path.startswith(self._prefix))
+            meanings_of(operation.get("parameters", ()))
             if (example := shown.get(operation["operationId"])) is not None:
                 _add_example(operation, example)
-        components = document.setdefault("components", {})
-        schemas = components.setdefault("schemas", {})
+        parts = document.setdefault("components", {})
+        schemas = parts.setdefault("schemas", {})
         for name in _NOT_OURS:
             schemas.pop(name, None)
-        schemas["Error"] = error_schema()
-        components["responses"] = error_components()
+        ours = {**components(), "Error": error_schema()}
+        assert not set(ours) & set(schemas), "names of bodies are not those of answers"
+        schemas.update(ours)
+        parts["responses"] = error_components()
+        parts["securitySchemes"] = CREDENTIALS
         return document
 
 
@@ -110,15 +136,25 @@ def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, 
             yield path, method, operation
 
 
+def _add_answer(operation: dict[str, Any]) -> None:
+    schema = answers().get(operation["operationId"])
+    for status, response in operation["responses"].items():
+        if schema is not None and status.startswith("2"):
+            response.setdefault("content", {}).setdefault(JSON, {})["schema"] = schema
+
+
 def _add_shared(operation: dict[str, Any], method: str, is_api: bool) -> None:
     responses = operation["responses"]
     # What is malformed is answered with 400.
     responses.pop("422", None)
     if is_api:
+        operation["security"] = [] if operation["operationId"] in _LOGINS else _NEEDED
         operation["responses"] = {**error_references(method, operation), **responses}
         takes_key = operation["operationId"] not in _WITHOUT_KEY
         headers = header_parameters(method, takes_key)
         operation["parameters"] = [*operation.get("parameters", ()), *headers]
+    elif "401" in responses:
+        operation["security"] = _PERHAPS
     operation["responses"] = dict(sorted(operation["responses"].items()))
 
 

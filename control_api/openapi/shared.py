@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -35,6 +35,22 @@ _MEANINGS = {
     "understood.",
     ErrorCode.CONFLICT.http: "Something of this name exists, another commit came first, or the "
     "Idempotency-Key is in use or was used for another request.",
+}
+# Parameters that are the same wherever they are.
+_PARAMETERS = {
+    "action": "What was done, such as create_user.",
+    "catalog": "Of this catalog.",
+    "comment": "What the new table is for.",
+    "id": "Its id.",
+    "key_id": "The key's id, which is a part of the key.",
+    "limit": "How many at most; all of them without it.",
+    "name": "Its name.",
+    "namespace": "`[catalog:]namespace`, as in a/b.",
+    "outcome": "How it ended.",
+    "request_id": "What one request did.",
+    "table": "`[catalog:][namespace.]name`.",
+    "tag": "The name of the version.",
+    "workspace": "A workspace; your own without it.",
 }
 _EXAMPLES = {
     ErrorCode.INVALID_REQUEST: "The body has no 'namespace'.",
@@ -73,6 +89,13 @@ def error_references(method: str, operation: Mapping[str, Any]) -> dict[str, dic
     if "if-match" in names:
         codes.append(ErrorCode.VERSION_CHANGED)
     return {str(status): reference for status, reference in errors(*codes).items()}
+
+
+def meanings_of(parameters: Iterable[dict[str, Any]]) -> None:
+    """Says of parameters what they are where their routes do not."""
+    for one in parameters:
+        if not one.get("description"):
+            one["description"] = _PARAMETERS.get(one["name"], "")
 
 
 def error_components() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from control_api.answers import rows_answer
 from control_api.dependencies import Call, Services
+from control_api.described import rows_of
 from control_api.media_types import Form
 from control_api.row_queries import Wanted
 from flight_server.bodies.bookkeeping import ReadAudit
@@ -17,7 +18,7 @@ from flight_server.operations.audit_reading import export_audit
 router = APIRouter(prefix="/audit", tags=["audit"])
 
 
-@router.get("", response_class=Response)
+@router.get("", response_class=Response, responses=rows_of("Entries of the audit trail."))
 def list_entries(
     services: Services, call: Call, form: Wanted, query: Annotated[ReadAudit, Query()]
 ) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from control_api.dependencies import Call, Services
 from flight_server import operations
@@ -46,7 +46,7 @@ def change_role(
     return role_told(changed)
 
 
-@router.delete("/roles/{name}", status_code=204)
+@router.delete("/roles/{name}", status_code=204, response_class=Response)
 def drop_role(services: Services, call: Call, name: str, workspace: str | None = None) -> None:
     """Removes a role that nobody has, with its grants."""
     operations.drop_role(services, call, name, workspace)
@@ -65,7 +65,7 @@ def create_grant(services: Services, call: Call, body: CreateGrant) -> dict[str,
     return grant_told(operations.create_grant(services, call, body.grant(), body.workspace))
 
 
-@router.delete("/grants/{id}", status_code=204)
+@router.delete("/grants/{id}", status_code=204, response_class=Response)
 def drop_grant(services: Services, call: Call, id: str) -> None:
     """Takes a grant back."""
     operations.drop_grant(services, call, id)

@@ -75,7 +75,9 @@ def refresh_token(services: Services, given: Given, response: Response) -> dict[
     return tokens_told(operations.refresh_login(services, text))
 
 
-@router.post("/revoke", openapi_extra=_described(RevokeToken), status_code=204)
+@router.post(
+    "/revoke", openapi_extra=_described(RevokeToken), status_code=204, response_class=Response
+)
 def revoke_token(services: Services, given: Given) -> None:
     """Ends an access token, or with a refresh token the whole login."""
     body = parsed(RevokeToken, given[1], given[0])

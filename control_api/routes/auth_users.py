@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from control_api.dependencies import Call, Identity, Services
 from flight_server import operations
@@ -46,7 +46,7 @@ def change_user(services: Services, call: Call, name: str, body: ChangeUser) -> 
     return user_told(operations.change_user(services, call, name, body.changes()))
 
 
-@router.delete("/users/{name}", status_code=204)
+@router.delete("/users/{name}", status_code=204, response_class=Response)
 def delete_user(services: Services, call: Call, name: str) -> None:
     """Removes a user with its keys and tokens."""
     operations.delete_user(services, call, name)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from control_api.answers import Told, rows_answer
 from control_api.dependencies import Call, Services
+from control_api.described import rows_of
 from control_api.paths import Table
 from control_api.routes.rows import VERSION
 from control_api.row_queries import NUMBERS_MAX, Wanted, Whole
@@ -63,7 +64,7 @@ def list_versions(
     return {"versions": [version_listed(version) for version in versions]}
 
 
-@router.get("/diff", response_class=Response)
+@router.get("/diff", response_class=Response, responses=rows_of("The rows that differ."))
 def diff(
     services: Services,
     call: Call,
@@ -87,7 +88,7 @@ def diff(
     return rows_answer(rows, wanted, call, services.settings.batch_bytes, told)
 
 
-@router.get("/changes", response_class=Response)
+@router.get("/changes", response_class=Response, responses=rows_of("The rows that changed."))
 def changes(
     services: Services, call: Call, table: Table, query: Annotated[Since, Query()], wanted: Wanted
 ) -> Response:
@@ -131,7 +132,7 @@ def create_tag(services: Services, call: Call, table: Table, body: NewTag) -> di
     return tag_listed(operations.create_tag(services, call, table, body.name, body.version))
 
 
-@router.delete("/tags/{tag}", status_code=204)
+@router.delete("/tags/{tag}", status_code=204, response_class=Response)
 def drop_tag(services: Services, call: Call, table: Table, tag: str) -> None:
     """Takes the name of a version away; it may expire then."""
     operations.drop_tag(services, call, table, tag)

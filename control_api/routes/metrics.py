@@ -12,6 +12,8 @@ from control_api.openapi.shared import errors
 from flight_server import operations
 from flight_server.errors import ErrorCode
 
+FORMATS = ("text/plain", "application/openmetrics-text")
+
 router = APIRouter(tags=["operations"])
 
 
@@ -25,7 +27,7 @@ async def _may_measure(request: Request, services: Services) -> None:
     "/metrics",
     response_class=Response,
     responses={
-        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+        200: {"content": {name: {"schema": {"type": "string"}} for name in FORMATS}},
         **errors(ErrorCode.UNAUTHENTICATED, ErrorCode.FORBIDDEN, ErrorCode.LIMIT_EXCEEDED),
     },
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from control_api.dependencies import Call, Services
 from control_api.paths import Table
@@ -38,7 +38,7 @@ def describe_snapshot(services: Services, call: Call, table: Table) -> dict[str,
     return snapshot_described(*operations.describe_snapshot(services, call, table))
 
 
-@router.delete("/{table:table}", status_code=204)
+@router.delete("/{table:table}", status_code=204, response_class=Response)
 def drop_snapshot(services: Services, call: Call, table: Table) -> None:
     """Lets what it holds expire."""
     operations.drop_snapshot(services, call, table)

@@ -31,10 +31,15 @@ from flight_server.row_schemas import row_schema
 
 THERE_ALREADY = {"description": "The table was there already, and 'if_not_exists' was said."}
 
+SCHEMA_TYPE = "application/schema+json"
+AS_JSON_SCHEMA = {
+    "description": "The table; with `format=json-schema` what a row of it is.",
+    "content": {SCHEMA_TYPE: {"schema": {"type": "object"}}},
+}
+
 router = APIRouter(prefix="/tables", tags=["tables"])
 
 TABLES_MAX = 10_000
-SCHEMA_TYPE = "application/schema+json"
 
 
 class _Parameters(BaseModel):
@@ -134,7 +139,7 @@ def create_table(
     return _json(answer, 200 if made is None else 201, location)
 
 
-@router.get("/{table:table}", response_class=Response)
+@router.get("/{table:table}", response_class=Response, responses={200: AS_JSON_SCHEMA})
 def describe_table(
     services: Services, call: Call, table: Table, query: Annotated[Describing, Query()]
 ) -> Response:

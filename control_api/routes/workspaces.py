@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from control_api.dependencies import Call, Services
 from flight_server import operations
@@ -35,7 +35,7 @@ def change_workspace(
     return workspace_told(operations.change_workspace(services, call, name, body.changes()))
 
 
-@router.delete("/{name}", status_code=204)
+@router.delete("/{name}", status_code=204, response_class=Response)
 def drop_workspace(services: Services, call: Call, name: str) -> None:
     """Removes a workspace in which nobody and nothing is."""
     operations.drop_workspace(services, call, name)

@@ -39,7 +39,7 @@ class _Comparison:
     def _operation(self, where: str, before: Document, after: Document) -> Iterator[str]:
         if before["operationId"] != after["operationId"]:
             yield f"{where} is called {after['operationId']}, no longer {before['operationId']}"
-        if after.get("security") and not before.get("security"):
+        if _is_closed(after) and not _is_closed(before):
             yield f"{where} now needs a credential"
         yield from self._parameters(where, before, after)
         yield from self._body(where, before, after)
@@ -127,6 +127,12 @@ class _Comparison:
                 yield f"{where} has no '{name}' any more"
             else:
                 yield from self._schemas(f"{where}.{name}", member, members[name], is_answer)
+
+
+def _is_closed(operation: Document) -> bool:
+    """Whether nobody may ask without a credential."""
+    ways = operation.get("security", [])
+    return bool(ways) and {} not in ways
 
 
 def _narrowed(where: str, was: Schema, now: Schema) -> Iterator[str]:

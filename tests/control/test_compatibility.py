@@ -93,6 +93,10 @@ def asked(document: dict[str, Any]) -> Any:
     return document["paths"][ROWS]["get"]["responses"]["200"]["content"]["application/json"]
 
 
+def told(document: dict[str, Any], name: str) -> Any:
+    return document["components"]["schemas"][name]
+
+
 NULLABLE = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
 MORE_BREAKING: list[tuple[str, Change]] = [
     ("is integer, no longer string", lambda d: parameter(d).update(type="integer")),
@@ -107,6 +111,10 @@ MORE_BREAKING: list[tuple[str, Change]] = [
     ("may now be null", lambda d: asked(d)["schema"]["properties"].update(version=NULLABLE)),
     ("may now lack 'code'", lambda d: error(d)["required"].remove("code")),
     ("has other values", lambda d: ready(d)["status"]["enum"].append("perhaps")),
+    ("'definition'", lambda d: told(d, "Table")["properties"].pop("definition")),
+    ("may now lack 'rows'", lambda d: told(d, "Table")["required"].remove("rows")),
+    ("may now be null", lambda d: told(d, "User")["properties"].update(name=NULLABLE)),
+    ("tables", lambda d: told(d, "SnapshotContent")["properties"].pop("tables")),
     (
         "[] is string, no longer object",
         lambda d: asked(d)["schema"]["properties"]["rows"].update(items={"type": "string"}),
@@ -128,7 +136,7 @@ HARMLESS: list[Change] = [
     lambda d: parameter(d).pop("type"),
     lambda d: role(d)["required"].clear(),
     lambda d: d["paths"][ROWS]["get"]["responses"].pop("404"),
-    lambda d: asked(d)["schema"].update(required=["rows"]),
+    lambda d: asked(d)["schema"]["properties"]["version"].update(minimum=0),
     lambda d: ready(d)["status"]["enum"].pop(),
     lambda d: error(d)["properties"]["code"]["examples"].append("new"),
     lambda d: d["paths"].update({"/api/v1/new": {"get": {"operationId": "new", "responses": {}}}}),
@@ -137,6 +145,8 @@ HARMLESS: list[Change] = [
     ),
     lambda d: d["components"]["schemas"]["CreateRole"]["properties"].update(color={}),
     lambda d: d["components"]["schemas"]["Error"]["properties"].update(more={}),
+    lambda d: d["components"]["schemas"]["Table"]["properties"].update(color={}),
+    lambda d: d["paths"]["/health/live"]["get"].update(security=[{}, {"HTTPBearer": []}]),
     lambda d: d["paths"]["/api/v1/namespaces"]["get"].update(summary="Other words"),
 ]
 

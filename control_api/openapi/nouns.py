@@ -1,0 +1,273 @@
+"""Schemas of what several routes answer with, and the words to write them in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Schema = dict[str, Any]
+
+STRING: Schema = {"type": "string"}
+INTEGER: Schema = {"type": "integer"}
+NUMBER: Schema = {"type": "number"}
+BOOLEAN: Schema = {"type": "boolean"}
+OBJECT: Schema = {"type": "object", "additionalProperties": True}
+ROW: Schema = {**OBJECT, "description": "Values by the names of their columns."}
+
+
+def reference(name: str) -> Schema:
+    """What stands in the document's components."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def members(
+    always: Mapping[str, Schema],
+    sometimes: Mapping[str, Schema] | None = None,
+    description: str = "",
+) -> Schema:
+    """An object: what it always has, and what it may have."""
+    found: Schema = {
+        "type": "object",
+        "properties": {**always, **(sometimes or {})},
+        "required": list(always),
+    }
+    return found | ({"description": description} if description else {})
+
+
+def array(of: Schema, description: str = "") -> Schema:
+    """A list."""
+    found: Schema = {"type": "array", "items": of}
+    return found | ({"description": description} if description else {})
+
+
+def maybe(schema: Schema, description: str = "") -> Schema:
+    """The value, or null."""
+    found: Schema = {"anyOf": [schema, {"type": "null"}]}
+    return found | ({"description": description} if description else {})
+
+
+def either(*schemas: Schema) -> Schema:
+    """One of several."""
+    return {"anyOf": list(schemas)}
+
+
+def one_of(*values: str) -> Schema:
+    """One of some words."""
+    return {"type": "string", "enum": list(values)}
+
+
+_TIME = reference("Time")
+_NAMES = array(STRING)
+_TEXTS: Schema = {"type": "object", "additionalProperties": STRING}
+_COLUMN = members(
+    {
+        "name": STRING,
+        "type": {**STRING, "description": "Arrow's name of it, such as timestamp[us, tz=UTC]."},
+        "nullable": BOOLEAN,
+        "metadata": _TEXTS,
+        "default": maybe(STRING, "An expression of SQL."),
+        "comment": STRING,
+        "constraints": {**OBJECT, "description": "Keywords of JSON Schema."},
+    }
+)
+_TABLE: dict[str, Schema] = {
+    "kind": one_of("table", "view", "materialized_view"),
+    "columns": array(reference("Column")),
+    "schema_ipc": {**STRING, "description": "The schema as a message of Arrow, in base64."},
+    "key": _NAMES,
+    "partition_by": _NAMES,
+    "defaults": _TEXTS,
+    "constraints": {"type": "object", "additionalProperties": OBJECT},
+    "checks": _TEXTS,
+    "comment": STRING,
+    "definition": maybe(STRING, "What a view says, where you may read all that it names."),
+    "snapshot": INTEGER,
+    "rows": maybe(INTEGER, "None where it is not known, or not yours to know."),
+    "bytes": maybe(INTEGER),
+    "files": maybe(INTEGER),
+    "versions": INTEGER,
+    "created_at": maybe(_TIME),
+    "changed_at": maybe(_TIME),
+}
+_COMMIT: dict[str, Schema] = {
+    "commit": maybe(INTEGER, "The snapshot that it made; null where nothing was to be done.")
+}
+_REFRESH = members(
+    {
+        "when": one_of("on_demand", "on_change"),
+        "is_stale": maybe(BOOLEAN),
+        "last_refresh": maybe(_TIME),
+        "snapshot": maybe(INTEGER, "What the rows are of."),
+        "mode": maybe(one_of("full", "incremental")),
+        "error": maybe(STRING, "Why the last refresh failed."),
+        "failed_at": maybe(_TIME),
+    }
+)
+_KEY: dict[str, Schema] = {
+    "id": STRING,
+    "name": STRING,
+    "owner": maybe(STRING),
+    "roles": _NAMES,
+    "scopes": maybe(_NAMES),
+    "workspace": STRING,
+    "created_at": _TIME,
+    "created_by": STRING,
+    "expires_at": maybe(_TIME),
+    "revoked_at": maybe(_TIME),
+    "previous_until": maybe(_TIME, "Until when the secret before the last rotation works."),
+}
+_SNAPSHOT: dict[str, Schema] = {
+    "name": STRING,
+    "table": maybe(STRING, "None where it is of all of the namespace."),
+    "namespace": STRING,
+    "version": INTEGER,
+    "created_at": _TIME,
+    "author": STRING,
+}
+_PLACE: dict[str, Schema] = dict.fromkeys(("table", "namespace", "catalog"), maybe(STRING))
+_STEP: dict[str, Schema] = {
+    "version": INTEGER,
+    "committed_at": _TIME,
+    "author": STRING,
+    "reason": STRING,
+}
+_COUNTS: dict[str, Schema] = dict.fromkeys(
+    ("requests", "rows_in", "rows_out", "bytes_in", "bytes_out", "errors"), INTEGER
+)
+NOUNS: Mapping[str, Schema] = {
+    "Time": {"type": "string", "format": "date-time"},
+    "Commit": members(_COMMIT),
+    "RowsChanged": members(
+        dict.fromkeys(("commit", "rows", "rows_inserted", "rows_updated", "rows_deleted"), INTEGER)
+    ),
+    "Column": _COLUMN,
+    "Table": members({"table": STRING, **_TABLE}),
+    "TableChanged": members(
+        {"table": STRING, **_COMMIT},
+        {**_TABLE, "inferred": reference("Inferred")},
+        "The table as it is now, where you may read it.",
+    ),
+    "Inferred": members(
+        {
+            "rows": INTEGER,
+            "columns": array(members({"name": STRING, "type": STRING, "nulls": INTEGER})),
+        },
+        description="What sample rows showed.",
+    ),
+    "SchemaStep": members({**_STEP, "changes": array(OBJECT, "As PATCH takes them.")}),
+    "View": members({"view": STRING, **_TABLE, "refresh": maybe(_REFRESH)}),
+    "Version": members({**_STEP, "changes": _NAMES, "tags": _NAMES}),
+    "Tag": members(
+        {
+            "name": STRING,
+            "table": STRING,
+            "version": INTEGER,
+            "created_at": _TIME,
+            "author": STRING,
+        }
+    ),
+    "Snapshot": members(_SNAPSHOT),
+    "SnapshotContent": members({**_SNAPSHOT, "tables": _NAMES}),
+    "Tokens": members(
+        {
+            "access_token": STRING,
+            "token_type": {"const": "Bearer"},
+            "expires_in": {**INTEGER, "description": "Seconds."},
+            "refresh_token": STRING,
+        }
+    ),
+    "Identity": members(
+        {
+            "id": STRING,
+            "name": STRING,
+            "roles": _NAMES,
+            "scopes": maybe(_NAMES),
+            "workspace": STRING,
+            "credential": STRING,
+            "expires_at": maybe(_TIME),
+        }
+    ),
+    "User": members(
+        {
+            "name": STRING,
+            "roles": _NAMES,
+            "external_roles": _NAMES,
+            "workspace": STRING,
+            "has_password": BOOLEAN,
+            "certificate": maybe(STRING),
+            "issuer": maybe(STRING),
+            "subject": maybe(STRING),
+            "created_at": _TIME,
+            "created_by": STRING,
+            "disabled_at": maybe(_TIME),
+        }
+    ),
+    "ApiKey": members(_KEY),
+    "ApiKeyShown": members({"key": {**STRING, "description": "Shown this once."}, **_KEY}),
+    "Role": members(
+        {
+            "workspace": STRING,
+            "name": STRING,
+            "description": STRING,
+            "created_at": _TIME,
+            "created_by": STRING,
+        }
+    ),
+    "Grant": members(
+        {
+            "id": STRING,
+            "role": STRING,
+            "actions": _NAMES,
+            **_PLACE,
+            "columns": maybe(_NAMES),
+            "rows": maybe(STRING),
+            "workspace": STRING,
+            "created_at": _TIME,
+            "created_by": STRING,
+        }
+    ),
+    "Permission": members({"allowed": BOOLEAN, "columns": maybe(_NAMES), "rows": maybe(STRING)}),
+    "Workspace": members(
+        {
+            "name": STRING,
+            "description": STRING,
+            "namespaces": _NAMES,
+            "limits": OBJECT,
+            "created_at": _TIME,
+            "created_by": STRING,
+        }
+    ),
+    "AuditEntry": members(
+        {
+            "id": INTEGER,
+            "at": _TIME,
+            **dict.fromkeys(
+                ("principal_id", "principal", "workspace", "door", "peer", "request_id"), STRING
+            ),
+            "action": STRING,
+            "resource": STRING,
+            "outcome": one_of("ok", "refused", "failed"),
+            "code": STRING,
+            "snapshot": maybe(INTEGER),
+            "details": OBJECT,
+        }
+    ),
+    "Usage": members(
+        {
+            "workspace": STRING,
+            "principal_id": STRING,
+            "day": {"type": "string", "format": "date"},
+            "principal": STRING,
+            **_COUNTS,
+        }
+    ),
+    "Quota": members(
+        {
+            "quota": STRING,
+            "limit": INTEGER,
+            "used": INTEGER,
+            "remaining": INTEGER,
+            "resets_at": _TIME,
+        }
+    ),
+}
