@@ -18,6 +18,8 @@ try {
     const why = request.failure()?.errorText;
     if (why !== "net::ERR_ABORTED") complaints.push(`failed: ${request.url()}: ${why}`);
   });
+  const hosts = new Set();
+  tab.on("request", (request) => hosts.add(new URL(request.url()).host));
   await tab.goto(page);
   const answer = await tab.evaluate(
     async ([name, given]) => {
@@ -32,7 +34,8 @@ try {
   );
   await tab.waitForLoadState("networkidle");
   const text = await tab.evaluate(() => document.body.innerText);
-  console.log(JSON.stringify({ ...answer, complaints, title: await tab.title(), text }));
+  const title = await tab.title();
+  console.log(JSON.stringify({ ...answer, complaints, title, text, hosts: [...hosts] }));
 } finally {
   await browser.close();
 }

@@ -101,8 +101,11 @@ def test_a_page_of_an_origin_that_is_not_allowed_reads_nothing(
 
 
 def test_the_documentation_works_without_a_network(doors: TwoDoors) -> None:
-    """Swagger UI loads nothing from elsewhere and shows the routes."""
-    page = in_browser(f"{doors.url}/docs", "fetch", "/openapi.json")
+    """Swagger UI loads nothing from elsewhere, shows the routes, and opens one with its example."""
+    page = in_browser(f"{doors.url}/docs#/tables/list_tables", "fetch", "/openapi.json")
     assert page["complaints"] == []
-    assert page["title"] == "Pixelflight"
-    assert "List Tables" in page["text"] or "List Namespaces" in page["text"], page["text"][:500]
+    assert page["value"] == 200
+    assert [host for host in page["hosts"] if host and not doors.url.endswith(host)] == []
+    assert page["title"].startswith("Pixelflight")
+    for shown in ("workspaces", "/api/v1/tables", "The tables and views", '"fleet.planes"'):
+        assert shown in page["text"], page["text"][:2000]
