@@ -62,6 +62,12 @@ class Settings(BaseModel):
     http_requests_max: int = Field(
         256, ge=1, description="HTTP requests that run at once; more are refused with 503."
     )
+    http_idle_seconds: int = Field(
+        75,
+        ge=1,
+        description="How long an HTTP connection that asks nothing is kept open: longer than a "
+        "proxy in front keeps its own.",
+    )
     json_bytes_max: int = Field(
         32 * 2**20, ge=1024, description="A body of JSON larger than this is refused with 413."
     )

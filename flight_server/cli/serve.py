@@ -148,7 +148,12 @@ def _http(app: Any, settings: Settings, listening: socket.socket) -> Iterator[No
         options["http"] = CertificateProtocol
     server = uvicorn.Server(
         uvicorn.Config(
-            app, log_config=None, access_log=False, timeout_graceful_shutdown=5, **options
+            app,
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=settings.http_idle_seconds,
+            timeout_graceful_shutdown=5,
+            **options,
         )
     )
     thread = threading.Thread(target=server.run, args=([listening],), name="http")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from control_api.requests import Requests
+from flight_server.settings import Settings
 from tests.fix_http import TwoDoors
 
 
@@ -40,6 +44,19 @@ def test_a_full_server_refuses_at_once_and_says_when_to_come_again(full: TwoDoor
     assert refused.json()["error"]["retryable"] is True
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json()["error"]["request_id"] == refused.headers["x-request-id"]
+
+
+def test_a_connection_that_asks_nothing_is_closed_after_its_time(
+    start_doors: Callable[..., TwoDoors],
+) -> None:
+    url = urlsplit(start_doors(http_idle_seconds=1).url)
+    with socket.create_connection((url.hostname, url.port), timeout=4) as connection:
+        for _ in range(2):
+            connection.sendall(b"GET /health/live HTTP/1.1\r\nhost: test\r\n\r\n")
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        assert connection.recv(1) == b""
+    # The proxies of the large clouds keep theirs for 60: a request may not meet a closed one.
+    assert Settings().http_idle_seconds > 60
 
 
 def test_places_are_given_back(doors: TwoDoors, api: httpx.Client) -> None:

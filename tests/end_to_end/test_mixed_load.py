@@ -4,8 +4,8 @@ Some clients are killed and some are cut off in the middle of their streams. In 
 acknowledged write is there once, nothing that was rolled back is, nobody met an error that was
 not to be expected, and the server holds nothing of those who have left.
 
-`PIXELFLIGHT_TEST_LOAD=long` (`make test-load`) goes on for ten minutes. Both forms fail when too
-little was done to mean anything.
+`PIXELFLIGHT_TEST_LOAD=long` (`make test-load`) goes on for ten minutes. Both forms go on for longer
+on a slow machine, until enough was done to mean something, and fail where that does not come about.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ LEAVE_SECONDS_MAX = 30
 
 @dataclass(frozen=True)
 class Extent:
-    """How long it goes on, how often somebody is hurt, and what must have been done by then."""
+    """How long it goes on, how often somebody is hurt, and what must have been done in the end."""
 
     seconds: float
+    seconds_max: float
     hurt_seconds: float
     least: dict[str, int]
     growth_bytes_max: int
@@ -53,6 +54,7 @@ class Extent:
 # stops what keeps a MiB or two of each call. The long form's stops what keeps some 60 KiB of each.
 SHORT = Extent(
     15,
+    90,
     3,
     {
         "acknowledged insert": 20, "acknowledged ingest": 10, "acknowledged commit": 10,
@@ -61,12 +63,12 @@ SHORT = Extent(
     200 << 20,
 )  # fmt: skip
 LONG = Extent(
-    600, 10, {name: count * 20 for name, count in SHORT.least.items()}, 300 << 20
+    600, 1200, 10, {name: count * 20 for name, count in SHORT.least.items()}, 300 << 20
 )  # fmt: skip
 EXTENT = LONG if os.environ.get("PIXELFLIGHT_TEST_LOAD") == "long" else SHORT
 
 
-@pytest.mark.timeout(EXTENT.seconds + 180)
+@pytest.mark.timeout(EXTENT.seconds_max + 180)
 def test_everything_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Scans that are kept in memory would pass for a leak. What is idle stays as long as by default:
     # what a client had must go with the client.
@@ -75,12 +77,12 @@ def test_everything_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         prepare(server)
         before, opened = threads(), connections(server)
         collided = counted_failures(monkeypatch)
-        crew = Crew(server, tmp_path, EXTENT.seconds, CLIENTS_EACH)
+        crew = Crew(server, tmp_path, CLIENTS_EACH)
         growth = hurt(crew)
         journal = crew.join()
         report(journal, crew, growth)
         assert journal.failures == []
-        check_enough(journal, crew)
+        check_enough(crew)
         with closing(open_adbc(server, autocommit=True)) as connection, connection.cursor() as all_:
             all_.execute(f"FROM {ROWS}")
             journal.check(all_.fetch_arrow_table())
@@ -105,13 +107,15 @@ def prepare(server: LocalServer) -> None:
 
 
 def hurt(crew: Crew) -> int:
-    """Kills and cuts until the time is up: by how much the process grew after its first third.
+    """Kills and cuts until the time is up and enough is done: by how much the process grew.
 
     Memory comes and goes with what runs: medians of the second and the last third are compared.
     """
     began = time.monotonic()
     process, sizes = psutil.Process(), []
-    while time.monotonic() - began < EXTENT.seconds - EXTENT.hurt_seconds:
+    while (seconds := time.monotonic() - began) < EXTENT.seconds or (
+        seconds < EXTENT.seconds_max and crew.few(EXTENT.least)
+    ):
         time.sleep(EXTENT.hurt_seconds)
         crew.kill_one()
         crew.cut()
@@ -121,11 +125,9 @@ def hurt(crew: Crew) -> int:
     return int(statistics.median(sizes[-third:]) - statistics.median(sizes[third : 2 * third]))
 
 
-def check_enough(journal: Journal, crew: Crew) -> None:
+def check_enough(crew: Crew) -> None:
     """Enough was done to mean something."""
-    few = {
-        name: journal.events[name] for name, n in EXTENT.least.items() if journal.events[name] < n
-    }
+    few = crew.few(EXTENT.least)
     assert not few, f"too little was done: {few} of {EXTENT.least}"
     assert min(crew.kills, crew.cuts) >= EXTENT.seconds / EXTENT.hurt_seconds / 3
 

@@ -57,12 +57,12 @@ class Client:
         self._acknowledged: list[tuple[int, int]] = []
         self._opened: list[Any] = []
 
-    def run(self, until: float) -> None:
-        """Works, and connects anew wherever a connection was lost."""
-        while time.monotonic() < until:
+    def run(self, over: Path) -> None:
+        """Works until `over` exists, and connects anew wherever a connection was lost."""
+        while not over.exists():
             try:
                 with self._connections() as (auto, manual):
-                    while time.monotonic() < until:
+                    while not over.exists():
                         self._step(auto, manual)
             except dbapi.Warning:
                 # The driver only warns of a connection that it could not begin a transaction on.
@@ -302,13 +302,12 @@ def _nag(cursor: Any, done: threading.Event) -> None:
             cursor.adbc_cancel()
 
 
-def main(address: str, key: str, first: str, count: str, seconds: str, broken: str) -> None:
-    """Runs `count` clients, numbered from `first`, for so long."""
+def main(address: str, key: str, first: str, count: str, over: str, broken: str) -> None:
+    """Runs `count` clients, numbered from `first`, until there is a file `over`."""
     warnings.simplefilter("error", dbapi.Warning)
-    until = time.monotonic() + float(seconds)
     numbers = range(int(first), int(first) + int(count))
     clients = [Client(Path(address), key, number, broken == "broken") for number in numbers]
-    threads = [threading.Thread(target=_run, args=(client, until)) for client in clients]
+    threads = [threading.Thread(target=_run, args=(client, Path(over))) for client in clients]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -316,9 +315,9 @@ def main(address: str, key: str, first: str, count: str, seconds: str, broken: s
     say(event="end")
 
 
-def _run(client: Client, until: float) -> None:
+def _run(client: Client, over: Path) -> None:
     try:
-        client.run(until)
+        client.run(over)
     except BaseException:
         say(failure=traceback.format_exc())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 from bench.processes import ROOT, python
@@ -59,7 +58,7 @@ class Process:
 class Crew:
     """All clients: some are left in peace, some are killed, some are cut off."""
 
-    def __init__(self, server: LocalServer, folder: Path, seconds: float, each: int) -> None:
+    def __init__(self, server: LocalServer, folder: Path, each: int) -> None:
         self.journal = Journal()
         self.kills = self.cuts = 0
         self._server = server
@@ -67,7 +66,7 @@ class Crew:
         self._each = each
         self._first = 1
         self._lock = threading.Lock()
-        self._until = time.monotonic() + seconds
+        self._over = folder / "over"
         self._direct = folder / "direct"
         self._direct.write_text(server.url, "utf-8")
         self._wire = self._wired()
@@ -81,6 +80,12 @@ class Crew:
         self.kills += 1
         self._mortal = self._start(self._direct)
 
+    def few(self, least: dict[str, int]) -> dict[str, int]:
+        """What was done less often than it has to be, with how often it was."""
+        with self._lock:
+            done = dict(self.journal.events)
+        return {name: done.get(name, 0) for name, n in least.items() if done.get(name, 0) < n}
+
     def cut(self) -> None:
         """Cuts the wire of a process, which finds another one."""
         old, self._wire = self._wire, self._wired()
@@ -88,7 +93,8 @@ class Crew:
         self.cuts += 1
 
     def join(self) -> Journal:
-        """Waits until all have ended: what they have told."""
+        """Lets all end, and waits for it: what they have told."""
+        self._over.touch()
         everyone = [*self._steady, self._mortal, self._cut_off]
         for process in everyone:
             process.join()
@@ -97,9 +103,8 @@ class Crew:
         return self.journal
 
     def _start(self, address: Path, broken: str = "whole") -> Process:
-        seconds = max(0.1, self._until - time.monotonic())
         first, self._first = self._first, self._first + self._each
-        arguments = [address, self._server.key, first, self._each, seconds, broken]
+        arguments = [address, self._server.key, first, self._each, self._over, broken]
         return Process(self.journal, self._lock, arguments)
 
     def _wired(self) -> Wire:
