@@ -67,6 +67,7 @@ class ErrorCode(Enum):
     VIEW_UNREADABLE = Row(409, 9, False, "What a view reads is missing, or hidden from you.")
     SNAPSHOT_NOT_FOUND = Row(404, 5, False, "No such named snapshot, or it is hidden from you.")
     CHECK_VIOLATION = Row(422, 3, False, "A row violates a check or a constraint of its table.")
+    ADDRESS_REFUSED = Row(403, 7, False, "The server does not connect to this address.")
 
     @property
     def http(self) -> int:

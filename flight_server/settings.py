@@ -250,6 +250,11 @@ class Settings(BaseModel):
         ge=0,
         description="A credential that comes again from one address is recorded so often.",
     )
+    outbound_networks: Networks = Field(
+        (),
+        description="Networks that are not public and to which imports and webhooks may connect "
+        "all the same, such as 10.1.0.0/16.",
+    )
     s3_endpoint: str | None = Field(None, description="HOST:PORT of an S3 server that is not AWS.")
     s3_region: str | None = Field(None, description="S3 region.")
     s3_access_key_id: str | None = Field(None, description="S3 access key id.")

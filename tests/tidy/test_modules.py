@@ -10,7 +10,12 @@ import pytest
 from tests.tidy.sources import EVERYTHING, PRODUCT, python_files, short, tree
 
 # What is started from outside, and what Alembic finds by its folder.
-ENTRY_POINTS = ("flight_server.__main__", "flight_server.metastore.migrations.")
+ENTRY_POINTS = (
+    "flight_server.__main__",
+    "flight_server.metastore.migrations.",
+    # What imports and webhooks dial with, who are on their way.
+    "flight_server.dialling.",
+)
 # The testing room is shipped for tests, so theirs are the imports that count.
 FOR_TESTS = "flight_server.testing"
 

@@ -50,6 +50,7 @@ PUBLISHED = [
     ("view_unreadable", 409, 9, False),
     ("snapshot_not_found", 404, 5, False),
     ("check_violation", 422, 3, False),
+    ("address_refused", 403, 7, False),
 ]
 
 # 499 is nginx's "client closed request": the one status here that no standard lists.
