@@ -68,6 +68,8 @@ class ErrorCode(Enum):
     SNAPSHOT_NOT_FOUND = Row(404, 5, False, "No such named snapshot, or it is hidden from you.")
     CHECK_VIOLATION = Row(422, 3, False, "A row violates a check or a constraint of its table.")
     ADDRESS_REFUSED = Row(403, 7, False, "The server does not connect to this address.")
+    JOB_NOT_FOUND = Row(404, 5, False, "No such job or schedule, or it is hidden from you.")
+    JOB_OVER = Row(409, 9, False, "The job does not stand where this can be done with it.")
 
     @property
     def http(self) -> int:

@@ -79,6 +79,7 @@ Url = Annotated[str, AfterValidator(_url)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 ConfidentialUrl = Annotated[str, AfterValidator(_confidential)]
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_separated)]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_separated)
 ]

@@ -28,6 +28,7 @@ from flight_server.setting_values import (
     Compression,
     ConfidentialUrl,
     Durability,
+    Names,
     Networks,
     Origins,
     Pairs,
@@ -224,6 +225,7 @@ class Settings(BaseModel):
         "1200/minute", description="How often a principal may manage users, keys and the like."
     )
     limit_batch: Rate = Field("100/minute", description="How often a principal may send a batch.")
+    limit_jobs: Rate = Field("50/hour", description="How often a workspace may submit a job.")
     limit_auth: Rate = Field(
         "120/minute", description="How often an address may show a credential that is not valid."
     )
@@ -241,6 +243,32 @@ class Settings(BaseModel):
     )
     result_bytes_max: int | None = Field(
         None, ge=1, description="Bytes of rows, as Arrow holds them, of one answer."
+    )
+    job_workers: int = Field(
+        1,
+        ge=0,
+        description="Processes that do jobs, started with the first one; 0: none from here.",
+    )
+    job_lease_seconds: float = Field(
+        15, ge=0.5, description="A worker that is not heard of for so long has lost its job."
+    )
+    job_grace_seconds: float = Field(
+        5, ge=0, description="A job that is to stop and does not is ended with its process then."
+    )
+    job_idle_seconds: float = Field(
+        300, ge=0, description="A worker that has had nothing to do for so long ends."
+    )
+    job_timeout_seconds: int = Field(
+        3600, ge=1, description="How long a job may take that does not say it itself."
+    )
+    job_timeout_seconds_max: int = Field(
+        24 * 3600, ge=1, description="The longest that a job may ask for."
+    )
+    job_seconds_max: float = Field(
+        7 * 24 * 3600, ge=0, description="Jobs are forgotten so long after they ended; 0: never."
+    )
+    job_custom: Names = Field(
+        (), description="Entry points of the group pixelflight.jobs that custom jobs may run."
     )
     audit_seconds_max: float = Field(
         365 * 24 * 3600, ge=0, description="Older entries of the audit trail go; 0 keeps them all."

@@ -26,8 +26,9 @@ from flight_server.client.bodies import (
     tag_from,
     version_from,
 )
-from flight_server.client.bookkeeping import audit_entries
+from flight_server.client.bookkeeping import Bookkeeping
 from flight_server.client.connection import Connection
+from flight_server.client.jobs import JobCalls
 from flight_server.client.puts import OnCommit, OnSent
 from flight_server.client.results import Result
 from flight_server.client.statements import Executed, Plan, transaction
@@ -77,7 +78,7 @@ class TableSummary:
     bytes: int
 
 
-class Client:
+class Client(JobCalls, Bookkeeping):
     """Tables in and out. Every method may be called from any thread.
 
     Tables are named `[catalog:][namespace.]name`. Methods raise the classes of
@@ -355,22 +356,6 @@ class Client:
     ) -> str:
         """DuckDB's plan of a statement."""
         return str(self._act("explain", **bodies.statement(text, parameters))["plan"])
-
-    def audit(
-        self, limit: int = 100, wanted: Mapping[str, Any] | None = None
-    ) -> list[dict[str, Any]]:
-        """Entries of the audit trail, the newest first; `wanted` as in `docs/audit.md`."""
-        return audit_entries(self._act, limit, wanted or {})
-
-    def usage(self, wanted: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """What was used by day, and the quotas of one's workspace."""
-        answer: dict[str, Any] = self._act("read_usage", **(wanted or {}))
-        return answer
-
-    def health(self) -> dict[str, Any]:
-        """What is mounted, and the newest snapshot of each catalog."""
-        answer: dict[str, Any] = self._act("health")
-        return answer
 
     def close(self) -> None:
         """Ends the connection; a transaction that is open is rolled back."""

@@ -13,6 +13,7 @@ from flight_server.operations.api_keys import (
     rotate_key,
 )
 from flight_server.operations.cached_queries import cached_query, pinned_query
+from flight_server.operations.jobs import submit_job
 from flight_server.operations.listings import (
     describe_tables,
     list_tables,
@@ -273,6 +274,7 @@ __all__ = [
     "snapshot_of",
     "soft_delete",
     "statement_of",
+    "submit_job",
     "take_token",
     "transaction_not_found",
     "undelete",

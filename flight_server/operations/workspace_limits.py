@@ -43,6 +43,7 @@ class WorkspaceLimits(BaseModel):
     write: Rate | None = None
     admin: Rate | None = None
     batch: Rate | None = None
+    jobs: Rate | None = None
     streams_max: Amount | None = None
     request_rows_max: Amount | None = None
     request_bytes_max: Amount | None = None

@@ -51,6 +51,8 @@ PUBLISHED = [
     ("snapshot_not_found", 404, 5, False),
     ("check_violation", 422, 3, False),
     ("address_refused", 403, 7, False),
+    ("job_not_found", 404, 5, False),
+    ("job_over", 409, 9, False),
 ]
 
 # 499 is nginx's "client closed request": the one status here that no standard lists.

@@ -8,6 +8,7 @@ from flight_server.metastore.tables.answers import kept_answers
 from flight_server.metastore.tables.audit import audit, followers
 from flight_server.metastore.tables.base import Moment, metadata
 from flight_server.metastore.tables.identity import refresh_tokens, revoked_tokens, users
+from flight_server.metastore.tables.jobs import job_events, job_logs, job_schedules, jobs
 from flight_server.metastore.tables.keys import api_keys, server_secrets
 from flight_server.metastore.tables.permissions import (
     grants,
@@ -24,6 +25,10 @@ __all__ = [
     "audit",
     "followers",
     "grants",
+    "job_events",
+    "job_logs",
+    "job_schedules",
+    "jobs",
     "kept_answers",
     "metadata",
     "permission_changes",

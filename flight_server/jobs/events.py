@@ -1,0 +1,30 @@
+"""The log of what becomes of jobs: written in the transaction that makes it so.
+
+Rows are numbered in the order of their commits and are removed together with what is old, never
+changed: whoever reads on from a number misses nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+from sqlalchemy import Connection, insert, select
+
+from flight_server.jobs.records import Job, JobEvent, job_from, told
+from flight_server.metastore.tables import job_events, jobs
+
+
+def record_event(connection: Connection, event: JobEvent, number: int, at: dt.datetime) -> Job:
+    """Adds what has just become of a job, as its row now is; gives the job."""
+    row = connection.execute(select(jobs).where(jobs.c.number == number)).mappings().one()
+    job = job_from(row)
+    values = {
+        "job_id": job.id,
+        "workspace": job.owner.workspace,
+        "event": event.value,
+        "at": at,
+        "payload": json.dumps(told(job)),
+    }
+    connection.execute(insert(job_events).values(values))
+    return job

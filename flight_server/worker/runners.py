@@ -1,0 +1,25 @@
+"""Which runner does a job of which type. Each is imported when the first such job comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from flight_server.errors import Unsupported
+from flight_server.jobs import JobType
+from flight_server.worker.runs import Runner
+
+
+def runner_of(job_type: JobType) -> Runner:
+    """What does jobs of a type. Unsupported where this worker has nothing for it."""
+    if job_type not in RUNNERS:
+        raise Unsupported(f"This worker has no runner for jobs of the type '{job_type}'.")
+    return RUNNERS[job_type]()
+
+
+def _table_recompute() -> Runner:
+    from flight_server.worker.recomputing import recompute_table
+
+    return recompute_table
+
+
+RUNNERS: Mapping[JobType, Callable[[], Runner]] = {JobType.TABLE_RECOMPUTE: _table_recompute}
