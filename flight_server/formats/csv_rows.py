@@ -18,30 +18,36 @@ from flight_server.formats.json_rows import decoded, layout_of, place_of, run
 
 
 class CsvWriter:
-    """Writes batches of one schema; the header comes with the first."""
+    """Writes batches of one schema; the header comes with the first, unless it has come before.
 
-    def __init__(self, schema: pa.Schema) -> None:
+    Once it has, batches may be written in several threads at a time.
+    """
+
+    def __init__(self, schema: pa.Schema, delimiter: str = ",") -> None:
         self._schema = schema
+        self._delimiter = delimiter
         self._layout = layout_of(schema)
         self._has_header = False
 
     def rows(self, batch: pa.RecordBatch) -> list[Any]:
         """The rows as pieces of text in UTF-8."""
         sink = pa.BufferOutputStream()
-        options = pa.csv.WriteOptions(include_header=not self._has_header)
+        options = pa.csv.WriteOptions(
+            include_header=not self._has_header, delimiter=self._delimiter
+        )
         self._has_header = True
         pa.csv.write_csv(self._readable(batch), sink, options)
         return [memoryview(sink.getvalue())]
 
     def header(self) -> list[Any]:
-        """The header alone, where no batch came."""
+        """The header alone, where no batch has come yet."""
         if self._has_header:
             return []
         return self.rows(pa.RecordBatch.from_arrays([[]] * len(self._schema), self._schema.names))
 
     def _readable(self, batch: pa.RecordBatch) -> pa.Table:
         """The same rows with columns that CSV can hold."""
-        columns = [_simple(column) for column in batch.columns]
+        columns = [simple(column) for column in batch.columns]
         places = [at for at, column in enumerate(columns) if not _is_native(column.type)]
         if places and self._layout is not None:
             wanted = ", ".join(
@@ -49,7 +55,7 @@ class CsvWriter:
             )
             written = run(self._layout.given(batch), f"SELECT {wanted} FROM given").columns
         else:
-            written = [_texts(columns[at]) for at in places]
+            written = [texts_of(columns[at]) for at in places]
         for at, column in zip(places, written, strict=True):
             columns[at] = column
         return pa.Table.from_arrays(columns, batch.schema.names)
@@ -61,7 +67,7 @@ class CsvWriter:
         return f"CAST({value} AS VARCHAR)"
 
 
-def _simple(column: pa.Array) -> pa.Array:
+def simple(column: pa.Array) -> pa.Array:
     """The column as one that Arrow writes by itself, where there is one of the same meaning."""
     if isinstance(column.type, pa.Bool8Type):
         return column.storage.cast(pa.bool_())
@@ -91,7 +97,8 @@ def _is_native(kind: pa.DataType) -> bool:
     return any(test(kind) for test in tests)
 
 
-def _texts(array: pa.Array) -> pa.Array:
+def texts_of(array: pa.Array) -> pa.Array:
+    """The text of each value, made one by one."""
     return pa.array([_bare(text) for text in json_texts.texts(array)], pa.string())
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kinds
 
-from flight_server.engines.lake.layouts import (
+from flight_server.arrow_layouts import (
     Step,
     decoded_dictionary,
     decoded_runs,

@@ -10,8 +10,8 @@ import re
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from flight_server.arrow_layouts import map_entries
 from flight_server.engines.lake.instance import literal
-from flight_server.engines.lake.layouts import map_entries
 from flight_server.engines.lake.types import child_path, is_list_like
 
 _ITEM = re.compile(r"\binner_(\d+)\b")

@@ -20,11 +20,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flight_server.arrow_layouts import positions
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.inbound import Inbound
-from flight_server.engines.lake.layouts import positions
 from flight_server.engines.lake.registry import SCHEMA, own_rows
 from flight_server.errors import Conflict, ErrorCode
 from flight_server.model import Commit, IngestMode, TableRef, quoted

@@ -67,6 +67,55 @@ def map_step(source: pa.DataType, target: pa.DataType, key: Step, item: Step) ->
     return Step(target, lambda array: _from_list_parts(target, through(map_entries(array))))
 
 
+def nested_step(kind: pa.DataType, step_of: Callable[[pa.DataType], Step]) -> Step:
+    """A nested type with what `step_of` makes of the types within it; others pass untouched.
+
+    Unions, and what extensions are stored in, are not looked into.
+    """
+    if kinds.is_map(kind):
+        key, item = step_of(kind.key_type), step_of(kind.item_type)
+        fields = kind.key_field.with_type(key.type), kind.item_field.with_type(item.type)
+        target = pa.map_(*fields, kind.keys_sorted)
+        return map_step(kind, target, key, item) if key.convert or item.convert else Step(kind)
+    if kinds.is_struct(kind):
+        steps = [step_of(field.type) for field in kind]
+        if all(step.convert is None for step in steps):
+            return Step(kind)
+        pairs = zip(kind, steps, strict=True)
+        target = pa.struct([field.with_type(step.type) for field, step in pairs])
+        return struct_step(target, list(enumerate(steps)))
+    if is_list_like(kind):
+        child = step_of(kind.value_type)
+        return _same_layout(kind, child) if child.convert else Step(kind)
+    return Step(kind)
+
+
+def is_list_like(kind: pa.DataType) -> bool:
+    """Whether it is a list in any layout; a map is none."""
+    return hasattr(kind, "value_field") and not kinds.is_run_end_encoded(kind)
+
+
+def _same_layout(kind: pa.DataType, child: Step) -> Step:
+    """A list of the same layout, whose items `child` makes."""
+    item = kind.value_field.with_type(child.type)
+    for is_one, make in _LISTS:
+        if is_one(kind):
+            return list_step(kind, make(item), child)
+    # Arrow builds lists of one length of plain ones only.
+    plain = list_step(kind, pa.list_(item), child)
+    fixed = list_step(plain.type, pa.list_(item, kind.list_size), Step(child.type))
+    assert fixed.convert is not None, "from another layout"
+    return plain.then(fixed.type, fixed.convert)
+
+
+_LISTS: tuple[tuple[Callable[[pa.DataType], bool], Callable[[pa.Field], pa.DataType]], ...] = (
+    (kinds.is_list, pa.list_),
+    (kinds.is_large_list, pa.large_list),
+    (kinds.is_list_view, pa.list_view),
+    (kinds.is_large_list_view, pa.large_list_view),
+)
+
+
 def map_entries(array: pa.Array) -> pa.Array:
     """A map as the list of its entries that it is underneath: Arrow flattens lists only."""
     return _from_list_parts(_entries_type(array.type), array)
