@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,9 @@ class ParquetFile:
         return (self._file.finish(),)
 
     def abandon(self) -> None:
-        """Stops."""
+        """Stops. The writer would write its end later, to a file that is closed."""
+        with contextlib.suppress(pa.ArrowException, OSError):
+            self._writer.close()
         self._file.close()
 
     def _write_group(self) -> None:

@@ -24,11 +24,17 @@ ROWS = pa.table({"n": range(5000), "s": [f"text {n}" for n in range(5000)]})
 EVERY_CODEC = [(kind.name, codec) for kind in FORMATS.values() for codec in kind.codecs]
 
 
-def written(path: Path, table: pa.Table, name: str, rows_each: int = 1000, **how: Any) -> list[Written]:
+def written(
+    path: Path, table: pa.Table, name: str, rows_each: int = 1000, **how: Any
+) -> list[Written]:
     writer = open_writer(format_named(name), path, table.schema, WriteOptions(**how))
-    for batch in table.to_batches(max_chunksize=rows_each):
-        writer.write(batch)
-    return list(writer.close())
+    try:
+        for batch in table.to_batches(max_chunksize=rows_each):
+            writer.write(batch)
+        return list(writer.close())
+    except BaseException:
+        writer.abandon()
+        raise
 
 
 def read(path: Path, name: str) -> pa.Table:
@@ -103,6 +109,8 @@ def test_no_value_is_lost(tmp_path: Path, case: TypeCase, name: str) -> None:
         assert same_values(found["v"], table["v"])
         return
     whole, before = found["v"].combine_chunks(), case.values
+    if pa.types.is_dictionary(before.type) and not pa.types.is_dictionary(kind):
+        before = before.dictionary_decode()
     if pa.types.is_union(before.type) or before.type == pa.struct([]):
         texts = [None if one is None else json.dumps(one) for one in before.to_pylist()]
         assert whole.to_pylist() == texts
@@ -110,6 +118,8 @@ def test_no_value_is_lost(tmp_path: Path, case: TypeCase, name: str) -> None:
         assert [one and tuple(one.values()) for one in whole.to_pylist()] == before.to_pylist()
     elif isinstance(before.type, pa.JsonType):
         assert whole.to_pylist() == before.storage.to_pylist()
+    elif pa.types.is_timestamp(kind) or pa.types.is_decimal(kind):
+        assert whole.cast(before.type).equals(before)
     else:
         assert repr(whole.to_pylist()) == repr(before.to_pylist())
 
@@ -149,7 +159,7 @@ def test_a_dictionary_that_outgrows_its_index_gets_a_wider_one(tmp_path: Path) -
 def test_a_sheet_that_is_full_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(excel_writer, "ROWS_MAX", 1000)
     writer = open_writer(format_named("excel"), tmp_path / "a.xlsx", ROWS.schema)
-    with pytest.raises(InvalidRequest, match="999 rows at most .* rows_per_file"):
+    with pytest.raises(InvalidRequest, match=r"999 rows at most .* rows_per_file"):
         writer.write(ROWS.to_batches()[0])
     writer.abandon()
 
@@ -190,8 +200,10 @@ def test_endings_tell_the_format(path: str, name: str, around: str | None) -> No
 
 def test_wrong_names_are_told_with_the_right_ones() -> None:
     assert format_of_path("a.gz") is None
-    with pytest.raises(InvalidRequest, match="no format 'parket'. Did you mean 'parquet'"):
+    with pytest.raises(InvalidRequest, match=r"no format 'parket'\. Did you mean 'parquet'"):
         format_named("parket")
-    with pytest.raises(InvalidRequest, match="csv has no compression 'lz4'.* none, gzip and zstd"):
+    with pytest.raises(
+        InvalidRequest, match=r"csv has no compression 'lz4'\..* none, gzip and zstd"
+    ):
         codec_for(FORMATS["csv"], "lz4")
     assert codec_for(FORMATS["csv"], None, compress=True) == "gzip"
