@@ -95,6 +95,17 @@ Networks = Annotated[
 ]
 
 
+def _destination(text: str) -> str:
+    if not text.startswith("/") and not re.fullmatch(r"s3://[^/]+(/.*)?", text):
+        raise ValueError(f"'{text}' is neither a whole path nor s3://bucket/prefix")
+    return text
+
+
+Destinations = Annotated[
+    tuple[Annotated[str, AfterValidator(_destination)], ...], BeforeValidator(_separated)
+]
+
+
 def _rate(text: str) -> str:
     if text and not all(map(_RATE.fullmatch, re.split("[;,|]", text))):
         raise ValueError("it must be a rate such as 100/minute, several of them joined by ';'")

@@ -11,7 +11,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -23,12 +23,12 @@ from pydantic import (
 )
 
 from flight_server.errors import InvalidRequest, did_you_mean
+from flight_server.setting_groups import JobSettings, TransferSettings
 from flight_server.setting_values import (
     Address,
     Compression,
     ConfidentialUrl,
     Durability,
-    Names,
     Networks,
     Origins,
     Pairs,
@@ -42,8 +42,8 @@ OTHER_VARIABLES = frozenset({"URL", "KEY", "CONFIG"})
 TEST_VARIABLES = "TEST_"
 
 
-class Settings(BaseModel):
-    """Every setting of the server. Sizes are bytes, times seconds; the names say so."""
+class ServerSettings(BaseModel):
+    """The settings of the server itself. Sizes are bytes, times seconds; the names say so."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -244,32 +244,6 @@ class Settings(BaseModel):
     result_bytes_max: int | None = Field(
         None, ge=1, description="Bytes of rows, as Arrow holds them, of one answer."
     )
-    job_workers: int = Field(
-        1,
-        ge=0,
-        description="Processes that do jobs, started with the first one; 0: none from here.",
-    )
-    job_lease_seconds: float = Field(
-        15, ge=0.5, description="A worker that is not heard of for so long has lost its job."
-    )
-    job_grace_seconds: float = Field(
-        5, ge=0, description="A job that is to stop and does not is ended with its process then."
-    )
-    job_idle_seconds: float = Field(
-        300, ge=0, description="A worker that has had nothing to do for so long ends."
-    )
-    job_timeout_seconds: int = Field(
-        3600, ge=1, description="How long a job may take that does not say it itself."
-    )
-    job_timeout_seconds_max: int = Field(
-        24 * 3600, ge=1, description="The longest that a job may ask for."
-    )
-    job_seconds_max: float = Field(
-        7 * 24 * 3600, ge=0, description="Jobs are forgotten so long after they ended; 0: never."
-    )
-    job_custom: Names = Field(
-        (), description="Entry points of the group pixelflight.jobs that custom jobs may run."
-    )
     audit_seconds_max: float = Field(
         365 * 24 * 3600, ge=0, description="Older entries of the audit trail go; 0 keeps them all."
     )
@@ -313,7 +287,7 @@ class Settings(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _contradictions(self) -> Settings:
+    def _contradictions(self) -> Self:
         if (self.tls_certificate is None) != (self.tls_private_key is None):
             raise ValueError("tls_certificate and tls_private_key go together")
         if self.tls_client_ca is not None and self.tls_certificate is None:
@@ -327,6 +301,10 @@ class Settings(BaseModel):
         if self.removal_grace_seconds and self.removal_grace_seconds < self.ticket_seconds:
             raise ValueError("removal_grace_seconds must be at least ticket_seconds")
         return self
+
+
+class Settings(TransferSettings, JobSettings, ServerSettings):
+    """Every setting there is; documents list those of the last class first."""
 
 
 def load(

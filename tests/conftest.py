@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.fix_client",
     "tests.fix_coverage",
     "tests.fix_dialled",
+    "tests.fix_exports",
     "tests.fix_flight_sql",
     "tests.fix_http",
     "tests.fix_identity",

@@ -25,6 +25,8 @@ from flight_server.model import (
     Version,
 )
 
+AsOf = dt.datetime | str
+
 
 def encoded(fields: Mapping[str, Any]) -> bytes:
     """The JSON object of the fields that are not None."""

@@ -1,4 +1,4 @@
-"""Statements that write, transactions, and queries that somebody may want to cancel."""
+"""Statements that write, and transactions."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyarrow import flight
-
-from flight_server.client.connection import Connection
-from flight_server.client.results import Result
 from flight_server.errors import PixelflightError
 
 
@@ -31,23 +27,6 @@ class Executed:
     def of(cls, answer: Mapping[str, Any]) -> Executed:
         """From the answer of the action `execute`."""
         return cls(answer["kind"], answer.get("rows"), answer.get("commit"))
-
-
-class Plan:
-    """A query that the server has planned and not run. `cancel` ends it from any thread."""
-
-    def __init__(self, connection: Connection, info: flight.FlightInfo) -> None:
-        self._connection = connection
-        self._info = info
-        self.schema = info.schema
-
-    def open(self) -> Result:
-        """Runs it: its rows. Cancelled once it was cancelled."""
-        return Result.of_info(self._connection, self._info)
-
-    def cancel(self) -> None:
-        """Ends its streams, and those that are about to be opened."""
-        self._connection.cancel(self._info)
 
 
 @contextlib.contextmanager

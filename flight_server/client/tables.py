@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from pyarrow import flight
 
 from flight_server.client import bodies, frames, puts
 from flight_server.client.bodies import (
+    AsOf,
     command,
     commit_from,
     given,
@@ -29,9 +29,10 @@ from flight_server.client.bodies import (
 from flight_server.client.bookkeeping import Bookkeeping
 from flight_server.client.connection import Connection
 from flight_server.client.jobs import JobCalls
+from flight_server.client.plans import PlanCalls
 from flight_server.client.puts import OnCommit, OnSent
 from flight_server.client.results import Result
-from flight_server.client.statements import Executed, Plan, transaction
+from flight_server.client.statements import Executed, transaction
 from flight_server.model import (
     Commit,
     CommitEvery,
@@ -43,7 +44,6 @@ from flight_server.model import (
     Version,
 )
 
-AsOf = dt.datetime | str
 PemFile = str | bytes | Path
 
 
@@ -78,7 +78,7 @@ class TableSummary:
     bytes: int
 
 
-class Client(JobCalls, Bookkeeping):
+class Client(PlanCalls, JobCalls, Bookkeeping):
     """Tables in and out. Every method may be called from any thread.
 
     Tables are named `[catalog:][namespace.]name`. Methods raise the classes of
@@ -146,18 +146,6 @@ class Client(JobCalls, Bookkeeping):
         """
         ticket = bodies.query(text, parameters, version, as_of)
         return self._kept(Result.of_ticket(self._connection, ticket))
-
-    def plan(
-        self,
-        text: str,
-        parameters: Sequence[Any] | Mapping[str, Any] | None = None,
-        version: int | None = None,
-        as_of: AsOf | None = None,
-    ) -> Plan:
-        """One SELECT that is not run before it is opened, and can be cancelled meanwhile."""
-        read = bodies.query(text, parameters, version, as_of)
-        descriptor = flight.FlightDescriptor.for_command(read)
-        return Plan(self._connection, self._connection.flight_info(descriptor))
 
     def execute(
         self, text: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None

@@ -16,10 +16,19 @@ def runner_of(job_type: JobType) -> Runner:
     return RUNNERS[job_type]()
 
 
+def _data_export() -> Runner:
+    from flight_server.worker.exporting import export_data
+
+    return export_data
+
+
 def _table_recompute() -> Runner:
     from flight_server.worker.recomputing import recompute_table
 
     return recompute_table
 
 
-RUNNERS: Mapping[JobType, Callable[[], Runner]] = {JobType.TABLE_RECOMPUTE: _table_recompute}
+RUNNERS: Mapping[JobType, Callable[[], Runner]] = {
+    JobType.DATA_EXPORT: _data_export,
+    JobType.TABLE_RECOMPUTE: _table_recompute,
+}

@@ -13,9 +13,8 @@ from tests.tidy.sources import EVERYTHING, PRODUCT, python_files, short, tree
 ENTRY_POINTS = (
     "flight_server.__main__",
     "flight_server.metastore.migrations.",
-    # What imports, exports and webhooks use, who are on their way.
+    # What imports and webhooks dial with, who are on their way.
     "flight_server.dialling.",
-    "flight_server.transfer.",
 )
 # The testing room is shipped for tests, so theirs are the imports that count.
 FOR_TESTS = "flight_server.testing"

@@ -1,0 +1,51 @@
+"""Settings of what not every server uses: jobs, and the files that rows are moved from and to."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from flight_server.setting_values import Destinations, Names
+
+
+class JobSettings(BaseModel):
+    """How jobs are done."""
+
+    job_workers: int = Field(
+        1,
+        ge=0,
+        description="Processes that do jobs, started with the first one; 0: none from here.",
+    )
+    job_lease_seconds: float = Field(
+        15, ge=0.5, description="A worker that is not heard of for so long has lost its job."
+    )
+    job_grace_seconds: float = Field(
+        5, ge=0, description="A job that is to stop and does not is ended with its process then."
+    )
+    job_idle_seconds: float = Field(
+        300, ge=0, description="A worker that has had nothing to do for so long ends."
+    )
+    job_timeout_seconds: int = Field(
+        3600, ge=1, description="How long a job may take that does not say it itself."
+    )
+    job_timeout_seconds_max: int = Field(
+        24 * 3600, ge=1, description="The longest that a job may ask for."
+    )
+    job_seconds_max: float = Field(
+        7 * 24 * 3600, ge=0, description="Jobs are forgotten so long after they ended; 0: never."
+    )
+    job_custom: Names = Field(
+        (), description="Entry points of the group pixelflight.jobs that custom jobs may run."
+    )
+
+
+class TransferSettings(BaseModel):
+    """Where files are read from and written to."""
+
+    export_destinations: Destinations = Field(
+        (),
+        description="Folders, and s3://bucket/prefix, that exports may be written to, between "
+        "commas. Default none: results are downloaded.",
+    )
+    export_seconds_max: float = Field(
+        24 * 3600, ge=0, description="How long the result of an export can be downloaded."
+    )
