@@ -40,6 +40,7 @@ from control_api.routes import (
     tables,
     usage,
     views,
+    webhooks,
     workspaces,
 )
 from flight_server import operations
@@ -66,6 +67,7 @@ ROUTERS = (
     history.router,
     views.router,
     snapshots.router,
+    webhooks.router,
     audit.router,
     auth_roles.router,
     workspaces.router,

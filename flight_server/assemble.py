@@ -26,10 +26,12 @@ from flight_server.operations.limits import Limits
 from flight_server.operations.refresher import Refresher
 from flight_server.operations.results import Results
 from flight_server.operations.usage import UsageCounters
+from flight_server.operations.webhook_rights import HookRights
 from flight_server.operations.workspace_limits import stored_limits
 from flight_server.query import Admission
 from flight_server.settings import Settings
 from flight_server.telemetry import Telemetry
+from flight_server.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from flight_server.auth.issuer import Issuer
@@ -75,12 +77,15 @@ def assemble(settings: Settings) -> Services:
         kept_answers=KeptAnswers(metastore, settings.idempotency_seconds),
         limits=Limits(settings, usage, stored_limits(metastore)),
         signing_secret=secret,
+        webhooks=Webhooks(metastore, settings),
         refresher=Refresher(settings.view_refresh_seconds),
         results=Results(settings.result_cache_bytes_max),
         telemetry=Telemetry.of(settings),
     )
     read_measures(services)
     services.refresher.start(services)
+    rights = HookRights(services.access, services.authenticator.principal_of)
+    services.webhooks.start(lake, rights)
     return services
 
 

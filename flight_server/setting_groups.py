@@ -1,4 +1,4 @@
-"""Settings of what not every server uses: jobs, and the files that rows are moved from and to."""
+"""Settings of what not every server uses: jobs, files that rows move from and to, webhooks."""
 
 from __future__ import annotations
 
@@ -48,4 +48,23 @@ class TransferSettings(BaseModel):
     )
     export_seconds_max: float = Field(
         24 * 3600, ge=0, description="How long the result of an export can be downloaded."
+    )
+
+
+class WebhookSettings(BaseModel):
+    """How webhooks are delivered."""
+
+    webhooks_max: int = Field(10, ge=0, description="Webhooks that a principal may have.")
+    webhook_timeout_seconds: float = Field(
+        15, gt=0, le=300, description="How long the receiver of a webhook may take to answer."
+    )
+    webhook_failing_seconds_max: float = Field(
+        5 * 24 * 3600,
+        ge=0,
+        description="A webhook is disabled when all attempts have failed for so long.",
+    )
+    webhook_history_seconds_max: float = Field(
+        7 * 24 * 3600,
+        ge=0,
+        description="How long deliveries that are over can be seen and sent again.",
     )

@@ -103,6 +103,7 @@ def answers() -> Mapping[str, Schema]:
         **_of_tables(),
         **_of_rows(),
         **_of_history(),
+        **_of_webhooks(),
         "list_entries": members(
             {"entries": array(reference("AuditEntry")), "cursor": maybe(INTEGER)}
         ),
@@ -217,4 +218,18 @@ def _of_history() -> dict[str, Schema]:
         "create_snapshot": _SNAPSHOT,
         "describe_snapshot": reference("SnapshotContent"),
         "restore_snapshot": restored,
+    }
+
+
+def _of_webhooks() -> dict[str, Schema]:
+    hook, shown, delivery = map(reference, ("Webhook", "WebhookShown", "Delivery"))
+    return {
+        "list_webhooks": members({"webhooks": array(hook)}),
+        "create_webhook": shown,
+        "describe_webhook": hook,
+        "change_webhook": hook,
+        "rotate_webhook": shown,
+        "try_webhook": delivery,
+        "list_deliveries": members({"deliveries": array(delivery), "cursor": maybe(INTEGER)}),
+        "replay_delivery": delivery,
     }

@@ -41,6 +41,7 @@ TAGS = {
     "rows": "Rows of a table: one or many.",
     "query": "SQL.",
     "batch": "Several operations in one request.",
+    "webhooks": "What happens, told by HTTP to who asked for it.",
     "history": "Versions of a table: told of, compared, named and restored.",
     "views": "Queries that are read like tables.",
     "snapshots": "States of a table or a namespace that are kept.",

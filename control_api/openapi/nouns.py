@@ -116,6 +116,25 @@ _KEY: dict[str, Schema] = {
     "revoked_at": maybe(_TIME),
     "previous_until": maybe(_TIME, "Until when the secret before the last rotation works."),
 }
+_HOOK: dict[str, Schema] = {
+    "id": STRING,
+    "url": STRING,
+    "events": _NAMES,
+    "tables": maybe(_NAMES, "Names, or `namespace.*`; null is any."),
+    "active": BOOLEAN,
+    "disabled_reason": maybe(STRING, "Why the server has made it inactive."),
+    "headers": {**_TEXTS, "description": "Their values are never shown."},
+    "retry_config": maybe(
+        members({"max_retries": INTEGER, "retry_delay_seconds": NUMBER}),
+        "Null is the schedule of Standard Webhooks.",
+    ),
+    "owner": STRING,
+    "workspace": STRING,
+    "failing_since": maybe(_TIME, "The first failure that no success has followed."),
+    "previous_secret_until": maybe(_TIME, "Until when the old secret signs as well."),
+    "created_at": _TIME,
+    "updated_at": _TIME,
+}
 _SNAPSHOT: dict[str, Schema] = {
     "name": STRING,
     "table": maybe(STRING, "None where it is of all of the namespace."),
@@ -200,6 +219,25 @@ NOUNS: Mapping[str, Schema] = {
             "created_at": _TIME,
             "created_by": STRING,
             "disabled_at": maybe(_TIME),
+        }
+    ),
+    "Webhook": members(_HOOK),
+    "WebhookShown": members({"secret": {**STRING, "description": "Shown this once."}, **_HOOK}),
+    "Delivery": members(
+        {
+            "id": {**STRING, "description": "The header `webhook-id`, the same at each attempt."},
+            "webhook_id": STRING,
+            "event": STRING,
+            "timestamp": _TIME,
+            "data": OBJECT,
+            "status": one_of("pending", "delivered", "failed", "withheld"),
+            "attempts": INTEGER,
+            "response_status": maybe(INTEGER),
+            "error": maybe(STRING),
+            "duration_ms": maybe(NUMBER),
+            "created_at": _TIME,
+            "attempted_at": maybe(_TIME),
+            "next_attempt_at": maybe(_TIME),
         }
     ),
     "ApiKey": members(_KEY),

@@ -41,6 +41,7 @@ _PARAMETERS = {
     "action": "What was done, such as create_user.",
     "catalog": "Of this catalog.",
     "comment": "What the new table is for.",
+    "delivery_id": "The delivery's id.",
     "id": "Its id.",
     "key_id": "The key's id, which is a part of the key.",
     "limit": "How many at most; all of them without it.",
@@ -50,6 +51,7 @@ _PARAMETERS = {
     "request_id": "What one request did.",
     "table": "`[catalog:][namespace.]name`.",
     "tag": "The name of the version.",
+    "webhook_id": "The webhook's id.",
     "workspace": "A workspace; your own without it.",
 }
 _EXAMPLES = {

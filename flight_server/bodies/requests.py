@@ -19,7 +19,9 @@ from flight_server.model import Images, IngestMode
 Request = TypeVar("Request", bound=BaseModel)
 
 # Fields whose values are never quoted back, since errors are logged.
-SECRETS = frozenset({"password", "current_password", "api_key", "refresh_token", "token", "secret"})
+SECRETS = frozenset(
+    {"password", "current_password", "api_key", "refresh_token", "token", "secret", "headers"}
+)
 
 
 def _with_zone(moment: dt.datetime) -> dt.datetime:
@@ -158,7 +160,7 @@ def _sentence(problem: Any, kind: type[BaseModel], what: str) -> str:
         return f"The {what} needs the field '{where}'."
     reason = problem["msg"].removeprefix("Value error, ")
     field = f"field '{where}' of the {what}" if where else what
-    if problem["loc"] and problem["loc"][-1] in SECRETS:
+    if not SECRETS.isdisjoint(problem["loc"]):
         return f"The {field} cannot be it: {reason[:1].lower()}{reason[1:]}."
     quoted = json.dumps(problem["input"], default=str, ensure_ascii=False)[:80]
     return f"The {field} is {quoted}: {reason[:1].lower()}{reason[1:]}."

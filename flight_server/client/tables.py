@@ -33,6 +33,7 @@ from flight_server.client.plans import PlanCalls
 from flight_server.client.puts import OnCommit, OnSent
 from flight_server.client.results import Result
 from flight_server.client.statements import Executed, transaction
+from flight_server.client.webhooks import WebhookCalls
 from flight_server.model import (
     Commit,
     CommitEvery,
@@ -78,7 +79,7 @@ class TableSummary:
     bytes: int
 
 
-class Client(PlanCalls, JobCalls, Bookkeeping):
+class Client(PlanCalls, JobCalls, WebhookCalls, Bookkeeping):
     """Tables in and out. Every method may be called from any thread.
 
     Tables are named `[catalog:][namespace.]name`. Methods raise the classes of

@@ -20,7 +20,11 @@ RESOLVERS = 4
 
 
 def connections(
-    dialling: Dialling, *, each_host_max: int, kept_seconds: float, tls: ssl.SSLContext | None
+    dialling: Dialling,
+    *,
+    each_host_max: int,
+    kept_seconds: float,
+    tls: ssl.SSLContext | None = None,
 ) -> aiohttp.TCPConnector:
     """A pool for `aiohttp.ClientSession`, which must be asked with `allow_redirects=False`."""
     return aiohttp.TCPConnector(

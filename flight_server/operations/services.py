@@ -39,6 +39,7 @@ from flight_server.operations.usage import UsageCounters
 from flight_server.query import Admission
 from flight_server.settings import Settings
 from flight_server.telemetry import Telemetry
+from flight_server.webhooks import Webhooks
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Services:
     kept_answers: KeptAnswers
     limits: Limits
     signing_secret: bytes = field(repr=False)
+    webhooks: Webhooks = field(repr=False)
     refresher: Refresher = field(default_factory=Refresher, repr=False)
     results: Results = field(default_factory=lambda: Results(0), repr=False)
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -79,6 +81,7 @@ class Services:
 
     def close(self) -> None:
         """Ends what keeps books, the engines, the metastore; traces that are left are sent last."""
+        self.webhooks.close()
         self.refresher.close()
         self.audit.close()
         self.usage.close()

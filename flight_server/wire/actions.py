@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from dataclasses import asdict
 
 from flight_server import operations
 from flight_server.bodies import actions as bodies
@@ -37,17 +35,8 @@ from flight_server.bodies.views import (
 from flight_server.errors import InvalidRequest
 from flight_server.model import NamespaceRef, TableRef
 from flight_server.operations import Call, Services
-
-Answer: TypeAlias = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class JsonAction:
-    """One action. `run` gets what the body was parsed into."""
-
-    description: str
-    body: type[Body]
-    run: Callable[[Services, Call, Any], Answer]
+from flight_server.wire.json_actions import Answer, JsonAction
+from flight_server.wire.webhook_actions import WEBHOOK_ACTIONS
 
 
 def run_action(services: Services, call: Call, name: str, body: bytes) -> Answer:
@@ -282,4 +271,5 @@ ACTIONS: dict[str, JsonAction] = {
     "read_audit": JsonAction("The audit trail, a page of it.", ReadAudit, _read_audit),
     "read_usage": JsonAction("What was used, by day.", ReadUsage, _read_usage),
     "health": JsonAction("What is mounted and answers.", bodies.Nothing, _health),
+    **WEBHOOK_ACTIONS,
 }

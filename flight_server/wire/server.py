@@ -35,6 +35,7 @@ ADMIN_ACTIONS = frozenset({"read_audit", "read_usage"})
 READING_ACTIONS = frozenset(
     {
         "describe_table", "list_namespaces", "list_versions", "list_tags", "explain", "health",
+        "list_webhooks", "describe_webhook", "list_deliveries",
         *FLIGHT_ACTIONS,
         *SQL_ACTIONS,
     }

@@ -13,8 +13,10 @@ from tests.tidy.sources import EVERYTHING, PRODUCT, python_files, short, tree
 ENTRY_POINTS = (
     "flight_server.__main__",
     "flight_server.metastore.migrations.",
-    # What imports and webhooks dial with, who are on their way.
-    "flight_server.dialling.",
+    # Imports dial with it, which are on their way.
+    "flight_server.dialling.fetching",
+    # Run as a process of its own.
+    "flight_server.webhooks.courier",
 )
 # The testing room is shipped for tests, so theirs are the imports that count.
 FOR_TESTS = "flight_server.testing"

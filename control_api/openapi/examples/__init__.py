@@ -24,6 +24,7 @@ FILES = (
     "history",
     "views",
     "snapshots",
+    "webhooks",
     "workspaces",
     "auth",
     "audit",

@@ -18,6 +18,7 @@ from flight_server.metastore.tables.permissions import (
     workspaces,
 )
 from flight_server.metastore.tables.usage import usage
+from flight_server.metastore.tables.webhooks import webhook_deliveries, webhooks
 
 __all__ = [
     "Moment",
@@ -38,6 +39,8 @@ __all__ = [
     "server_secrets",
     "usage",
     "users",
+    "webhook_deliveries",
+    "webhooks",
     "workspace_namespaces",
     "workspaces",
 ]

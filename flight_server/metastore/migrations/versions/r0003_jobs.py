@@ -15,6 +15,7 @@ def upgrade() -> None:
     _jobs()
     _job_logs()
     _schedules()
+    _webhooks()
 
 
 def _jobs() -> None:
@@ -115,3 +116,65 @@ def _schedules() -> None:
     )
     op.create_index("ix_job_schedules_next_at", "job_schedules", ["next_at"])
     op.create_index("ix_job_schedules_workspace", "job_schedules", ["workspace"])
+
+
+def _webhooks() -> None:
+    """Webhooks, and what is delivered to them."""
+    op.create_table(
+        "webhooks",
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("workspace", sa.Text, nullable=False),
+        sa.Column("principal_id", sa.Text, nullable=False),
+        sa.Column("principal", sa.Text, nullable=False),
+        sa.Column("scopes", sa.Text),
+        sa.Column("url", sa.Text, nullable=False),
+        sa.Column("events", sa.Text, nullable=False),
+        sa.Column("tables", sa.Text),
+        sa.Column("headers", sa.Text, nullable=False),
+        sa.Column("secret", sa.Text, nullable=False),
+        sa.Column("previous_secret", sa.Text),
+        sa.Column("previous_until", sa.DateTime(timezone=True)),
+        sa.Column("max_retries", sa.Integer),
+        sa.Column("retry_delay_seconds", sa.Float),
+        sa.Column("active", sa.Boolean, nullable=False),
+        sa.Column("disabled_reason", sa.Text),
+        sa.Column("failing_since", sa.DateTime(timezone=True)),
+        sa.Column("after_snapshot", sa.BigInteger, nullable=False),
+        sa.Column("after_job_event", sa.BigInteger, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_webhooks"),
+    )
+    op.create_index("ix_webhooks_principal_id", "webhooks", ["principal_id"])
+    op.create_table(
+        "webhook_deliveries",
+        sa.Column("number", _NUMBER, nullable=False),
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("webhook_id", sa.Text, nullable=False),
+        sa.Column("url", sa.Text),
+        sa.Column("event", sa.Text, nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("table_name", sa.Text),
+        sa.Column("job_owner", sa.Text),
+        sa.Column("data", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("response_status", sa.Integer),
+        sa.Column("error", sa.Text),
+        sa.Column("duration_ms", sa.Float),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempted_at", sa.DateTime(timezone=True)),
+        sa.PrimaryKeyConstraint("number", name="pk_webhook_deliveries"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("uq_webhook_deliveries_id", "webhook_deliveries", ["id"], unique=True)
+    op.create_index(
+        "ix_webhook_deliveries_status_webhook_id_due_at",
+        "webhook_deliveries",
+        ["status", "webhook_id", "due_at"],
+    )
+    op.create_index(
+        "ix_webhook_deliveries_webhook_id_number", "webhook_deliveries", ["webhook_id", "number"]
+    )
+    op.create_index("ix_webhook_deliveries_created_at", "webhook_deliveries", ["created_at"])

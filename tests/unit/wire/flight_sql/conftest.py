@@ -36,6 +36,7 @@ from flight_server.operations.usage import UsageCounters
 from flight_server.query import Admission
 from flight_server.settings import Settings
 from flight_server.testing.memory import MemoryEngine
+from flight_server.webhooks import Webhooks
 
 AUTHOR = Author("test")
 STAFF = pa.schema(
@@ -101,6 +102,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
             kept_answers=KeptAnswers(metastore, 60),
             limits=Limits(settings, usage, lambda workspace: {}),
             signing_secret=b"secret",
+            webhooks=Webhooks(metastore, settings),
         )
         audit.close()
         usage.close()
