@@ -12,7 +12,7 @@ from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from starlette.types import Scope
 
-from flight_server.auth import Identity
+from flight_server.auth import Credential, Identity
 from flight_server.errors import PixelflightError
 from flight_server.operations import Call, Services
 from flight_server.operations.audit import Attempt
@@ -30,7 +30,11 @@ async def arrived(request: Request, services: Services, identity: Identity, call
     request.state.stage.actor = call.actor
     request.state.attempt, request.state.meter = call.attempt, call.meter
     await _recorded(services, services.audit.arrived, call.actor, identity.credential)
-    request.state.standing = services.limits.admit(call.principal, _class_of(request))
+    if identity.credential is Credential.JOB_TOKEN:
+        # What a job does was counted when it was submitted.
+        request.state.standing = None
+    else:
+        request.state.standing = services.limits.admit(call.principal, _class_of(request))
 
 
 async def told(request: Request, error: PixelflightError) -> PixelflightError:

@@ -15,6 +15,7 @@ from flight_server.auth import (
     signing_secret,
 )
 from flight_server.engines.lake.engine import LakeEngine
+from flight_server.jobs import Workers
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import AuditTrail
 from flight_server.metastore.kept_answers import KeptAnswers
@@ -56,6 +57,7 @@ def assemble(settings: Settings) -> Services:
     trail = AuditTrail(metastore, settings.audit_seconds_max, settings.housekeeping_seconds)
     commits = [AuditedCommits(lake, DEFAULT_CATALOG, metastore)]
     usage = UsageCounters(metastore)
+    limits = Limits(settings, usage, stored_limits(metastore))
     services = Services(
         settings=settings,
         engines={DEFAULT_CATALOG: lake},
@@ -75,9 +77,10 @@ def assemble(settings: Settings) -> Services:
         audit=Audit(trail, commits, settings.audit_repeat_seconds),
         usage=usage,
         kept_answers=KeptAnswers(metastore, settings.idempotency_seconds),
-        limits=Limits(settings, usage, stored_limits(metastore)),
+        limits=limits,
         signing_secret=secret,
         webhooks=Webhooks(metastore, settings),
+        workers=Workers(settings, metastore, limits.job_rates),
         refresher=Refresher(settings.view_refresh_seconds),
         results=Results(settings.result_cache_bytes_max),
         telemetry=Telemetry.of(settings),

@@ -14,7 +14,8 @@ from flight_server.wire import sweeper
 
 # Housekeeping in the background would make other snapshots than a test expects. Statements on a
 # few rows have no work for a second thread of DuckDB's, and take a third more time with one.
-# Tests ask more often than people do, and with more wrong credentials.
+# Tests ask more often than people do, and with more wrong credentials. Jobs are done where a test
+# is about them.
 QUIET = {
     "housekeeping_seconds": 0,
     "durability": "none",
@@ -22,6 +23,8 @@ QUIET = {
     "limit_admin": "",
     "limit_auth": "",
     "limit_batch": "",
+    "limit_jobs": "",
+    "job_workers": 0,
 }
 
 

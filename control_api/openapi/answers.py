@@ -104,6 +104,7 @@ def answers() -> Mapping[str, Schema]:
         **_of_rows(),
         **_of_history(),
         **_of_webhooks(),
+        **_of_jobs(),
         "list_entries": members(
             {"entries": array(reference("AuditEntry")), "cursor": maybe(INTEGER)}
         ),
@@ -232,4 +233,25 @@ def _of_webhooks() -> dict[str, Schema]:
         "try_webhook": delivery,
         "list_deliveries": members({"deliveries": array(delivery), "cursor": maybe(INTEGER)}),
         "replay_delivery": delivery,
+    }
+
+
+def _of_jobs() -> dict[str, Schema]:
+    job, schedule = reference("Job"), reference("Schedule")
+    return {
+        "submit_job": job,
+        "list_jobs": members({"jobs": array(job), "cursor": maybe(INTEGER)}),
+        "describe_job": job,
+        "cancel_job": job,
+        "retry_job": job,
+        "job_logs": members(
+            {
+                "logs": array(reference("LogLine")),
+                "after": {**INTEGER, "description": "What the next page is asked for with."},
+            }
+        ),
+        "create_schedule": schedule,
+        "list_schedules": members({"schedules": array(schedule)}),
+        "describe_schedule": schedule,
+        "change_schedule": schedule,
     }

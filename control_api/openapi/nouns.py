@@ -143,6 +143,45 @@ _SNAPSHOT: dict[str, Schema] = {
     "created_at": _TIME,
     "author": STRING,
 }
+_JOB_SPEC: dict[str, Schema] = {
+    "job_type": one_of(
+        "data_import",
+        "data_export",
+        "batch_operation",
+        "media_processing",
+        "table_recompute",
+        "custom",
+    ),
+    "parameters": OBJECT,
+    "priority": INTEGER,
+    "timeout_seconds": INTEGER,
+    "max_retries": INTEGER,
+    "retry_delay_seconds": INTEGER,
+    "webhook_url": maybe(STRING),
+    "webhook_events": _NAMES,
+}
+_JOB: dict[str, Schema] = {
+    "job_id": STRING,
+    **_JOB_SPEC,
+    "status": one_of("pending", "running", "completed", "failed", "cancelled"),
+    "progress": maybe(NUMBER, "Percent; null where nobody knows."),
+    "rows": INTEGER,
+    "bytes": INTEGER,
+    "rows_total": maybe(INTEGER),
+    "bytes_total": maybe(INTEGER),
+    "seconds_left": maybe(NUMBER, "An estimate."),
+    "attempt": {**INTEGER, "description": "How often it was begun so far."},
+    "result": maybe(OBJECT),
+    "error": maybe(OBJECT, "Why it failed, or why its last attempt did."),
+    "created_at": _TIME,
+    "started_at": maybe(_TIME),
+    "completed_at": maybe(_TIME),
+    "schedule_id": maybe(STRING),
+    "created_by": STRING,
+    "workspace": STRING,
+    "cancel_requested": BOOLEAN,
+    "logs": array(reference("LogLine"), "The last of its lines; empty in lists."),
+}
 _PLACE: dict[str, Schema] = dict.fromkeys(("table", "namespace", "catalog"), maybe(STRING))
 _STEP: dict[str, Schema] = {
     "version": INTEGER,
@@ -242,6 +281,32 @@ NOUNS: Mapping[str, Schema] = {
     ),
     "ApiKey": members(_KEY),
     "ApiKeyShown": members({"key": {**STRING, "description": "Shown this once."}, **_KEY}),
+    "Job": members(_JOB),
+    "LogLine": members(
+        {
+            "at": _TIME,
+            "level": one_of("info", "warning", "error"),
+            "text": STRING,
+            "attempt": INTEGER,
+        }
+    ),
+    "Schedule": members(
+        {
+            "schedule_id": STRING,
+            "name": STRING,
+            "cron": STRING,
+            "timezone": STRING,
+            "active": BOOLEAN,
+            "next_at": maybe(_TIME),
+            "last_at": maybe(_TIME),
+            "last_job_id": maybe(STRING),
+            "note": {**STRING, "description": "Why nothing was submitted the last time."},
+            "job": members(_JOB_SPEC),
+            "created_by": STRING,
+            "workspace": STRING,
+            "created_at": _TIME,
+        }
+    ),
     "Role": members(
         {
             "workspace": STRING,

@@ -38,6 +38,10 @@ _MEANINGS = {
 }
 # Parameters that are the same wherever they are.
 _PARAMETERS = {
+    "job_id": "The job's id.",
+    "schedule_id": "The schedule's id.",
+    "job_type": "Only jobs of this type.",
+    "status": "Only jobs that stand so.",
     "action": "What was done, such as create_user.",
     "catalog": "Of this catalog.",
     "comment": "What the new table is for.",

@@ -21,6 +21,7 @@ from flight_server.auth.credentials import (
     sign_token,
     verify_token,
 )
+from flight_server.auth.job_tokens import JobToken, sign_job_token, verify_job_token
 from flight_server.auth.passwords import Passwords
 from flight_server.auth.permission_rows import (
     Role,
@@ -69,6 +70,7 @@ __all__ = [
     "HandshakeToken",
     "Identity",
     "Issued",
+    "JobToken",
     "KeyInfo",
     "KeyStore",
     "Passwords",
@@ -94,10 +96,12 @@ __all__ = [
     "parse_key",
     "parse_scopes",
     "sign",
+    "sign_job_token",
     "sign_token",
     "signing_secret",
     "user_not_found",
     "verify",
+    "verify_job_token",
     "verify_token",
     "within",
     "workspace_not_found",

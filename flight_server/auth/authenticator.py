@@ -26,6 +26,7 @@ from flight_server.auth.credentials import (
     verify_token,
 )
 from flight_server.auth.external import external_user
+from flight_server.auth.job_tokens import JOB_PREFIX, verify_job_token
 from flight_server.auth.passwords import Passwords
 from flight_server.auth.store import KEY, KeyStore
 from flight_server.auth.tokens import ISSUER, Issued, TokenStore, unverified_issuer
@@ -51,6 +52,7 @@ class Credential(StrEnum):
     SESSION_TOKEN = "session_token"  # noqa: S105
     ISSUER_TOKEN = "issuer_token"  # noqa: S105
     CERTIFICATE = "certificate"
+    JOB_TOKEN = "job_token"  # noqa: S105
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,8 @@ class Authenticator:
         match kind:
             case Credential.SESSION_TOKEN:
                 return self._of_session(credential)
+            case Credential.JOB_TOKEN:
+                return self._of_job(credential)
             case Credential.ACCESS_TOKEN:
                 return self._of_token(credential)
             case Credential.REFRESH_TOKEN:
@@ -235,6 +239,12 @@ class Authenticator:
             origins=token.ids,
         )
 
+    def _of_job(self, text: str) -> Identity:
+        """A worker that does somebody's job. No other token can be had for this one."""
+        token = verify_job_token(self._secret, text, time.time())
+        principal = replace(self.principal_of(token.principal_id), scopes=token.scopes)
+        return Identity(principal, Credential.JOB_TOKEN, expires_at=token.expires_at)
+
     def _of_certificate(self, certificate: str) -> Identity:
         user = self._users.of_certificate(certificate)
         if user is None or user.disabled_at is not None:
@@ -278,6 +288,8 @@ def _kind(credential: str) -> Credential:
     """What a bearer shows, by how it begins and by nothing else."""
     if credential.startswith(TOKEN_PREFIX):
         return Credential.SESSION_TOKEN
+    if credential.startswith(JOB_PREFIX):
+        return Credential.JOB_TOKEN
     if credential.startswith(REFRESH_PREFIX):
         return Credential.REFRESH_TOKEN
     is_token = credential.count(".") == 2 and not credential.startswith(KEY_PREFIX)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -16,6 +18,8 @@ from flight_server.formats.json_lines import row_batches
 from flight_server.model import DEFAULT_CATALOG, Commit, IngestMode, IngestRequest, TableRef
 from flight_server.operations import Call, Services
 
+# What is kept of each operation, to be told of it again.
+_COUNTS = ("rows", "rows_inserted", "rows_updated", "rows_deleted")
 Rows = dict[str, Any] | list[dict[str, Any]]
 
 
@@ -155,8 +159,21 @@ class Outcome:
         }
 
 
-def run_batch(services: Services, call: Call, batch: Batch) -> Outcome:
-    """Runs the operations in their order. InvalidRequest; LimitExceeded (too_large)."""
+class RunBatch(Batch):
+    """`batch`. What is done under a `token` is done once, however often it is sent."""
+
+    token: Annotated[str, Field(min_length=1, max_length=400)] | None = None
+
+    def answer(self, services: Services, call: Call) -> dict[str, Any]:
+        """The answer. Errors as `run_batch`; one that ended the batch is a part of it."""
+        outcome = run_batch(services, call, self, self.token)
+        ended = outcome.failure
+        told = {} if ended is None else {"error": ended.as_json(call.request_id)}
+        return {**outcome.as_json(), **told}
+
+
+def check_batch(services: Services, batch: Batch) -> None:
+    """InvalidRequest, or LimitExceeded (too_large), where it cannot be run at all."""
     most = services.settings.json_rows_max
     check_count(len(batch.operations), most, "operations")
     check_count(sum(one.count for one in batch.operations), most, "rows")
@@ -165,16 +182,26 @@ def run_batch(services: Services, call: Call, batch: Batch) -> Outcome:
             "'transaction' and 'continue_on_error' contradict each other: a transaction is all of "
             'its operations or none. Say "transaction": false to go on behind one that fails.'
         )
+
+
+def run_batch(services: Services, call: Call, batch: Batch, token: str | None = None) -> Outcome:
+    """Runs the operations in their order. InvalidRequest; LimitExceeded (too_large).
+
+    With a token, what was committed under it before is not done again.
+    """
+    check_batch(services, batch)
     outcome = Outcome(batch)
     if batch.is_one:
-        _run_together(services, call, batch, outcome)
+        _run_together(services, call, batch, outcome, token)
     else:
-        _run_each(services, call, batch, outcome)
+        _run_each(services, call, batch, outcome, token)
         outcome.end()
     return outcome
 
 
-def _run_together(services: Services, call: Call, batch: Batch, outcome: Outcome) -> None:
+def _run_together(
+    services: Services, call: Call, batch: Batch, outcome: Outcome, token: str | None
+) -> None:
     failed: list[PixelflightError] = []
 
     def work(inside: Call) -> Commit:
@@ -188,7 +215,11 @@ def _run_together(services: Services, call: Call, batch: Batch, outcome: Outcome
         return Commit(-1)
 
     try:
-        commit = operations.in_one_commit(services, call, _catalog(batch), "batch", work)
+        catalog = _catalog(batch)
+        if token is None:
+            commit = operations.in_one_commit(services, call, catalog, "batch", work)
+        else:
+            commit = _together_once(services, call, batch, outcome, catalog, token, work)
     except PixelflightError as error:
         outcome.failure = error
         _record(services, call, error)
@@ -202,6 +233,29 @@ def _run_together(services: Services, call: Call, batch: Batch, outcome: Outcome
     outcome.end(commit)
 
 
+def _together_once(
+    services: Services,
+    call: Call,
+    batch: Batch,
+    outcome: Outcome,
+    catalog: str,
+    token: str,
+    work: Callable[[Call], Commit],
+) -> Commit:
+    """The commit of the work, which the receipt tells of where it was done before."""
+
+    def counted(inside: Call) -> str:
+        work(inside)
+        return json.dumps([[result[name] for name in _COUNTS] for result in outcome.results])
+
+    asked = batch.model_dump_json(exclude={"token"})
+    done = operations.once(services, call, catalog, "batch", token, asked, counted)
+    if done.is_duplicate:
+        for counts in json.loads(done.answer):
+            outcome.add(Commit(-1, **dict(zip(_COUNTS, counts, strict=True))))
+    return Commit(done.snapshot)
+
+
 def _catalog(batch: Batch) -> str:
     """The one catalog of all tables. InvalidRequest."""
     catalogs = {TableRef.parse(one.table).catalog for one in batch.operations}
@@ -212,17 +266,35 @@ def _catalog(batch: Batch) -> str:
     return catalogs.pop() if catalogs else DEFAULT_CATALOG
 
 
-def _run_each(services: Services, call: Call, batch: Batch, outcome: Outcome) -> None:
-    for one in batch.operations:
+def _run_each(
+    services: Services, call: Call, batch: Batch, outcome: Outcome, token: str | None
+) -> None:
+    for number, one in enumerate(batch.operations):
         call.attempt.author = None
         try:
-            outcome.add(one.run(services, call))
+            if token is None:
+                outcome.add(one.run(services, call))
+            else:
+                outcome.add(_one_once(services, call, one, f"{token}:{number}"))
         except PixelflightError as error:
             _record(services, call, error)
             outcome.fail(error, call.request_id)
             if not batch.continue_on_error:
                 outcome.failure = error
                 return
+
+
+def _one_once(services: Services, call: Call, one: _OfTable, token: str) -> Commit:
+    """What one operation did, now or before."""
+
+    def counted(inside: Call) -> str:
+        commit = one.run(services, inside)
+        return json.dumps([getattr(commit, name) for name in _COUNTS])
+
+    catalog = TableRef.parse(one.table).catalog
+    asked = one.model_dump_json()
+    done = operations.once(services, call, catalog, "batch", token, asked, counted)
+    return Commit(done.snapshot, *json.loads(done.answer))
 
 
 def _record(services: Services, call: Call, error: PixelflightError) -> None:

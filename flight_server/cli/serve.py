@@ -8,7 +8,6 @@ import os
 import signal
 import socket
 import ssl
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -76,7 +75,10 @@ def serve(
 
 def run(settings: Settings) -> None:
     """Serves until a signal comes. A second signal ends the process at once."""
-    _configure_logging(settings)
+    # What serves is imported here, so that other verbs start without it.
+    from flight_server.telemetry.logs import configure_logging
+
+    configure_logging(settings)
     keep_freed_memory()
     stop = _signals()
     with ExitStack() as open_things:
@@ -104,7 +106,6 @@ def _open_doors(
 
     Whether every stream could be ended is put into `closed` when the Flight door closes.
     """
-    # What serves is imported here, so that other verbs start without it.
     from control_api.app import create_app
     from flight_server.assemble import assemble
     from flight_server.auth import ensure_admin_key
@@ -123,6 +124,8 @@ def _open_doors(
     open_things.callback(lambda: closed.append(door.stop(settings.shutdown_seconds)))
     open_things.callback(setattr, app.state, "serving", False)
     door.start()
+    open_things.callback(services.workers.close)
+    services.workers.open(door.local_url)
     app.state.serving = True
     host, _ = split_address(settings.http, "http")
     scheme = "https" if settings.tls_certificate else "http"
@@ -309,45 +312,6 @@ def _signals() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, count)
     return stop
-
-
-def _configure_logging(settings: Settings) -> None:
-    from flight_server.telemetry import RequestFields
-
-    level = logging.getLevelNamesMapping().get(settings.log_level.upper())
-    if level is None:
-        raise InvalidRequest(
-            f"log_level = '{settings.log_level}' is none of DEBUG, INFO, WARNING, ERROR."
-        )
-    form = "%(asctime)s %(levelname)s %(name)s%(request)s: %(message)s"
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines() if settings.log_json else logging.Formatter(form))
-    handler.addFilter(RequestFields())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
-    for library in ("alembic", "opentelemetry", "uvicorn"):
-        logging.getLogger(library).setLevel(max(level, logging.WARNING))
-
-
-class _JsonLines(logging.Formatter):
-    """One JSON object a record."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The record as a line."""
-        import json
-
-        values: dict[str, object] = {
-            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        for name in ("request_id", "principal"):
-            if value := getattr(record, name, ""):
-                values[name] = value
-        values |= getattr(record, "fields", {})
-        if record.exc_info:
-            values["exception"] = self.formatException(record.exc_info)
-        return json.dumps(values, ensure_ascii=False)
 
 
 def _bracketed(host: str) -> str:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -24,6 +24,8 @@ from flight_server.client.cookies import Cookies
 from flight_server.client.failures import translated
 from flight_server.errors import ErrorCode, InvalidRequest, Unavailable
 
+# An API key or a token, or what gives the token that is good just now.
+Key: TypeAlias = str | Callable[[], str]
 DEFAULT_URL = "grpc://127.0.0.1:8815"
 SCHEMES = {"grpc": "grpc", "grpc+tcp": "grpc", "grpc+tls": "grpc+tls"}
 # What gRPC is told so that large batches pass and broken networks are mended.
@@ -44,14 +46,15 @@ class Connection:
     def __init__(
         self,
         url: str | None = None,
-        key: str | None = None,
+        key: Key | None = None,
         tls_root_certificates: str | bytes | Path | None = None,
         tls_client_certificate: str | bytes | Path | None = None,
         tls_client_key: str | bytes | Path | None = None,
         timeout_seconds: float | None = None,
     ) -> None:
         self.url = checked_url(url or os.environ.get("PIXELFLIGHT_URL") or DEFAULT_URL)
-        self._key = os.environ.get("PIXELFLIGHT_KEY", "") if key is None else key
+        shown = os.environ.get("PIXELFLIGHT_KEY", "") if key is None else key
+        self._key: Callable[[], str] = shown if callable(shown) else lambda: shown
         self._timeout = timeout_seconds
         self._cookies = Cookies()
         with self.translated():
@@ -123,7 +126,8 @@ class Connection:
         self._client.close()
 
     def _options(self, timeout_seconds: float | None = None) -> flight.FlightCallOptions:
-        headers = [(b"authorization", b"Bearer " + self._key.encode())] if self._key else []
+        key = self._key()
+        headers = [(b"authorization", b"Bearer " + key.encode())] if key else []
         timeout = self._timeout if timeout_seconds is None else timeout_seconds
         return flight.FlightCallOptions(timeout=timeout, headers=headers)
 

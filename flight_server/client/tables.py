@@ -27,7 +27,7 @@ from flight_server.client.bodies import (
     version_from,
 )
 from flight_server.client.bookkeeping import Bookkeeping
-from flight_server.client.connection import Connection
+from flight_server.client.connection import Connection, Key
 from flight_server.client.jobs import JobCalls
 from flight_server.client.plans import PlanCalls
 from flight_server.client.puts import OnCommit, OnSent
@@ -50,7 +50,7 @@ PemFile = str | bytes | Path
 
 def connect(
     url: str | None = None,
-    key: str | None = None,
+    key: Key | None = None,
     *,
     tls_root_certificates: PemFile | None = None,
     tls_client_certificate: PemFile | None = None,
@@ -59,7 +59,8 @@ def connect(
 ) -> Client:
     """A client of the server at a URL, `grpc://host:port` or `grpc+tls://host:port`.
 
-    The URL and the API key come from PIXELFLIGHT_URL and PIXELFLIGHT_KEY where they are left out.
+    The URL and the API key come from PIXELFLIGHT_URL and PIXELFLIGHT_KEY where they are left out;
+    `key` may be a function that gives the token of the moment.
     PEM is given as text or as a file's path. `timeout_seconds` bounds every call; without it the
     server's own limit does. Nothing is sent before the first call. InvalidRequest.
     """

@@ -19,7 +19,9 @@ from flight_server.jobs.records import (
     Status,
     told,
 )
+from flight_server.jobs.schedules import Schedule, ScheduleStore, schedule_not_found
 from flight_server.jobs.store import JobFilter, JobStore, job_not_found
+from flight_server.jobs.workers import Workers
 
 __all__ = [
     "Job",
@@ -35,8 +37,12 @@ __all__ = [
     "LogLine",
     "Owner",
     "Progress",
+    "Schedule",
+    "ScheduleStore",
     "Status",
+    "Workers",
     "job_not_found",
     "recover",
+    "schedule_not_found",
     "told",
 ]

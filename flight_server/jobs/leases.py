@@ -222,6 +222,21 @@ def recover(
     return len(found)
 
 
+def is_waited_for(metastore: Metastore) -> bool:
+    """Whether there is any job that has not ended."""
+    unended = (Status.PENDING.value, Status.RUNNING.value)
+    with metastore.read() as connection:
+        first = select(jobs.c.number).where(jobs.c.status.in_(unended)).limit(1)
+        return connection.execute(first).first() is not None
+
+
+def count_waiting(metastore: Metastore, most: int, now: dt.datetime) -> int:
+    """How many jobs could be taken now; those beyond `most` are not counted."""
+    waits = (jobs.c.status == Status.PENDING.value) & (jobs.c.run_after <= now)
+    with metastore.read() as connection:
+        return len(connection.execute(select(jobs.c.number).where(waits).limit(most)).all())
+
+
 def after_failure(job: Job, error: JobError, now: dt.datetime) -> dict[str, Any]:
     """The columns of a job whose attempt has failed: to be tried again, or over."""
     if job.cancel_requested_at is not None:

@@ -166,8 +166,8 @@ def job_from(row: RowMapping) -> Job:
     return Job(
         row["number"],
         row["id"],
-        _owner(row),
-        _spec(row),
+        owner_of(row),
+        spec_of(row),
         Status(row["status"]),
         row["attempt"],
         row["failures"],
@@ -212,10 +212,15 @@ def told(job: Job) -> dict[str, Any]:
         "attempt": job.attempt,
         "result": None if job.result is None else dict(job.result),
         "error": None if job.error is None else job.error.as_json(),
-        "created_at": job.created_at.isoformat(),
-        "started_at": _text(job.started_at),
-        "completed_at": _text(job.completed_at),
+        "created_at": text_of(job.created_at),
+        "started_at": text_of(job.started_at),
+        "completed_at": text_of(job.completed_at),
     }
+
+
+def text_of(moment: dt.datetime | None) -> str | None:
+    """A time as JSON has it."""
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
 def owner_columns(owner: Owner) -> dict[str, Any]:
@@ -243,7 +248,8 @@ def spec_columns(spec: JobSpec) -> dict[str, Any]:
     }
 
 
-def _owner(row: RowMapping) -> Owner:
+def owner_of(row: RowMapping) -> Owner:
+    """Whose it is, from the columns."""
     scopes = row["scopes"]
     return Owner(
         row["principal_id"],
@@ -253,7 +259,8 @@ def _owner(row: RowMapping) -> Owner:
     )
 
 
-def _spec(row: RowMapping) -> JobSpec:
+def spec_of(row: RowMapping | Mapping[str, Any]) -> JobSpec:
+    """What is to be done, from the columns."""
     return JobSpec(
         JobType(row["job_type"]),
         json.loads(row["parameters"]),
@@ -268,7 +275,3 @@ def _spec(row: RowMapping) -> JobSpec:
 
 def _loaded(text: str | None, missing: Any) -> Any:
     return missing if text is None else json.loads(text)
-
-
-def _text(moment: dt.datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat()

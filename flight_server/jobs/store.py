@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, func, insert, select, update
 
 from flight_server.errors import Conflict, ErrorCode, LimitExceeded, NotFound
 from flight_server.jobs.events import record_event
@@ -24,6 +24,7 @@ from flight_server.jobs.records import (
     spec_columns,
 )
 from flight_server.metastore import Metastore
+from flight_server.metastore.audit import record_change
 from flight_server.metastore.tables import job_logs, jobs
 
 # So many jobs in so many seconds.
@@ -57,7 +58,9 @@ class JobStore:
         """A new job, pending. LimitExceeded where the owner's workspace has had its share."""
         with self._metastore.begin() as connection:
             check_rates(connection, owner.workspace, rates, self._now())
-            return add_job(connection, owner, spec, self._now())
+            job = add_job(connection, owner, spec, self._now())
+            record_change(connection, "submit_job", f"job:{job.id}", job_type=spec.job_type)
+            return job
 
     def find(self, id: str) -> Job:
         """One job. NotFound (job_not_found)."""
@@ -75,7 +78,14 @@ class JobStore:
     def logs(self, job: Job, after: int = 0, limit: int = 1000) -> list[tuple[int, LogLine]]:
         """The lines that a job has written, in their order, each with its number."""
         mine = (job_logs.c.job_id == job.id) & (job_logs.c.id > after)
-        statement = select(job_logs).where(mine).order_by(job_logs.c.id).limit(limit)
+        return self._lines(select(job_logs).where(mine).order_by(job_logs.c.id).limit(limit))
+
+    def last_lines(self, job: Job, limit: int) -> list[tuple[int, LogLine]]:
+        """The last lines that a job has written, in their order, each with its number."""
+        mine = select(job_logs).where(job_logs.c.job_id == job.id)
+        return self._lines(mine.order_by(job_logs.c.id.desc()).limit(limit))[::-1]
+
+    def _lines(self, statement: Select[Any]) -> list[tuple[int, LogLine]]:
         with self._metastore.read() as connection:
             return [
                 (row["id"], LogLine(row["at"], row["level"], row["text"], row["attempt"]))
@@ -94,9 +104,11 @@ class JobStore:
             if job.status is Status.PENDING:
                 ended = {"status": Status.CANCELLED.value, "completed_at": now}
                 connection.execute(update(jobs).where(this).values(ended))
+                record_change(connection, "cancel_job", f"job:{id}")
                 return record_event(connection, JobEvent.CANCELLED, job.number, now)
             if job.status is Status.RUNNING and job.cancel_requested_at is None:
                 connection.execute(update(jobs).where(this).values(cancel_requested_at=now))
+                record_change(connection, "cancel_job", f"job:{id}")
                 return _found(connection, id)
         if job.status in (Status.COMPLETED, Status.FAILED):
             raise Conflict(
@@ -120,6 +132,7 @@ class JobStore:
                 )
             values = {**fresh, "status": Status.PENDING.value, "failures": 0, "run_after": now}
             connection.execute(update(jobs).where(jobs.c.number == job.number).values(values))
+            record_change(connection, "retry_job", f"job:{id}")
             return _found(connection, id)
 
 

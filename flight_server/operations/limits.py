@@ -87,9 +87,9 @@ class Limits:
         rates = self._rates[kind] if own is None else _parsed(own)
         return self._count(kind, rates, principal.id) if rates else None
 
-    def job_rates(self, principal: Principal) -> list[tuple[int, int]]:
-        """How many jobs the principal's workspace may submit in how many seconds."""
-        own = self._of(principal.workspace).jobs
+    def job_rates(self, workspace: str) -> list[tuple[int, int]]:
+        """How many jobs a workspace may submit in how many seconds."""
+        own = self._of(workspace).jobs
         rates = _parsed(self._settings.limit_jobs if own is None else own)
         return [(rate.amount, rate.get_expiry()) for rate in rates]
 

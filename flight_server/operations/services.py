@@ -18,6 +18,7 @@ from flight_server.auth import (
 from flight_server.engines.base import Engine, Transaction
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.errors import ErrorCode, NotFound, did_you_mean
+from flight_server.jobs import Workers
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import Actor
 from flight_server.metastore.kept_answers import KeptAnswers
@@ -66,6 +67,7 @@ class Services:
     limits: Limits
     signing_secret: bytes = field(repr=False)
     webhooks: Webhooks = field(repr=False)
+    workers: Workers = field(repr=False)
     refresher: Refresher = field(default_factory=Refresher, repr=False)
     results: Results = field(default_factory=lambda: Results(0), repr=False)
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -81,6 +83,7 @@ class Services:
 
     def close(self) -> None:
         """Ends what keeps books, the engines, the metastore; traces that are left are sent last."""
+        self.workers.close()
         self.webhooks.close()
         self.refresher.close()
         self.audit.close()

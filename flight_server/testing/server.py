@@ -88,6 +88,8 @@ def local_server(data: Path | None = None, **settings: Any) -> Iterator[LocalSer
         ensure_admin_key(services.keys, folder)
         door = FlightDoor(services).start()
         closing.callback(door.stop, 0)
+        closing.callback(services.workers.close)
+        services.workers.open(door.local_url)
         key = (folder / "admin.key").read_text("utf-8").strip()
         yield LocalServer(door.url, key, folder, services, door)
 

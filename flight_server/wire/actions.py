@@ -35,6 +35,7 @@ from flight_server.bodies.views import (
 from flight_server.errors import InvalidRequest
 from flight_server.model import NamespaceRef, TableRef
 from flight_server.operations import Call, Services
+from flight_server.wire.job_actions import JOB_ACTIONS
 from flight_server.wire.json_actions import Answer, JsonAction
 from flight_server.wire.webhook_actions import WEBHOOK_ACTIONS
 
@@ -272,4 +273,5 @@ ACTIONS: dict[str, JsonAction] = {
     "read_usage": JsonAction("What was used, by day.", ReadUsage, _read_usage),
     "health": JsonAction("What is mounted and answers.", bodies.Nothing, _health),
     **WEBHOOK_ACTIONS,
+    **JOB_ACTIONS,
 }

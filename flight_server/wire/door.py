@@ -70,6 +70,12 @@ class FlightDoor:
         """What clients connect to."""
         return f"{self._scheme}://{_bracketed(self._host)}:{self.port}"
 
+    def local_url(self) -> str:
+        """What processes of this machine connect to, whatever address it listens on."""
+        host = "::1" if self._host == "::" else self._host
+        host = "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 - asked, not bound
+        return f"{self._scheme}://{_bracketed(host)}:{self.port}"
+
     @property
     def calls(self) -> RunningCalls:
         """The calls that are running."""

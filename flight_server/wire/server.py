@@ -36,6 +36,7 @@ READING_ACTIONS = frozenset(
     {
         "describe_table", "list_namespaces", "list_versions", "list_tags", "explain", "health",
         "list_webhooks", "describe_webhook", "list_deliveries",
+        "list_jobs", "get_job", "job_logs", "list_schedules",
         *FLIGHT_ACTIONS,
         *SQL_ACTIONS,
     }
@@ -163,4 +164,6 @@ def _class_of(action: str) -> RouteClass:
     """What an action is counted as."""
     if action in ADMIN_ACTIONS:
         return RouteClass.ADMIN
+    if action == "batch":
+        return RouteClass.BATCH
     return RouteClass.READ if action in READING_ACTIONS else RouteClass.WRITE

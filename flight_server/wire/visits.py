@@ -11,7 +11,7 @@ from urllib.parse import unquote
 
 from pyarrow import flight
 
-from flight_server.auth import Authenticator, HandshakeToken, Identity
+from flight_server.auth import Authenticator, Credential, HandshakeToken, Identity
 from flight_server.errors import Cancelled, PixelflightError
 from flight_server.metastore.audit import Actor, Stage, enter_stage
 from flight_server.model import Principal
@@ -188,8 +188,9 @@ class Visit(flight.ServerMiddleware):
             self.admit(kind)
 
     def admit(self, kind: RouteClass) -> None:
-        """Counts the call. LimitExceeded."""
-        self._services.limits.admit(self.principal, kind)
+        """Counts the call. LimitExceeded. What a job does was counted when it was submitted."""
+        if self.identity.credential is not Credential.JOB_TOKEN:
+            self._services.limits.admit(self.principal, kind)
 
     def begin_stream(self) -> None:
         """The call sends a stream of rows, from here to its end. LimitExceeded."""

@@ -22,13 +22,34 @@ def _data_export() -> Runner:
     return export_data
 
 
+def _batch_operation() -> Runner:
+    from flight_server.worker.batches import run_operations
+
+    return run_operations
+
+
 def _table_recompute() -> Runner:
     from flight_server.worker.recomputing import recompute_table
 
     return recompute_table
 
 
+def _media_processing() -> Runner:
+    from flight_server.worker.media import process_media
+
+    return process_media
+
+
+def _custom() -> Runner:
+    from flight_server.worker.custom import run_custom
+
+    return run_custom
+
+
 RUNNERS: Mapping[JobType, Callable[[], Runner]] = {
     JobType.DATA_EXPORT: _data_export,
+    JobType.BATCH_OPERATION: _batch_operation,
     JobType.TABLE_RECOMPUTE: _table_recompute,
+    JobType.MEDIA_PROCESSING: _media_processing,
+    JobType.CUSTOM: _custom,
 }

@@ -12,6 +12,7 @@ from tests.tidy.sources import EVERYTHING, PRODUCT, python_files, short, tree
 # What is started from outside, and what Alembic finds by its folder.
 ENTRY_POINTS = (
     "flight_server.__main__",
+    "flight_server.worker.__main__",
     "flight_server.metastore.migrations.",
     # Imports dial with it, which are on their way.
     "flight_server.dialling.fetching",

@@ -21,6 +21,7 @@ FILES = (
     "rows",
     "query",
     "batch",
+    "jobs",
     "history",
     "views",
     "snapshots",

@@ -46,7 +46,7 @@ class Definitions:
         self, registry: Registry, tokens: Tokens, tags: Tags, refreshes: Refreshes
     ) -> None:
         self._registry = registry
-        self._tokens = tokens
+        self.tokens = tokens
         self._tags = tags
         self.refreshes = refreshes
 
@@ -69,7 +69,7 @@ class Definitions:
         transaction.note(found.table, "altered")
         tables.rename_table(transaction, self._registry, table, to)
         transaction.local_rows.renamed(found.table, to)
-        self._tokens.rename(transaction, found.table, to)
+        self.tokens.rename(transaction, found.table, to)
         self._tags.rename(transaction, found.table, to)
         self.refreshes.rename(transaction, found.table, to)
 
@@ -78,7 +78,7 @@ class Definitions:
         transaction.refuse_changes(self._guarded(transaction, table).table, "dropped")
         tables.drop_table(transaction, self._registry, table)
         transaction.local_rows.dropped(table)
-        self._tokens.forget(transaction, table)
+        self.tokens.forget(transaction, table)
         self._tags.forget(transaction, table)
         self.refreshes.forget(transaction, table)
 

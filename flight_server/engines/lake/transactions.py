@@ -32,6 +32,7 @@ from flight_server.engines.lake.scans import (
 )
 from flight_server.engines.lake.soft_deletes import SoftDeletes
 from flight_server.engines.lake.statements import Statements
+from flight_server.engines.lake.transacted_receipts import TransactedReceipts
 from flight_server.engines.lake.transacted_views import TransactedViews
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import NotFound, Unsupported
@@ -57,7 +58,7 @@ _PAST = re.compile(r"\bAT\s*\(\s*VERSION\b", re.IGNORECASE)
 _DONE = Commit(-1)
 
 
-class LakeTransaction(SqlValues, TransactedViews):
+class LakeTransaction(SqlValues, TransactedViews, TransactedReceipts):
     """See `flight_server.engines.base.Transaction`; one thread at a time uses it."""
 
     name = DEFAULT_CATALOG

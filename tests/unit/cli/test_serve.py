@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from flight_server.cli.serve import _JsonLines, _reserve, bound, is_loopback, split_address
+from flight_server.cli.serve import _reserve, bound, is_loopback, split_address
 from flight_server.errors import Conflict, InvalidRequest
 from flight_server.settings import Settings
 from flight_server.telemetry import RequestFields, ServedRequest, serving
+from flight_server.telemetry.logs import JsonLines
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def test_log_lines_can_be_json() -> None:
         raise ValueError("x")
     except ValueError:
         record = logging.LogRecord("n", logging.ERROR, "f", 1, "a %s", ("b",), sys.exc_info())
-    line = json.loads(_JsonLines().format(record))
+    line = json.loads(JsonLines().format(record))
     assert (line["level"], line["message"]) == ("ERROR", "a b")
     assert "ValueError: x" in line["exception"]
 
@@ -134,8 +135,8 @@ def test_log_lines_tell_whose_request_they_are_of() -> None:
     RequestFields().filter(record)
     serving.reset(token)
     RequestFields().filter(other)
-    line = json.loads(_JsonLines().format(record))
+    line = json.loads(JsonLines().format(record))
     assert (line["request_id"], line["principal"]) == ("r-1", "key:abc")
     assert logging.Formatter("%(name)s%(request)s").format(record) == "n [r-1 key:abc]"
-    assert "request_id" not in json.loads(_JsonLines().format(other))
+    assert "request_id" not in json.loads(JsonLines().format(other))
     assert logging.Formatter("%(name)s%(request)s").format(other) == "n"

@@ -24,6 +24,7 @@ from flight_server.auth import (
     fixed,
 )
 from flight_server.engines.base import TemporaryTables
+from flight_server.jobs import Workers
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import AuditTrail
 from flight_server.metastore.kept_answers import KeptAnswers
@@ -101,6 +102,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
             usage=usage,
             kept_answers=KeptAnswers(metastore, 60),
             limits=Limits(settings, usage, lambda workspace: {}),
+            workers=Workers(settings, metastore),
             signing_secret=b"secret",
             webhooks=Webhooks(metastore, settings),
         )
