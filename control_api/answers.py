@@ -9,6 +9,7 @@ end: Arrow gets a batch without rows whose metadata holds the error, JSON lines 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import logging
@@ -21,11 +22,12 @@ import anyio.to_thread
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from control_api.encodings import ENCODERS, Encoder
 from control_api.media_types import Form
 from flight_server.engines.stream import Batches
 from flight_server.errors import Internal, PixelflightError
 from flight_server.formats.arrow_streams import ArrowWriter
-from flight_server.formats.batches import resized
+from flight_server.formats.batches import in_rows, resized
 from flight_server.formats.csv_rows import CsvWriter
 from flight_server.formats.json_rows import JsonWriter
 from flight_server.operations import Call
@@ -47,17 +49,38 @@ class Told:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Shape:
+    """What a client chooses beside the form, where it may.
+
+    So many rows at a time; JSON as a list and no object; CSV without names; an encoding.
+    """
+
+    rows_each: int | None = None
+    is_list: bool = False
+    header: bool = True
+    encoding: str | None = None
+
+
 def rows_answer(
-    batches: Batches, form: Form, call: Call, bytes_each: int, told: Told | None = None
+    batches: Batches,
+    form: Form,
+    call: Call,
+    bytes_each: int,
+    told: Told | None = None,
+    shape: Shape | None = None,
 ) -> Response:
     """The answer that carries the rows, which it closes. Errors before the first rows are raised.
 
     It is made in a worker's thread.
     """
-    told = told or Told()
+    told, shape = told or Told(), shape or Shape()
     progress = _Progress()
-    pieces = _pieces(batches, form, call, bytes_each, told.members, progress)
+    pieces = _pieces(batches, form, call, bytes_each, told.members, progress, shape)
     headers = {"vary": "accept", **told.headers}
+    if shape.encoding is not None:
+        headers["content-encoding"] = shape.encoding
+        pieces = _encoded(pieces, ENCODERS[shape.encoding]())
     first: list[Any] = []
     size = 0
     for some in pieces:
@@ -88,13 +111,17 @@ def _pieces(
     bytes_each: int,
     members: Mapping[str, Any],
     progress: _Progress,
+    shape: Shape,
 ) -> Iterator[list[Any]]:
     """The pieces of the answer, several at a time. `_Cut` ends it in the middle."""
-    write = _WRITERS[form](batches, members)
+    write = _WRITERS[form](batches, members, shape)
     each = bytes_each if form is Form.ARROW else min(bytes_each, TEXT_BATCH_BYTES)
     try:
         with call.meter.stream():
-            yield from write.pieces(_checked(resized(batches, each), call))
+            sized = resized(batches, each)
+            if shape.rows_each is not None:
+                sized = in_rows(batches, shape.rows_each)
+            yield from write.pieces(_checked(sized, call))
     except Exception as error:
         if not progress.is_sent:
             raise
@@ -105,6 +132,14 @@ def _pieces(
         raise _Cut from None
     finally:
         batches.close()
+
+
+def _encoded(pieces: Iterator[list[Any]], encoder: Encoder) -> Iterator[list[Any]]:
+    """The pieces compressed, each so that it can be read when it comes."""
+    with contextlib.closing(pieces):  # type: ignore[type-var]  # a generator
+        for some in pieces:
+            yield [encoder.encode(b"".join(some))]
+        yield [encoder.finish(b"")]
 
 
 def _checked(batches: Iterable[Any], call: Call) -> Iterator[Any]:
@@ -123,7 +158,7 @@ def _told(error: Exception, request_id: str) -> dict[str, Any]:
 
 
 class _Arrow:
-    def __init__(self, batches: Batches, members: Mapping[str, Any]) -> None:
+    def __init__(self, batches: Batches, members: Mapping[str, Any], shape: Shape) -> None:
         self._writer = ArrowWriter(batches.schema)
 
     def pieces(self, batches: Iterator[Any]) -> Iterator[list[Any]]:
@@ -138,7 +173,7 @@ class _Arrow:
 
 
 class _Lines:
-    def __init__(self, batches: Batches, members: Mapping[str, Any]) -> None:
+    def __init__(self, batches: Batches, members: Mapping[str, Any], shape: Shape) -> None:
         self._writer = JsonWriter(batches.schema)
 
     def pieces(self, batches: Iterator[Any]) -> Iterator[list[Any]]:
@@ -150,8 +185,10 @@ class _Lines:
 
 
 class _Csv:
-    def __init__(self, batches: Batches, members: Mapping[str, Any]) -> None:
+    def __init__(self, batches: Batches, members: Mapping[str, Any], shape: Shape) -> None:
         self._writer = CsvWriter(batches.schema)
+        if not shape.header:
+            self._writer.header()
 
     def pieces(self, batches: Iterator[Any]) -> Iterator[list[Any]]:
         for batch in batches:
@@ -163,14 +200,19 @@ class _Csv:
 
 
 class _Json:
-    """`{"rows": […], …}`: the members come last, since they may be known last."""
+    """`{"rows": […], …}`, the members last, since they may be known last; or the list alone."""
 
-    def __init__(self, batches: Batches, members: Mapping[str, Any]) -> None:
+    def __init__(self, batches: Batches, members: Mapping[str, Any], shape: Shape) -> None:
         self._writer = JsonWriter(batches.schema)
-        self._members = members
+        self._start, self._end = b'{"rows":[', "]}"
+        if shape.is_list:
+            self._start, self._end = b"[", "]"
+        elif members:
+            rest = json.dumps(dict(members), ensure_ascii=False, separators=(",", ":"))
+            self._end = "]," + rest[1:]
 
     def pieces(self, batches: Iterator[Any]) -> Iterator[list[Any]]:
-        start = [b'{"rows":[']
+        start = [self._start]
         is_first = True
         for batch in batches:
             written = self._writer.rows(batch, before=",\n", after="")
@@ -179,15 +221,13 @@ class _Json:
                 is_first = False
             yield start + written
             start = []
-        rest = json.dumps(dict(self._members), ensure_ascii=False, separators=(",", ":"))
-        end = "]," + rest[1:] if self._members else "]}"
-        yield [*start, end.encode()]
+        yield [*start, self._end.encode()]
 
     def error(self, told: dict[str, Any]) -> list[Any]:
         return []
 
 
-_WRITERS: dict[Form, Callable[[Batches, Mapping[str, Any]], Any]] = {
+_WRITERS: dict[Form, Callable[[Batches, Mapping[str, Any], Shape], Any]] = {
     Form.JSON: _Json,
     Form.LINES: _Lines,
     Form.CSV: _Csv,

@@ -22,7 +22,7 @@ from flight_server.operations.limits import RouteClass, rate_headers, standing_o
 _ADMIN = frozenset({"auth", "workspaces", "audit", "usage"})
 _BATCHES = "/batch/operations"
 # Routes that ask by a body.
-_ASKING = frozenset({"/query"})
+_ASKING = frozenset({"/query", "/batch/stream/{table:table}"})
 
 
 async def arrived(request: Request, services: Services, identity: Identity, call: Call) -> None:

@@ -67,7 +67,9 @@ def rows_body() -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
-def rows_answered(is_paged: bool = False, is_one: bool = False) -> dict[int | str, dict[str, Any]]:
+def rows_answered(
+    is_paged: bool = False, is_one: bool = False, is_list: bool = False
+) -> dict[int | str, dict[str, Any]]:
     """Rows in any of their forms, for `responses`."""
     members: dict[str, Any] = {"rows": _ROWS, "version": {"type": "integer"}}
     example: dict[str, Any] = {"rows": [_ROW], "version": 17}
@@ -75,13 +77,17 @@ def rows_answered(is_paged: bool = False, is_one: bool = False) -> dict[int | st
         members["next_cursor"] = {"type": ["string", "null"]}
         example = {"rows": [_ROW], "next_cursor": None, "version": 17}
     schema = _ANY_ROW if is_one else {"type": "object", "properties": members}
+    whole: dict[str, Any] = {"schema": schema, "example": _ROW if is_one else example}
+    if is_list:
+        whole = {"schema": _ROWS, "example": [_ROW]}
     content = {
-        Form.JSON.value: {"schema": schema, "example": _ROW if is_one else example},
+        Form.JSON.value: whole,
         Form.LINES.value: {"schema": {"type": "string"}, "example": _LINE},
         Form.CSV.value: {"schema": {"type": "string"}, "example": _CSV},
         Form.ARROW.value: {"schema": _BYTES},
     }
-    return {200: {"description": "Rows, in the form that Accept names.", "content": content}}
+    named = "the body" if is_list else "Accept"
+    return {200: {"description": f"Rows, in the form that {named} names.", "content": content}}
 
 
 def rows_of(description: str) -> dict[int | str, dict[str, Any]]:

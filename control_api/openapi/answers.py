@@ -195,6 +195,7 @@ def _of_rows() -> dict[str, Schema]:
     )
     return {
         **dict.fromkeys(changing, _CHANGED),
+        "stream_rows": _ROWS,
         "read_rows": members({"rows": _ROWS, "next_cursor": maybe(STRING), "version": INTEGER}),
         "insert_rows": _WRITTEN,
         "list_deletions": members({"deletions": array(deletion)}),

@@ -29,6 +29,22 @@ def resized(batches: Iterable[pa.RecordBatch], bytes_each: int) -> Iterator[pa.R
         yield _joined(pending)
 
 
+def in_rows(batches: Iterable[pa.RecordBatch], rows_each: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of so many, the last one of those that are left."""
+    pending: list[pa.RecordBatch] = []
+    missing = rows_each
+    for batch in batches:
+        while batch.num_rows:
+            part, batch = batch.slice(0, missing), batch.slice(missing)
+            pending.append(part)
+            missing -= part.num_rows
+            if not missing:
+                yield _joined(pending)
+                pending, missing = [], rows_each
+    if pending:
+        yield _joined(pending)
+
+
 def holds_dictionary(kind: pa.DataType) -> bool:
     """Whether the type is a dictionary or holds one at any depth."""
     if isinstance(kind, pa.BaseExtensionType):
