@@ -23,6 +23,7 @@ from bench import (
     put,
     results,
     scan,
+    webhooks,
 )
 from bench import flight_sql_ingest as sql_ingest
 from bench import flight_sql_latency as sql_latency
@@ -46,6 +47,7 @@ QUESTIONS: dict[str, Callable[[Sizes], list[Row]]] = {
     "http_latency": http_latency.measure,
     "http_scan": http_scan.measure,
     "http_load": http_load.measure,
+    "webhooks": webhooks.measure,
 }
 RESULTS = Path(__file__).parent / "results"
 

@@ -26,6 +26,7 @@ pytest_plugins = [
     "tests.fix_tls",
     "tests.fix_audit",
     "tests.fix_views",
+    "tests.fix_webhooks",
 ]
 
 # The shipped suite asserts as tests do, and should say as much when it fails.

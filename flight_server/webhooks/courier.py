@@ -34,6 +34,8 @@ LINE_BYTES_MAX = 64 * 2**20
 ANSWER_BYTES_MAX = 64 * 2**10
 EACH_HOST_MAX = 32
 KEPT_SECONDS = 30.0
+# Results that come closely after each other are told together.
+TOLD_SECONDS = 0.02
 AGENT = "pixelflight-webhooks"
 
 log = logging.getLogger(__name__)
@@ -49,20 +51,27 @@ async def serve() -> None:
         Dialling(first["networks"]), each_host_max=EACH_HOST_MAX, kept_seconds=KEPT_SECONDS
     )
     timeout = aiohttp.ClientTimeout(total=first["timeout_seconds"])
-    headers = {"content-type": "application/json", "user-agent": AGENT}
+    headers = {
+        "content-type": "application/json",
+        "user-agent": AGENT,
+        "accept-encoding": "identity",
+    }
     sending: set[asyncio.Task[None]] = set()
+    results = _Results()
     async with aiohttp.ClientSession(
         connector=pool, timeout=timeout, headers=headers, cookie_jar=aiohttp.DummyCookieJar()
     ) as session:
         while line := await reader.readline():
-            task = asyncio.create_task(_deliver(session, json.loads(line)))
+            task = asyncio.create_task(_deliver(session, json.loads(line), results))
             sending.add(task)
             task.add_done_callback(sending.discard)
         for task in sending:
             task.cancel()
 
 
-async def _deliver(session: aiohttp.ClientSession, message: Mapping[str, Any]) -> None:
+async def _deliver(
+    session: aiohttp.ClientSession, message: Mapping[str, Any], results: _Results
+) -> None:
     began = time.monotonic()
     result: dict[str, Any] = {"number": message["number"]}
     try:
@@ -75,7 +84,7 @@ async def _deliver(session: aiohttp.ClientSession, message: Mapping[str, Any]) -
         log.exception("a delivery could not be sent")
         result["error"] = _said(error)
     result["duration_ms"] = round((time.monotonic() - began) * 1000, 1)
-    _tell(result)
+    results.add(result)
 
 
 async def _answer(session: aiohttp.ClientSession, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -125,8 +134,21 @@ def _said(error: Exception) -> str:
     return f"It could not be sent ({type(error).__name__})."
 
 
-def _tell(result: Mapping[str, Any]) -> None:
-    os.write(sys.stdout.fileno(), json.dumps(result).encode() + b"\n")
+class _Results:
+    """What there is to tell, some of it at a time: each line read wakes the server."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+
+    def add(self, result: Mapping[str, Any]) -> None:
+        self._lines.append(json.dumps(result) + "\n")
+        if len(self._lines) == 1:
+            asyncio.get_running_loop().call_later(TOLD_SECONDS, self.tell)
+
+    def tell(self) -> None:
+        sys.stdout.write("".join(self._lines))
+        sys.stdout.flush()
+        self._lines.clear()
 
 
 def main() -> None:

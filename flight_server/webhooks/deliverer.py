@@ -23,13 +23,13 @@ from flight_server.webhooks.couriers import Courier
 from flight_server.webhooks.records import Delivery, Hook
 from flight_server.webhooks.results import Attempt, Results
 from flight_server.webhooks.rights import Rights, may_have
-from flight_server.webhooks.waiting import Due, due_now, first_due
+from flight_server.webhooks.waiting import Due, due_now, first_due, hooks_of
 
 LANE_MAX = 128
 # Of a receiver that fails, so few are tried at once.
 FAILING_LANE_MAX = 4
 # What comes closely after something else is dealt with together with it.
-LINGER_SECONDS = 0.01
+LINGER_SECONDS = 0.03
 ROUND_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 
@@ -186,8 +186,9 @@ class Deliverer:
             self._let_go()
             return
         with self._metastore.read() as connection:
+            hooks = hooks_of(connection, (receiver for receiver, _ in ready))
             found = [
-                due_now(connection, receiver, now, lane.room, set(lane.under_way))
+                due_now(connection, receiver, hooks, now, lane.room, lane.under_way)
                 for receiver, lane in ready
             ]
         for due in found:

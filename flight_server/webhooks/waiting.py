@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from flight_server.metastore.tables import webhook_deliveries, webhooks
 from flight_server.webhooks.events import TEST
@@ -14,6 +14,12 @@ from flight_server.webhooks.records import Delivery, Hook, Status, delivery_from
 
 _OF = webhook_deliveries.c
 _PENDING = _OF.status == Status.PENDING.value
+_NEXT = (
+    select(webhook_deliveries)
+    .where(_PENDING, _OF.webhook_id == bindparam("receiver"))
+    .order_by(_OF.due_at, _OF.number)
+    .limit(bindparam("wanted"))
+)
 
 
 @dataclass(frozen=True)
@@ -36,32 +42,37 @@ def first_due(connection: Connection) -> dict[str, dt.datetime]:
     return {str(row[0]): row[1] for row in rows}
 
 
+def hooks_of(connection: Connection, receivers: Iterable[str]) -> dict[str, Hook]:
+    """The hooks among the receivers, as they are now."""
+    statement = select(webhooks).where(webhooks.c.id.in_(list(receivers)))
+    found = (hook_from(row) for row in connection.execute(statement).mappings())
+    return {hook.id: hook for hook in found}
+
+
 def due_now(
-    connection: Connection, receiver: str, now: dt.datetime, limit: int, without: set[int]
+    connection: Connection,
+    receiver: str,
+    hooks: Mapping[str, Hook],
+    now: dt.datetime,
+    limit: int,
+    without: Collection[int],
 ) -> Due:
     """The first `limit` deliveries that are due, those under way (`without`) left out."""
-    hook = _hook(connection, receiver)
-    mine = (_OF.webhook_id == receiver) & _PENDING
-    # What waits for a hook that is not active goes on waiting; the test button works all the same.
-    sent = mine if hook is None or hook.active else mine & (_OF.event == TEST)
-    statement = select(webhook_deliveries).where(sent, _OF.due_at <= now)
+    hook = hooks.get(receiver)
+    statement = _NEXT
+    if hook is not None and not hook.active:
+        # What waits for it goes on waiting; the test button works all the same.
+        statement = _NEXT.where(_OF.event == TEST)
     asked = limit + len(without)
-    rows = connection.execute(statement.order_by(_OF.due_at, _OF.number).limit(asked))
+    # One more tells when the next one is due.
+    rows = connection.execute(statement, {"receiver": receiver, "wanted": asked + 1})
     found = [delivery_from(row) for row in rows.mappings()]
-    rest = [one for one in found if one.number not in without]
-    next_at: dt.datetime | None = now
-    if len(found) < asked:
-        later = select(func.min(_OF.due_at)).where(sent, _OF.due_at > now)
-        next_at = connection.scalar(later)
+    rest = [one for one in found if one.due_at <= now and one.number not in without][:limit]
+    later = [one for one in found if one.number not in without and one not in rest]
+    next_at = max(later[0].due_at, now) if later else None
     if hook is None and rest:
         hook = _same_place(connection, rest[0])
-    return Due(receiver, hook, rest[:limit], next_at)
-
-
-def _hook(connection: Connection, receiver: str) -> Hook | None:
-    statement = select(webhooks).where(webhooks.c.id == receiver)
-    row = connection.execute(statement).mappings().one_or_none()
-    return None if row is None else hook_from(row)
+    return Due(receiver, hook, rest, next_at)
 
 
 def _same_place(connection: Connection, delivery: Delivery) -> Hook | None:
