@@ -7,16 +7,28 @@ import hmac
 import json
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
+import httpx
+import pyarrow as pa
 import pytest
 from standardwebhooks import Webhook
 
+from flight_server.client import Client, connect
+from flight_server.testing.server import local_server
+from tests.fix_http import TwoDoors, two_doors
+from tests.fix_server import QUIET
+
+V1 = "/api/v1"
+HOOKS = f"{V1}/batch/webhooks"
+ONE = pa.table({"id": pa.array([1], pa.int64())})
 WAIT_SECONDS_MAX = 30.0
 
 
@@ -153,3 +165,56 @@ def eventually(done: Callable[[], bool], what: str) -> None:
     while not done():
         assert time.monotonic() < until, f"it did not happen: {what}"
         time.sleep(0.02)
+
+
+@contextmanager
+def serving_hooks(folder: Path, **more: Any) -> Iterator[TwoDoors]:
+    """A server that may dial receivers of this machine.
+
+    One hook stays, so that what delivers does not end with each test.
+    """
+    settings = {**QUIET, "outbound_networks": ("127.0.0.1/32",), "webhook_timeout_seconds": 1.0}
+    with local_server(folder, **settings | more) as server, two_doors(server) as opened:
+        with opened.client() as api:
+            made = api.post(HOOKS, json={"url": "http://127.0.0.1:9/", "events": ["job.started"]})
+            api.patch(f"{HOOKS}/{made.json()['id']}", json={"active": False})
+        yield opened
+
+
+@pytest.fixture
+def admin_client(doors: TwoDoors) -> Iterator[Client]:
+    """The administrator's client of Flight."""
+    with connect(doors.flight.url, doors.key) as opened:
+        yield opened
+
+
+@pytest.fixture
+def hook(doors: TwoDoors, receiver: Receiver) -> Iterator[Callable[..., dict[str, Any]]]:
+    """Makes hooks that lead to the receiver, and ends them with the test."""
+    with doors.client() as api:
+        ids = []
+
+        def make(*events: str, by: httpx.Client = api, **more: Any) -> dict[str, Any]:
+            given = {"url": receiver.url("/"), "events": events or ["*"], **more}
+            answer = by.post(HOOKS, json=given)
+            assert answer.status_code == 201, answer.text
+            ids.append(answer.json()["id"])
+            found: dict[str, Any] = answer.json()
+            return found
+
+        yield make
+        for made in ids:
+            api.delete(f"{HOOKS}/{made}")
+
+
+def named() -> str:
+    """The name of a table that no other test uses."""
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+def deliveries(api: httpx.Client, hook: dict[str, Any], **wanted: Any) -> list[dict[str, Any]]:
+    """What was sent to a hook and is to be."""
+    answer = api.get(f"{HOOKS}/{hook['id']}/deliveries", params=wanted)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["deliveries"]
+    return found

@@ -14,6 +14,7 @@ from flight_server.cli.audit import audit, usage
 from flight_server.cli.demo import demo
 from flight_server.cli.doctor import doctor
 from flight_server.cli.exits import MEANINGS, Exit, report, report_usage, say
+from flight_server.cli.hooks import hooks
 from flight_server.cli.keys import keys
 from flight_server.cli.putting import put
 from flight_server.cli.reading import get, sql
@@ -38,6 +39,7 @@ for verb in (serve, demo, sql, shell, get, put, tables, describe, history, resto
 for verb in (audit, usage, settings, doctor):
     app.command()(verb)
 app.add_typer(keys, name="keys")
+app.add_typer(hooks, name="hooks")
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -24,14 +24,16 @@ from flight_server.jobs import (
 )
 from flight_server.operations.authority import authority
 from flight_server.operations.services import Call, Services
+from flight_server.operations.webhooks import check_outbound
 
 
 def submit_job(services: Services, call: Call, spec: JobSpec) -> Job:
-    """A new job of the caller's. LimitExceeded; InvalidRequest."""
+    """A new job of the caller's. LimitExceeded; InvalidRequest; Forbidden (address_refused)."""
     _check(services, spec)
     owner = _owner(call)
     rates = services.limits.job_rates(owner.workspace)
-    job = JobStore(services.metastore).submit(owner, spec, rates)
+    with services.webhooks.expecting(spec.webhook_url):
+        job = JobStore(services.metastore).submit(owner, spec, rates)
     services.workers.wake()
     return job
 
@@ -72,8 +74,9 @@ def cancel_job(services: Services, call: Call, id: str) -> Job:
 
 def retry_job(services: Services, call: Call, id: str) -> Job:
     """Lets a job that failed or was cancelled go on. NotFound; Conflict (job_over)."""
-    describe_job(services, call, id)
-    job = JobStore(services.metastore).retry(id)
+    url = describe_job(services, call, id).spec.webhook_url
+    with services.webhooks.expecting(url):
+        job = JobStore(services.metastore).retry(id)
     services.workers.wake()
     return job
 
@@ -83,7 +86,8 @@ def create_schedule(
 ) -> Schedule:
     """Submits a job by the clock from now on. InvalidRequest."""
     _check(services, spec)
-    made = ScheduleStore(services.metastore).create(_owner(call), name, cron, timezone, spec)
+    with services.webhooks.expecting(spec.webhook_url):
+        made = ScheduleStore(services.metastore).create(_owner(call), name, cron, timezone, spec)
     services.workers.wake()
     return made
 
@@ -104,8 +108,9 @@ def describe_schedule(services: Services, call: Call, id: str) -> Schedule:
 
 def switch_schedule(services: Services, call: Call, id: str, active: bool) -> Schedule:
     """Turns a schedule on or off. NotFound (job_not_found)."""
-    describe_schedule(services, call, id)
-    switched = ScheduleStore(services.metastore).switch(id, active)
+    url = describe_schedule(services, call, id).spec.webhook_url
+    with services.webhooks.expecting(url):
+        switched = ScheduleStore(services.metastore).switch(id, active)
     services.workers.wake()
     return switched
 
@@ -134,6 +139,8 @@ def _check(services: Services, spec: JobSpec) -> None:
         raise InvalidRequest(
             f"'timeout_seconds' is {spec.timeout_seconds}, and a job may take {most} at most."
         )
+    if spec.webhook_url is not None:
+        check_outbound(services, spec.webhook_url)
 
 
 def _owner(call: Call) -> Owner:

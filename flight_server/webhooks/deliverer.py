@@ -81,6 +81,12 @@ class Deliverer:
         """There may be something new for these. May be called from any thread."""
         self._inbox.put(frozenset(receivers))
 
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the processes that run."""
+        courier = self._courier
+        return [] if courier is None else [courier.process_id]
+
     def close(self) -> None:
         """Delivers no more; what is under way is sent again when it goes on."""
         self._stopping.set()

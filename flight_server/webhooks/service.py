@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
 from flight_server.engines.log import SupportsCommitLog
 from flight_server.metastore import Metastore
-from flight_server.metastore.tables import job_events, jobs, webhook_deliveries, webhooks
+from flight_server.metastore.tables import (
+    job_events,
+    job_schedules,
+    jobs,
+    webhook_deliveries,
+    webhooks,
+)
 from flight_server.settings import Settings
 from flight_server.webhooks.positions import JOBS, position
 from flight_server.webhooks.records import Delivery, Hook, Status
@@ -22,6 +29,8 @@ if TYPE_CHECKING:
     from flight_server.webhooks.outbox import Outbox
 
 _UNFINISHED = ("pending", "running")
+# How the JSON of what a schedule submits begins to tell of a URL.
+_URL_OF_JOB = '"webhook_url": "'
 
 
 class Webhooks:
@@ -55,18 +64,32 @@ class Webhooks:
             if self._deliverer is not None:
                 self._deliverer.stir(stirred)
 
+    @contextmanager
+    def expecting(self, url: str | None) -> Iterator[None]:
+        """Something is done in the block that jobs may tell this URL of from then on."""
+        if url is None:
+            yield
+            return
+        self.store.follow_jobs()
+        yield
+        self.refresh()
+
     def close(self) -> None:
         """Ends what runs; what is not delivered waits for the next start."""
         with self._lock:
             self._engine = None
             self._end()
 
-    @property
     def is_running(self) -> bool:
         """Whether something runs."""
         return self._outbox is not None
 
-    def is_told(self, hook: Hook, delivery: Delivery) -> bool:
+    @property
+    def processes(self) -> list[int]:
+        """The ids of the processes that run."""
+        return [] if self._deliverer is None else self._deliverer.processes
+
+    def is_told(self, hook: Hook | None, delivery: Delivery) -> bool:
         """Whether its owner may know of a delivery: it has it, or may have it."""
         if delivery.status in (Status.DELIVERED, Status.WITHHELD) or self._rights is None:
             return delivery.status is Status.DELIVERED
@@ -104,6 +127,9 @@ class Webhooks:
                 .where(has_url, job_events.c.id > (told or 0)),
                 select(webhook_deliveries.c.id).where(
                     webhook_deliveries.c.status == Status.PENDING.value
+                ),
+                select(job_schedules.c.id).where(
+                    job_schedules.c.active, job_schedules.c.job.contains(_URL_OF_JOB)
                 ),
             )
             return any(connection.scalar(one.limit(1)) is not None for one in questions)

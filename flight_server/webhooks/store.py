@@ -178,8 +178,7 @@ class WebhookStore:
         """Has a delivery sent again, under its own id. NotFound; Conflict where it is under way."""
         with self._metastore.begin() as connection:
             found = _delivery(connection, webhook_id, delivery_id)
-            hook = _existing(connection, webhook_id)
-            if not hook.active:
+            if found.url is None and not _existing(connection, webhook_id).active:
                 raise Conflict(f"The webhook '{webhook_id}' is not active: activate it first.")
             if found.status is Status.PENDING and found.attempts == 0:
                 raise Conflict(f"The delivery '{delivery_id}' is under way for the first time.")
