@@ -45,7 +45,7 @@ _DELIVERIES = pa.schema(
 
 def create(
     client: Client,
-    url: Annotated[str, typer.Argument(help="Where to send events.")],
+    to: Annotated[str, typer.Argument(metavar="URL", help="Where to send events.")],
     event: Annotated[
         list[str],
         typer.Option("--event", "-e", help="Such as data.inserted, 'job.*' or '*'; repeatable."),
@@ -57,8 +57,8 @@ def create(
     header: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE to send along; repeatable.")
     ] = None,
-    secret: Annotated[
-        str | None, typer.Option(envvar="PIXELFLIGHT_WEBHOOK_SECRET", help="One of your own.")
+    secret_file: Annotated[
+        typer.FileText | None, typer.Option(help="A file with a secret of your own; - is stdin.")
     ] = None,
     retries: Annotated[
         int | None, typer.Option(min=0, help="Try again so often, instead of for three days.")
@@ -71,11 +71,11 @@ def create(
     retry = {"max_retries": retries, "retry_delay_seconds": retry_delay}
     given = {name: value for name, value in retry.items() if value is not None}
     made = client.create_webhook(
-        url,
+        to,
         names(event) or (),
         tables=table or None,
         headers=pairs(header or [], "--header") or None,
-        secret=secret,
+        secret=None if secret_file is None else secret_file.read().strip(),
         retry_config=given or None,
     )
     say(f"Webhook {made['id']}. Its secret is shown only now:")
@@ -100,12 +100,12 @@ def change(
     active: Annotated[
         bool | None, typer.Option("--on/--off", help="Let it rest, or go on from now.")
     ] = None,
-    url: Annotated[str | None, typer.Option("--to", help="Another URL.")] = None,
+    to: Annotated[str | None, typer.Option(metavar="URL", help="Another URL.")] = None,
     event: Annotated[list[str] | None, typer.Option("--event", "-e", help="Other events.")] = None,
     table: Annotated[list[str] | None, typer.Option("--table", "-t", help="Other tables.")] = None,
 ) -> None:
     """Changes a webhook: what is not named stays."""
-    wanted = {"active": active, "url": url, "events": names(event or []), "tables": table}
+    wanted = {"active": active, "url": to, "events": names(event or []), "tables": table}
     given = {name: value for name, value in wanted.items() if value is not None and value != []}
     if not given:
         raise InvalidRequest("Say what is to be changed: --on, --off, --to, --event or --table.")

@@ -21,7 +21,7 @@ from typing import Any
 from flight_server.errors import InvalidRequest
 
 PREFIX = "whsec_"
-SECRET_BYTES, SECRET_BYTES_MIN, SECRET_BYTES_MAX = 32, 16, 128
+SECRET_BYTES, SECRET_BYTES_MIN, SECRET_BYTES_MAX = 32, 8, 128
 
 
 def new_secret() -> str:
