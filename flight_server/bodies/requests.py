@@ -131,8 +131,30 @@ def parsed(kind: type[Request], values: Mapping[str, Any], what: str) -> Request
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        sentences = [_sentence(problem, kind, what) for problem in error.errors()]
+        sentences = [sentence(problem, _names(kind), what) for problem in error.errors()]
         raise InvalidRequest(" ".join(dict.fromkeys(sentences))) from None
+
+
+def sentence(problem: Mapping[str, Any], names: list[str], what: str, part: str = "field") -> str:
+    """One complaint of pydantic's as a sentence of ours.
+
+    `names` are those that there are, of the parts that something (`what`) has.
+    """
+    where = ".".join(str(one) for one in problem["loc"] if not _is_branch(one, names))
+    if problem["type"] == "extra_forbidden":
+        near = did_you_mean(str(problem["loc"][-1]), names)
+        return f"The {what} has no {part} '{where}'.{near}"
+    if problem["type"] == "missing":
+        return f"The {what} needs the {part} '{where}'."
+    reason = problem["msg"].removeprefix("Value error, ")
+    reason = f"{reason[:1].lower()}{reason[1:]}"
+    if not where:
+        return f"The {what} does not fit: {reason}."
+    whole = f"{part} '{where}' of the {what}"
+    if problem["loc"][-1] in SECRETS:
+        return f"The {whole} cannot be it: {reason}."
+    quoted = json.dumps(problem["input"], default=str, ensure_ascii=False)[:80]
+    return f"The {whole} is {quoted}: {reason}."
 
 
 def _why_not(error: ValueError | RecursionError) -> str:
@@ -148,29 +170,13 @@ def _why_not(error: ValueError | RecursionError) -> str:
     return "a number in it has too many digits"
 
 
-def _sentence(problem: Any, kind: type[BaseModel], what: str) -> str:
-    """One complaint of pydantic's as a sentence of ours."""
-    where = ".".join(str(part) for part in problem["loc"] if not _is_branch(part, kind))
-    if problem["type"] == "extra_forbidden":
-        near = did_you_mean(str(problem["loc"][-1]), _names(kind))
-        return f"The {what} has no field '{where}'.{near}"
-    if problem["type"] == "missing":
-        return f"The {what} needs the field '{where}'."
-    reason = problem["msg"].removeprefix("Value error, ")
-    field = f"field '{where}' of the {what}" if where else what
-    if problem["loc"] and problem["loc"][-1] in SECRETS:
-        return f"The {field} cannot be it: {reason[:1].lower()}{reason[1:]}."
-    quoted = json.dumps(problem["input"], default=str, ensure_ascii=False)[:80]
-    return f"The {field} is {quoted}: {reason[:1].lower()}{reason[1:]}."
-
-
 def _names(kind: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in kind.model_fields.items()]
 
 
-def _is_branch(part: object, kind: type[BaseModel]) -> bool:
+def _is_branch(part: object, names: list[str]) -> bool:
     """Whether part of a location names a branch of a union instead of a field."""
     text = str(part)
-    if text in _names(kind):
+    if text in names:
         return False
     return "[" in text or text.removeprefix("constrained-") in ("int", "str", "list", "dict")
