@@ -67,6 +67,22 @@ async def _call(request: Request, services: Services, identity: Identity) -> ope
 Call = Annotated[operations.Call, Depends(_call)]
 
 
+async def _no_body(request: Request, call: Call) -> None:
+    """InvalidRequest where a body comes to a route that would not do what it says."""
+    sent = b""
+    async for piece in request.stream():
+        sent += piece
+        if b"".join(sent.split()) not in (b"", b"{", b"{}"):
+            raise InvalidRequest(
+                "This route takes no body, and what is said there would not be done: leave it "
+                "out. Parameters, where there are any, stand in the URL."
+            )
+
+
+# For what a client may well send a body to.
+NO_BODY = Depends(_no_body)
+
+
 async def identity_of(request: Request, services: operations.Services) -> auth.Identity:
     """Who asks, for what stands around the routes. Unauthenticated."""
     peer = request.state.stage.actor.host or None

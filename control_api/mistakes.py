@@ -69,15 +69,15 @@ def ill_fitting(
             sentences.append("The body is not an object of JSON.")
         else:
             names = _fields(document, operation)
-            sentences.append(sentence({**problem, "loc": rest}, names, "body"))
+            sentences.append(sentence({**problem, "loc": rest}, error.body, names, "body"))
     return InvalidRequest(" ".join(dict.fromkeys(sentences)))
 
 
 def _of_parameter(operation: Document, where: str, problem: Mapping[str, Any]) -> str:
     names = [one["name"] for one in operation.get("parameters", ()) if one["in"] == where]
     if where == "header":
-        return sentence(problem, names, "request", "header")
-    return sentence(problem, names, "route", "parameter")
+        return sentence(problem, {}, names, "request", "header")
+    return sentence(problem, {}, names, "route", "parameter")
 
 
 def _other_type(request: Request) -> PixelflightError:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -35,6 +36,8 @@ Int64 = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
 Version = Int64 | Annotated[str, Field(min_length=1)]
 # About a year: longer is a mistake, and too long for a clock.
 Milliseconds = Annotated[int, Field(strict=True, le=2**35)]
+
+BRANCHES = frozenset({"int", "str", "list", "dict"})
 
 
 class Body(BaseModel):
@@ -131,21 +134,26 @@ def parsed(kind: type[Request], values: Mapping[str, Any], what: str) -> Request
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        sentences = [sentence(problem, _names(kind), what) for problem in error.errors()]
+        names = _names(kind)
+        sentences = [sentence(problem, values, names, what) for problem in error.errors()]
         raise InvalidRequest(" ".join(dict.fromkeys(sentences))) from None
 
 
-def sentence(problem: Mapping[str, Any], names: list[str], what: str, part: str = "field") -> str:
-    """One complaint of pydantic's as a sentence of ours.
+def sentence(
+    problem: Mapping[str, Any], values: object, names: list[str], what: str, part: str = "field"
+) -> str:
+    """One complaint of pydantic's about values as a sentence of ours.
 
     `names` are those that there are, of the parts that something (`what`) has.
     """
-    where = ".".join(str(one) for one in problem["loc"] if not _is_branch(one, names))
+    where = ".".join(_fields(problem["loc"], values, names))
     if problem["type"] == "extra_forbidden":
         near = did_you_mean(str(problem["loc"][-1]), names)
         return f"The {what} has no {part} '{where}'.{near}"
     if problem["type"] == "missing":
         return f"The {what} needs the {part} '{where}'."
+    if problem["type"].startswith("union_tag_"):
+        return _of_tag(problem["ctx"], f"{where}.{problem['ctx']['discriminator'][1:-1]}", what)
     reason = problem["msg"].removeprefix("Value error, ")
     reason = f"{reason[:1].lower()}{reason[1:]}"
     if not where:
@@ -170,13 +178,32 @@ def _why_not(error: ValueError | RecursionError) -> str:
     return "a number in it has too many digits"
 
 
+def _of_tag(context: Mapping[str, str], where: str, what: str) -> str:
+    """The sentence about the field that says which kind of object it is."""
+    if "tag" not in context:
+        return f"The {what} needs the field '{where}'."
+    tag, known = context["tag"], context["expected_tags"]
+    near = did_you_mean(tag, re.findall(r"'([^']*)'", known))
+    return f"The field '{where}' of the {what} is '{tag[:80]}': it is one of {known}.{near}"
+
+
 def _names(kind: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in kind.model_fields.items()]
 
 
-def _is_branch(part: object, names: list[str]) -> bool:
-    """Whether part of a location names a branch of a union instead of a field."""
-    text = str(part)
-    if text in names:
-        return False
-    return "[" in text or text.removeprefix("constrained-") in ("int", "str", "list", "dict")
+def _fields(location: Sequence[Any], values: Any, names: list[str]) -> Iterator[str]:
+    """Where something is: without those parts that name a branch of a union instead of a field."""
+    for part in location:
+        text = str(part)
+        is_branch = "[" in text or text.removeprefix("constrained-") in BRANCHES
+        if _holds(values, part):
+            values = values[part]
+        elif text not in names and (is_branch or part is not location[-1]):
+            continue
+        yield text
+
+
+def _holds(values: object, part: object) -> bool:
+    if isinstance(values, list):
+        return isinstance(part, int) and part < len(values)
+    return isinstance(values, dict) and part in values

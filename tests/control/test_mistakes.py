@@ -80,6 +80,69 @@ def test_fields(api: httpx.Client, path: str, body: Any, expected: str) -> None:
     assert expected in message(api.post(f"/api/v1/{path}", json=body))
 
 
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        ({"operation": "inset"}, "it is one of 'insert', 'upsert', 'update', 'delete'. Did you"),
+        ({"op": "insert"}, "The body of the batch needs the field 'operations.0.operation'."),
+        ({"operation": "insert", "table": "prices"}, "needs the field 'operations.0.data'."),
+        (
+            {"operation": "insert", "table": "prices", "data": [], "rows": []},
+            "The body of the batch has no field 'operations.0.rows'.",
+        ),
+    ],
+)
+def test_operations_of_a_batch(api: httpx.Client, operation: Any, expected: str) -> None:
+    answer = api.post("/api/v1/batch/operations", json={"operations": [operation]})
+    assert expected in message(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("PATCH", "tables/prices/rows", "Give a filter, which is 'where' over HTTP, or say"),
+        ("POST", "views", "only a query can stand in a view"),
+        ("POST", "tables", "none is partitioned by week(…): write a column, or year, month"),
+        ("GET", "views/prices", "'prices' is a table and no view: ask for it, alter it and drop"),
+    ],
+)
+def test_the_remedy_is_named(api: httpx.Client, method: str, path: str, expected: str) -> None:
+    body = {
+        "tables/prices/rows": {"set": {"price": 1}},
+        "views": {"view": "cheap", "sql": "delete from prices"},
+        "tables": {
+            "table": "t",
+            "columns": [{"name": "at", "type": "date32"}],
+            "partition_by": ["week(at)"],
+        },
+    }.get(path)
+    answer = api.request(method, f"/api/v1/{path}", json=body)
+    assert expected in message(answer, 501 if path == "views" else 400)
+
+
+def test_what_takes_no_body_ignores_none(api: httpx.Client) -> None:
+    """Whoever asks for something by a field that nobody reads would get something else."""
+    made = {"name": "kept", "table": "prices"}
+    assert api.post("/api/v1/snapshots", json=made).status_code == 201
+    paths = {
+        path: operation["post"]
+        for path, operation in api.get("/openapi.json").json()["paths"].items()
+        if "post" in operation and "requestBody" not in operation["post"]
+    }
+    assert len(paths) >= 4
+    for path in paths:
+        url = path.replace("{table}", "kept" if "/snapshots/" in path else "prices")
+        told = message(api.post(url, json={"table": "prices"}))
+        assert told.startswith("This route takes no body"), path
+    for nothing in (b"", b"{}", b" {\n}\n"):
+        assert api.post("/api/v1/snapshots/kept/restore", content=nothing).status_code == 200
+
+
+def test_a_batch_that_is_a_list(api: httpx.Client) -> None:
+    answer = api.post("/api/v1/batch/operations", json=[])
+    assert message(answer) == "The body is a list, where an object is needed."
+
+
 def test_a_secret_is_not_said_back(api: httpx.Client) -> None:
     for body in ({"name": "a", "password": ["xyzzy"]}, ["a", "xyzzy"], {"password": "xyzzy"}):
         assert "xyzzy" not in message(api.post("/api/v1/auth/users", json=body))
