@@ -48,6 +48,7 @@ Identity = Annotated[auth.Identity, Depends(_identity)]
 
 async def _call(request: Request, services: Services, identity: Identity) -> operations.Call:
     """The request as operations see it. Unauthenticated; LimitExceeded; InvalidRequest."""
+    _check_once(request)
     seconds = min(_timeout(request), services.settings.deadline_seconds_max)
     cancellation = Cancellation(time.monotonic() + seconds, request.state.client.is_gone)
     actor = request.state.stage.actor
@@ -65,6 +66,18 @@ async def _call(request: Request, services: Services, identity: Identity) -> ope
 
 
 Call = Annotated[operations.Call, Depends(_call)]
+
+
+def _check_once(request: Request) -> None:
+    """InvalidRequest where a parameter comes twice, of which one would not be looked at."""
+    seen = set()
+    for name, _ in request.query_params.multi_items():
+        if name in seen:
+            raise InvalidRequest(
+                f"The parameter '{name[:80]}' stands in the URL more than once: give it once. "
+                "Where it takes several names, they stand between commas."
+            )
+        seen.add(name)
 
 
 async def _no_body(request: Request, call: Call) -> None:

@@ -56,6 +56,7 @@ def test_a_method_that_a_path_has_not(api: httpx.Client) -> None:
         ("tables/prices/rows?slect=price", "has no parameter 'slect'. Did you mean 'select'?"),
         ("tables/prices/rows?limit=ten", "The parameter 'limit' of the route is \"ten\": input"),
         ("tables/prices/rows?as_of=2026-01-31", '2026-01-31": give a time zone, as in'),
+        ("tables/prices/rows?select=a&select=price", "'select' stands in the URL more than once"),
         ("tables/prices/changes", "The route needs the parameter 'after'."),
         ("usage?of=everybody", "\"everybody\": input should be 'mine', 'workspace' or 'all'."),
     ],
