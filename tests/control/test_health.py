@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
@@ -58,6 +59,12 @@ def test_a_server_that_serves_is_live_and_ready(app: FastAPI, server: LocalServe
     assert ready["status"] == "ready"
     assert set(ready["checks"]) == {"serving", "metastore", "disk", "engine_lake"}
     assert all(check == {"status": "ok"} for check in ready["checks"].values())
+
+
+def test_health_can_be_asked_by_head(api: httpx.Client) -> None:
+    for path in ("/health/live", "/health/ready"):
+        answer = api.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_a_server_that_is_stopping_is_live_but_not_ready(app: FastAPI, server: LocalServer) -> None:
