@@ -91,7 +91,7 @@ def told(call: Callable[[], Answer]) -> Answer:
     except Refusal as error:
         return changed_told(error.answer)
     except KeyError as error:
-        return Answer(code="table_not_found", message=str(error), said=str(error))
+        return Answer(code="table_not_found", message=str(error), said=_bare(error))
     except (pa.ArrowException, flight.FlightError) as error:
         return _refused(error)
 
@@ -156,6 +156,11 @@ def _failed(error: dict[str, Any], answer: httpx.Response) -> Answer:
     return Answer(code=error["code"], message=answer.text, said=error["message"])
 
 
+def _bare(error: Exception) -> str:
+    """The sentence of an error that came without ours, to which gRPC has added its own."""
+    return str(error).partition(" Detail:")[0].replace("?.", "?")
+
+
 def _plain(row: Row) -> tuple[tuple[str, Any], ...]:
     return tuple(row.items())
 
@@ -165,7 +170,7 @@ def _refused(error: Exception) -> Answer:
     status = status_pb2.Status.FromString(details)
     info, shape = error_details_pb2.ErrorInfo(), wrappers_pb2.StringValue()
     if len(status.details) < 2:
-        return Answer(code="unknown", message=str(error), said=str(error))
+        return Answer(code="unknown", message=str(error), said=_bare(error))
     assert status.details[0].Unpack(info)
     assert status.details[1].Unpack(shape)
     said = json.loads(shape.value)["message"]

@@ -33,6 +33,9 @@ from tests.end_to_end.rights.writing import writings
 
 WRITES = ("insert", "update", "delete")
 
+# What somebody is given besides.
+MORE = ("nothing", "all of it", "parts of it", "its rows", "its changes", "its making")
+
 Case = tuple[list[Held], list[tuple[Who, Asked]]]
 ACTIONS = st.sampled_from(
     [
@@ -104,7 +107,7 @@ def cases(draw: st.DrawFn, requests: st.SearchStrategy[Asked] = every_request) -
     mine = Held(
         who.workspace, min(who.roles), frozenset({"read"}), "lake", focus.namespace, focus.name
     )
-    more = draw(st.sampled_from(["nothing", "all of it", "parts of it", "its rows", "its making"]))
+    more = draw(st.sampled_from(MORE))
     if more == "all of it":
         held.append(mine)
     elif more == "parts of it":
@@ -116,6 +119,9 @@ def cases(draw: st.DrawFn, requests: st.SearchStrategy[Asked] = every_request) -
         ]
     elif more == "its rows":
         held.append(replace(mine, actions=frozenset({"read", *WRITES}), rows=draw(limits)))
+    elif more == "its changes":
+        # More rows may be read than changed.
+        held += [mine, replace(mine, actions=frozenset(WRITES), rows=draw(limits))]
     elif more == "its making":
         outer = draw(st.sampled_from((focus.namespace, focus.namespace.partition("/")[0])))
         making = frozenset({"create", "alter", "drop"})
