@@ -47,7 +47,7 @@ Identity = Annotated[auth.Identity, Depends(_identity)]
 
 
 async def _call(request: Request, services: Services, identity: Identity) -> operations.Call:
-    """The request as operations see it. Unauthenticated; LimitExceeded; InvalidRequest."""
+    """The request as operations see it. LimitExceeded; InvalidRequest; TimedOut; Cancelled."""
     _check_once(request)
     seconds = min(_timeout(request), services.settings.deadline_seconds_max)
     cancellation = Cancellation(time.monotonic() + seconds, request.state.client.is_gone)
@@ -62,6 +62,8 @@ async def _call(request: Request, services: Services, identity: Identity) -> ope
     )
     request.state.served.principal = identity.principal.id
     await arrived(request, services, identity, call)
+    # Nothing is begun for whom it would come too late.
+    cancellation.check()
     return call
 
 
