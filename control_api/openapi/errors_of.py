@@ -125,6 +125,7 @@ _HEAVY = frozenset(
         "refresh_view",
         "restore_snapshot",
         "undelete_rows",
+        "undrop",
     }
 )
 

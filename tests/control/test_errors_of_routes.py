@@ -195,6 +195,7 @@ HEAVY: list[Request] = [
     ("DELETE", f"{T}/rows/0", None),
     ("DELETE", f"{T}/rows/key/1", None),
     ("POST", "/tables/vault.emptied/rows/undelete", None),
+    ("POST", "/tables/vault.lost/undrop", None),
     ("POST", "/snapshots/vault.s/restore", None),
     ("POST", "/views/vault.kept/refresh", None),
 ]
