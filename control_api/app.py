@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 
 import anyio.to_thread
 from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -19,6 +20,7 @@ from control_api import openapi
 from control_api.bookkeeping import told
 from control_api.dependencies import SECURED
 from control_api.layers import surround
+from control_api.mistakes import ill_fitting, nothing_there, other_methods, unreadable
 from control_api.openapi import OpenApi
 from control_api.paths import with_slashes
 from control_api.refusals import error_response
@@ -46,12 +48,7 @@ from control_api.routes import (
     workspaces,
 )
 from flight_server import operations
-from flight_server.errors import (
-    ErrorCode,
-    InvalidRequest,
-    NotFound,
-    PixelflightError,
-)
+from flight_server.errors import ErrorCode, PixelflightError
 from flight_server.operations import Services
 
 PREFIX = "/api/v1"
@@ -123,28 +120,26 @@ async def _pixelflight_error(request: Request, error: Exception) -> Response:
 
 async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError), "registered for this class"
-    problems = [
-        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-        for problem in error.errors()
-    ]
-    return await _answer(
-        request, InvalidRequest("The request is malformed: " + "; ".join(problems))
-    )
+    document = await run_in_threadpool(request.app.openapi)
+    return await _answer(request, ill_fitting(document, request, error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """What Starlette itself refuses: unknown paths and methods."""
+    """What Starlette and FastAPI themselves refuse: unknown paths and methods, broken bodies."""
     assert isinstance(error, HTTPException), "registered for this class"
     if isinstance(error.__cause__, PixelflightError):
         # FastAPI's own word for whatever goes wrong while it reads a body.
         return await _answer(request, error.__cause__)
+    if error.status_code == ErrorCode.INVALID_REQUEST.http:
+        return await _answer(request, unreadable())
     path = with_slashes(request.url.path)
+    document = await run_in_threadpool(request.app.openapi)
     if error.status_code == ErrorCode.NOT_FOUND.http:
-        return await _answer(request, NotFound(f"There is nothing at '{path}'."))
-    message = f"'{request.method} {path}' is not possible: {error.detail}."
-    response = await _answer(request, InvalidRequest(message))
+        return await _answer(request, nothing_there(document, path, PREFIX))
+    allowed, refusal = other_methods(document, request.method, path)
+    response = await _answer(request, refusal)
     response.status_code = error.status_code
-    response.headers.update(error.headers or {})
+    response.headers["allow"] = allowed
     return response
 
 

@@ -47,7 +47,8 @@ Identity = Annotated[auth.Identity, Depends(_identity)]
 
 
 async def _call(request: Request, services: Services, identity: Identity) -> operations.Call:
-    """The request as operations see it. Unauthenticated; LimitExceeded; InvalidRequest."""
+    """The request as operations see it. LimitExceeded; InvalidRequest; TimedOut; Cancelled."""
+    _check_once(request)
     seconds = min(_timeout(request), services.settings.deadline_seconds_max)
     cancellation = Cancellation(time.monotonic() + seconds, request.state.client.is_gone)
     actor = request.state.stage.actor
@@ -61,10 +62,40 @@ async def _call(request: Request, services: Services, identity: Identity) -> ope
     )
     request.state.served.principal = identity.principal.id
     await arrived(request, services, identity, call)
+    # Nothing is begun for whom it would come too late.
+    cancellation.check()
     return call
 
 
 Call = Annotated[operations.Call, Depends(_call)]
+
+
+def _check_once(request: Request) -> None:
+    """InvalidRequest where a parameter comes twice, of which one would not be looked at."""
+    seen = set()
+    for name, _ in request.query_params.multi_items():
+        if name in seen:
+            raise InvalidRequest(
+                f"The parameter '{name[:80]}' stands in the URL more than once: give it once. "
+                "Where it takes several names, they stand between commas."
+            )
+        seen.add(name)
+
+
+async def _no_body(request: Request, call: Call) -> None:
+    """InvalidRequest where a body comes to a route that would not do what it says."""
+    sent = b""
+    async for piece in request.stream():
+        sent += piece
+        if b"".join(sent.split()) not in (b"", b"{", b"{}"):
+            raise InvalidRequest(
+                "This route takes no body, and what is said there would not be done: leave it "
+                "out. Parameters, where there are any, stand in the URL."
+            )
+
+
+# For what a client may well send a body to.
+NO_BODY = Depends(_no_body)
 
 
 async def identity_of(request: Request, services: operations.Services) -> auth.Identity:

@@ -97,8 +97,7 @@ class Idempotency:
             scope["state"]["ingest_token"] = _token(claim)
             answer = _Held(send)
             await self._app(scope, body.receive, answer.send)
-            if answer.is_success:
-                digest = await body.digest()
+            if answer.is_success and (digest := await body.digest()) is not None:
                 await run_in_threadpool(answers.keep, *claim, answer.kept(digest))
             await answer.release()
             return
@@ -131,11 +130,17 @@ class _Hashed:
             self._is_read = not message.get("more_body", False)
         return message
 
-    async def digest(self) -> str:
-        """That of the whole request, of which what nobody has read is read now."""
-        while not self._is_read:
-            if (await self.receive())["type"] == "http.disconnect":
-                break
+    async def digest(self) -> str | None:
+        """That of the whole request, of which what nobody has read is read now.
+
+        None where that cannot be read, as it is too large.
+        """
+        try:
+            while not self._is_read:
+                if (await self.receive())["type"] == "http.disconnect":
+                    break
+        except PixelflightError:
+            return None
         return self._hash.hexdigest()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Callable, Sequence
 
 from starlette.datastructures import MutableHeaders
@@ -20,6 +21,12 @@ from control_api.refusals import error_response
 from flight_server.errors import Internal, PixelflightError, Unavailable
 from flight_server.metastore.audit import Actor, Stage, enter_stage
 
+# So many requests are worked at together. All at once they would be slower, each and together, and
+# the thread that refuses those too many would stand in line with them for a core. Fewer would make
+# smaller groups of inserts, which are committed together.
+WORKED_AT_MAX = 4 * (os.cpu_count() or 1)
+# Whoever takes longer than this is waiting for something, and others begin meanwhile.
+SHORT_WORK_SECONDS = 1.0
 # Load balancers must hear an answer while the server is full.
 ALWAYS_ADMITTED = ("/health/", "/metrics")
 
@@ -30,6 +37,7 @@ class Requests:
     """`running_max` requests run at once; others are refused on the spot.
 
     A request runs until its answer begins: rows that stream to a slow client keep nobody waiting.
+    Of those that run, the first few are worked at, and the others wait for their turn.
     """
 
     def __init__(self, app: ASGIApp, running_max: int, proxies: Sequence[str] = ()) -> None:
@@ -37,6 +45,7 @@ class Requests:
         self._proxies = networks(proxies)
         self._running_max = running_max
         self._running = 0
+        self._turns = asyncio.Semaphore(WORKED_AT_MAX)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or whatever else ASGI brings."""
@@ -57,6 +66,8 @@ class Requests:
         self._running += is_counted
         try:
             await client.watch(scope)
+            if is_counted:
+                await self._begin(answer)
             await self._app(scope, client.receive, answer.send)
         except Exception:
             log.exception("internal error (id=%s)", request_id)
@@ -68,8 +79,32 @@ class Requests:
             client.forget()
             ended(scope)
 
+    async def _begin(self, answer: _Answer) -> None:
+        """Waits for the request's turn, which ends when its answer begins or it takes long."""
+        await self._turns.acquire()
+        turn = _Turn(self._turns)
+        asyncio.get_running_loop().call_later(SHORT_WORK_SECONDS, turn.end)
+
+        def start() -> None:
+            turn.end()
+            self._leave()
+
+        answer.on_start = start
+
     def _leave(self) -> None:
         self._running -= 1
+
+
+class _Turn:
+    """Is ended once, whoever ends it first."""
+
+    def __init__(self, turns: asyncio.Semaphore) -> None:
+        self._turns: asyncio.Semaphore | None = turns
+
+    def end(self) -> None:
+        turns, self._turns = self._turns, None
+        if turns is not None:
+            turns.release()
 
 
 class _Answer:

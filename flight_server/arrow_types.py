@@ -73,6 +73,21 @@ _LIST_CHECKS = {
 }
 _TIMES = {"time32": pa.time32, "time64": pa.time64, "duration": pa.duration}
 
+# For those who come from SQL.
+_OF_SQL = {
+    **dict.fromkeys(("char", "str", "text", "varchar"), "string"),
+    **dict.fromkeys(("blob", "bytea"), "binary"),
+    "tinyint": "int8",
+    "smallint": "int16",
+    "integer": "int32",
+    "bigint": "int64",
+    "real": "float32",
+    "numeric": "decimal128(18, 3)",
+    "time": "time64[us]",
+    "datetime": "timestamp[us]",
+    "timestamptz": "timestamp[us, tz=UTC]",
+}
+
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NUMBER = re.compile(r"-?\d+")
 _ZONE = re.compile(r"[A-Za-z0-9_/+:\-]+")
@@ -216,7 +231,8 @@ def _type(reader: _Reader, depth: int) -> pa.DataType:
         return _decimal(reader, _DECIMALS[name])
     if name in _TIMES:
         return _TIMES[name](_between_brackets(reader, lambda: reader.require(_WORD, "unit")))
-    raise ValueError(f"there is no type '{name}'.{did_you_mean(name, _NAMES)}")
+    near = f" Write '{_OF_SQL[name]}'." if name in _OF_SQL else did_you_mean(name, _NAMES)
+    raise ValueError(f"there is no type '{name}'.{near}")
 
 
 def _decimal(reader: _Reader, make: Callable[[int, int], pa.DataType]) -> pa.DataType:

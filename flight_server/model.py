@@ -758,6 +758,11 @@ class Housekeeping:
     snapshots_expired: int = 0
     files_removed: int = 0
 
+    def __str__(self) -> str:
+        """As operators read it in the log."""
+        counts = vars(self).items()
+        return ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts if count)
+
 
 def table_not_found(table: TableRef, hint: str = "") -> NotFound:
     """The one error for a table that is missing and for one that is hidden."""

@@ -61,7 +61,7 @@ class ServerSettings(BaseModel):
         description="How long an answer is kept for a request with the same Idempotency-Key.",
     )
     http_requests_max: int = Field(
-        256, ge=1, description="HTTP requests that run at once; more are refused with 503."
+        128, ge=1, description="HTTP requests that run at once; more are refused with 503."
     )
     http_idle_seconds: int = Field(
         75,

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from control_api.openapi.answers import answers, components
+from control_api.openapi.errors_of import LOGINS, WITHOUT_CALL, WITHOUT_KEY
 from control_api.openapi.examples import Example, examples
 from control_api.openapi.shared import (
     error_components,
@@ -69,12 +70,8 @@ CREDENTIALS = {
 # What a route needs: one of them; or a credential only where the settings say so.
 _NEEDED: list[dict[str, list[str]]] = [{name: []} for name in CREDENTIALS]
 _PERHAPS = [{}, *_NEEDED]
-# Their credential is in the body.
-_LOGINS = frozenset({"take_token", "refresh_token", "revoke_token"})
 # FastAPI's own shape of errors, which is never sent.
 _NOT_OURS = ("HTTPValidationError", "ValidationError")
-# Their answers hold secrets, which are kept for nobody.
-_WITHOUT_KEY = _LOGINS | {"create_key", "rotate_key"}
 
 
 class OpenApi:
@@ -150,10 +147,10 @@ def _add_shared(operation: dict[str, Any], method: str, is_api: bool) -> None:
     # What is malformed is answered with 400.
     responses.pop("422", None)
     if is_api:
-        operation["security"] = [] if operation["operationId"] in _LOGINS else _NEEDED
+        name = operation["operationId"]
+        operation["security"] = [] if name in LOGINS else _NEEDED
         operation["responses"] = {**error_references(method, operation), **responses}
-        takes_key = operation["operationId"] not in _WITHOUT_KEY
-        headers = header_parameters(method, takes_key)
+        headers = header_parameters(method, name not in WITHOUT_CALL, name not in WITHOUT_KEY)
         operation["parameters"] = [*operation.get("parameters", ()), *headers]
     elif "401" in responses:
         operation["security"] = _PERHAPS

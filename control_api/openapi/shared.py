@@ -6,30 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from control_api.openapi.errors_of import WRITES, errors_of
 from control_api.openapi.examples import REQUEST_ID
 from flight_server.errors import ErrorCode
 
-WRITES = frozenset({"post", "put", "patch", "delete"})
-# What any route under the prefix may answer: credentials, limits, the deadline, the client's
-# leaving, a server that is full, and what is named in the request, and is not there, is there
-# already, or is a view that cannot be read.
-ALWAYS = (
-    ErrorCode.INVALID_REQUEST,
-    ErrorCode.UNAUTHENTICATED,
-    ErrorCode.FORBIDDEN,
-    ErrorCode.NOT_FOUND,
-    ErrorCode.CONFLICT,
-    ErrorCode.TOO_LARGE,
-    ErrorCode.LIMIT_EXCEEDED,
-    ErrorCode.CANCELLED,
-    ErrorCode.INTERNAL,
-    ErrorCode.UNSUPPORTED,
-    ErrorCode.UNAVAILABLE,
-    ErrorCode.TIMED_OUT,
-)
-ARROW = "application/vnd.apache.arrow.stream"
-# Tags of routes that write rows, which have to fit their tables' checks.
-WRITING_ROWS = frozenset({"rows", "query", "batch", "tables"})
 _MEANINGS = {
     ErrorCode.UNSUPPORTED_MEDIA_TYPE.http: "The body's Content-Type or Content-Encoding is not "
     "understood.",
@@ -84,17 +64,8 @@ def errors(*codes: ErrorCode) -> dict[int | str, dict[str, Any]]:
 
 def error_references(method: str, operation: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """The errors that a route may answer with, by what can be seen of it."""
-    codes = [*ALWAYS]
-    if method in WRITES and WRITING_ROWS & set(operation.get("tags", ())):
-        codes.append(ErrorCode.CHECK_VIOLATION)
-    if "requestBody" in operation:
-        codes.append(ErrorCode.UNSUPPORTED_MEDIA_TYPE)
-    if any(ARROW in answer.get("content", {}) for answer in operation["responses"].values()):
-        codes.append(ErrorCode.NOT_ACCEPTABLE)
-    names = {parameter.get("name", "").lower() for parameter in operation.get("parameters", ())}
-    if "if-match" in names:
-        codes.append(ErrorCode.VERSION_CHANGED)
-    return {str(status): reference for status, reference in errors(*codes).items()}
+    found = errors(*errors_of(method, operation))
+    return {str(status): reference for status, reference in found.items()}
 
 
 def meanings_of(parameters: Iterable[dict[str, Any]]) -> None:
@@ -134,7 +105,7 @@ def error_schema() -> dict[str, Any]:
     }
 
 
-def header_parameters(method: str, takes_key: bool) -> list[dict[str, Any]]:
+def header_parameters(method: str, takes_timeout: bool, takes_key: bool) -> list[dict[str, Any]]:
     """The headers that a route under the prefix takes."""
     found = [
         _header(
@@ -143,13 +114,15 @@ def header_parameters(method: str, takes_key: bool) -> list[dict[str, Any]]:
             {"type": "string", "pattern": r"^[A-Za-z0-9._:/+=@-]{1,128}$"},
             REQUEST_ID,
         ),
-        _header(
+    ]
+    if takes_timeout:
+        timeout = _header(
             "x-timeout-seconds",
             "How long the request may take; the server has a limit of its own.",
             {"type": "number", "exclusiveMinimum": 0},
             30,
-        ),
-    ]
+        )
+        found.append(timeout)
     if method in WRITES and takes_key:
         key = _header(
             "idempotency-key",

@@ -45,12 +45,15 @@ def _answered(example: dict[str, Any]) -> dict[str, Any]:
     return {"description": "Whether it can serve.", "content": content}
 
 
+# Some checks of uptime ask by HEAD.
+@router.head("/live", include_in_schema=False)
 @router.get("/live")
 async def live() -> dict[str, str]:
     """Answers for as long as the process does."""
     return {"status": "live"}
 
 
+@router.head("/ready", include_in_schema=False)
 @router.get(
     "/ready",
     response_class=JSONResponse,

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from control_api.answers import Told, rows_answer
-from control_api.dependencies import Call, Services
+from control_api.dependencies import NO_BODY, Call, Services
 from control_api.described import rows_of
 from control_api.paths import Table
 from control_api.routes.rows import VERSION
@@ -114,7 +114,7 @@ def restore(services: Services, call: Call, table: Table, body: Restoring) -> di
     return committed(operations.restore(services, call, table, version))
 
 
-@router.post("/undrop")
+@router.post("/undrop", dependencies=[NO_BODY])
 def undrop(services: Services, call: Call, table: Table) -> dict[str, Any]:
     """Brings a dropped table back, as it was just before."""
     return committed(operations.undrop_table(services, call, table))

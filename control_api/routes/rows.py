@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from control_api.answers import Told, rows_answer
-from control_api.dependencies import Call, IngestToken, Services
+from control_api.dependencies import NO_BODY, Call, IngestToken, Services
 from control_api.described import json_body, rows_answered, rows_body
 from control_api.media_types import Form
 from control_api.paths import Table
@@ -134,7 +134,7 @@ def list_deletions(services: Services, call: Call, table: Table) -> dict[str, An
     return {"deletions": [deletion_listed(one) for one in found]}
 
 
-@router.post("/undelete")
+@router.post("/undelete", dependencies=[NO_BODY])
 def undelete_rows(
     services: Services, call: Call, table: Table, query: BringingBack
 ) -> dict[str, Any]:

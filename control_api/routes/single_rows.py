@@ -157,6 +157,7 @@ def _read(
     found = operations.one_row(services, call, table, request)
     if wanted is Form.JSON:
         [batch] = list(found.rows)
+        call.meter.sent(batch)
         text = b"".join(JsonWriter(batch.schema).rows(batch, after=""))
         answer = Response(text, media_type=wanted.value, headers={"vary": "accept"})
     else:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from control_api.dependencies import Call, Services
+from control_api.dependencies import NO_BODY, Call, Services
 from control_api.paths import Table
 from flight_server import operations
 from flight_server.bodies.snapshots import (
@@ -44,7 +44,7 @@ def drop_snapshot(services: Services, call: Call, table: Table) -> None:
     operations.drop_snapshot(services, call, table)
 
 
-@router.post("/{table:table}/restore")
+@router.post("/{table:table}/restore", dependencies=[NO_BODY])
 def restore_snapshot(services: Services, call: Call, table: Table) -> dict[str, Any]:
     """Brings everything in it back in one commit, what was dropped since included."""
     return restored(operations.restore_snapshot(services, call, table))

@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from control_api.dependencies import Call, Services
+from control_api.dependencies import NO_BODY, Call, Services
 from control_api.paths import Table
 from flight_server import operations
 from flight_server.bodies.answers import committed
@@ -41,7 +41,7 @@ def describe_view(services: Services, call: Call, table: Table) -> dict[str, Any
     return view_described(info, operations.freshness(services, call, info))
 
 
-@router.post("/{table:table}/refresh")
+@router.post("/{table:table}/refresh", dependencies=[NO_BODY])
 def refresh_view(services: Services, call: Call, table: Table) -> dict[str, Any]:
     """Brings the rows of a materialised view up to date.
 

@@ -353,5 +353,8 @@ def _now() -> dt.datetime:
 
 def _told(stored: StoredGrant) -> dict[str, object]:
     """What the audit trail is told of a grant: a row filter may hold values, and stays out."""
-    row = {**grant_row(stored), "rows": stored.grant.rows is not None}
+    grant = stored.grant
+    columns = None if grant.columns is None else sorted(grant.columns)
+    lists = {"actions": sorted(grant.actions), "columns": columns}
+    row = {**grant_row(stored), **lists, "rows": grant.rows is not None}
     return {name: row[name] for name in row if name not in ("id", "created_at", "created_by")}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
@@ -37,6 +38,8 @@ Int64 = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
 Version = Int64 | Annotated[str, Field(min_length=1)]
 # About a year: longer is a mistake, and too long for a clock.
 Milliseconds = Annotated[int, Field(strict=True, le=2**35)]
+
+BRANCHES = frozenset({"int", "str", "list", "dict"})
 
 
 class Body(BaseModel):
@@ -133,8 +136,35 @@ def parsed(kind: type[Request], values: Mapping[str, Any], what: str) -> Request
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        sentences = [_sentence(problem, kind, what) for problem in error.errors()]
+        names = _names(kind)
+        sentences = [sentence(problem, values, names, what) for problem in error.errors()]
         raise InvalidRequest(" ".join(dict.fromkeys(sentences))) from None
+
+
+def sentence(
+    problem: Mapping[str, Any], values: object, names: list[str], what: str, part: str = "field"
+) -> str:
+    """One complaint of pydantic's about values as a sentence of ours.
+
+    `names` are those that there are, of the parts that something (`what`) has.
+    """
+    where = ".".join(_fields(problem["loc"], values, names))
+    if problem["type"] == "extra_forbidden":
+        near = did_you_mean(str(problem["loc"][-1]), names)
+        return f"The {what} has no {part} '{where}'.{near}"
+    if problem["type"] == "missing":
+        return f"The {what} needs the {part} '{where}'."
+    if problem["type"].startswith("union_tag_"):
+        return _of_tag(problem["ctx"], f"{where}.{problem['ctx']['discriminator'][1:-1]}", what)
+    reason = problem["msg"].removeprefix("Value error, ")
+    reason = f"{reason[:1].lower()}{reason[1:]}"
+    if not where:
+        return f"The {what} does not fit: {reason}."
+    whole = f"{part} '{where}' of the {what}"
+    if not SECRETS.isdisjoint(problem["loc"]):
+        return f"The {whole} cannot be it: {reason}."
+    quoted = json.dumps(problem["input"], default=str, ensure_ascii=False)[:80]
+    return f"The {whole} is {quoted}: {reason}."
 
 
 def _why_not(error: ValueError | RecursionError) -> str:
@@ -150,29 +180,32 @@ def _why_not(error: ValueError | RecursionError) -> str:
     return "a number in it has too many digits"
 
 
-def _sentence(problem: Any, kind: type[BaseModel], what: str) -> str:
-    """One complaint of pydantic's as a sentence of ours."""
-    where = ".".join(str(part) for part in problem["loc"] if not _is_branch(part, kind))
-    if problem["type"] == "extra_forbidden":
-        near = did_you_mean(str(problem["loc"][-1]), _names(kind))
-        return f"The {what} has no field '{where}'.{near}"
-    if problem["type"] == "missing":
+def _of_tag(context: Mapping[str, str], where: str, what: str) -> str:
+    """The sentence about the field that says which kind of object it is."""
+    if "tag" not in context:
         return f"The {what} needs the field '{where}'."
-    reason = problem["msg"].removeprefix("Value error, ")
-    field = f"field '{where}' of the {what}" if where else what
-    if not SECRETS.isdisjoint(problem["loc"]):
-        return f"The {field} cannot be it: {reason[:1].lower()}{reason[1:]}."
-    quoted = json.dumps(problem["input"], default=str, ensure_ascii=False)[:80]
-    return f"The {field} is {quoted}: {reason[:1].lower()}{reason[1:]}."
+    tag, known = context["tag"], context["expected_tags"]
+    near = did_you_mean(tag, re.findall(r"'([^']*)'", known))
+    return f"The field '{where}' of the {what} is '{tag[:80]}': it is one of {known}.{near}"
 
 
 def _names(kind: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in kind.model_fields.items()]
 
 
-def _is_branch(part: object, kind: type[BaseModel]) -> bool:
-    """Whether part of a location names a branch of a union instead of a field."""
-    text = str(part)
-    if text in _names(kind):
-        return False
-    return "[" in text or text.removeprefix("constrained-") in ("int", "str", "list", "dict")
+def _fields(location: Sequence[Any], values: Any, names: list[str]) -> Iterator[str]:
+    """Where something is: without those parts that name a branch of a union instead of a field."""
+    for part in location:
+        text = str(part)
+        is_branch = "[" in text or text.removeprefix("constrained-") in BRANCHES
+        if _holds(values, part):
+            values = values[part]
+        elif text not in names and (is_branch or part is not location[-1]):
+            continue
+        yield text
+
+
+def _holds(values: object, part: object) -> bool:
+    if isinstance(values, list):
+        return isinstance(part, int) and part < len(values)
+    return isinstance(values, dict) and part in values

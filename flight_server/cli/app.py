@@ -6,6 +6,8 @@ import errno
 import re
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from typer import TyperException
@@ -26,7 +28,6 @@ from flight_server.errors import PixelflightError
 
 app = typer.Typer(
     name="pixelflight",
-    help="Arrow batches in; versioned tables, SQL and streams out.",
     epilog=MEANINGS,
     no_args_is_help=True,
     add_completion=True,
@@ -40,6 +41,24 @@ for verb in (audit, usage, settings, doctor):
     app.command()(verb)
 app.add_typer(keys, name="keys")
 app.add_typer(hooks, name="hooks")
+
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        print(f"pixelflight {version('pixelflight')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _command(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_tell_version, is_eager=True, help="Say which version this is."
+        ),
+    ] = False,
+) -> None:
+    """Arrow batches in; versioned tables, SQL and streams out."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -59,6 +59,10 @@ def report(error: PixelflightError) -> Exit:
 
 def report_usage(error: TyperException) -> Exit:
     """Says what is wrong with the command line, and where its help is."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        # Nothing was asked for, and its text is the help itself.
+        say(error.format_message())
+        return Exit.USAGE
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "pixelflight"
     # How a value was looked at is nothing to the person who gave it.

@@ -23,6 +23,8 @@ from flight_server.formats.batches import holds_dictionary
 # The key under which a last batch's metadata carries the error.
 ERROR = "pixelflight:error"
 END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+# What Arrow's files begin with, as far as a reader of streams reads first.
+FILE_MARK = b"ARRO"
 _ALIGNED = pa.default_cpu_memory_manager()
 
 
@@ -99,6 +101,11 @@ def read_arrow(source: Any) -> Batches:
         reader = pa.ipc.open_stream(pa.PythonFile(watched, mode="r"))
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError) as error:
         watched.raise_own()
+        if watched.first[: len(FILE_MARK)] == FILE_MARK:
+            raise _invalid(
+                "The body is an Arrow file, and a stream is needed: pyarrow.ipc.new_stream and "
+                "polars' write_ipc_stream write one."
+            ) from None
         raise _invalid(f"The body does not begin with an Arrow schema: {_line(error)}") from None
     return BatchStream(reader.schema, _checked(reader, watched))
 
@@ -134,6 +141,7 @@ class _Watched:
     def __init__(self, source: Any) -> None:
         self._source = source
         self._error: BaseException | None = None
+        self.first = b""
         self.is_at_end = False
         self.closed = False
 
@@ -145,6 +153,7 @@ class _Watched:
             # Arrow passes on the text of an error only.
             self._error = error
             raise
+        self.first = self.first or data
         self.is_at_end = self.is_at_end or len(data) < size
         return data
 

@@ -182,7 +182,8 @@ def _blocks(source: Source) -> Iterator[bytes]:
 def _object(line: int, text: bytes) -> Mapping[str, Any]:
     value = loaded_json(text, f"Line {line}")
     if not isinstance(value, dict):
-        _no_object(f"Line {line}", value)
+        hint = " Send a list as application/json." if isinstance(value, list) else ""
+        _no_object(f"Line {line}", value, hint)
     return value
 
 
@@ -193,8 +194,7 @@ def _objects(rows: list[tuple[int, Any]]) -> list[Mapping[str, Any]]:
     return [row for _, row in rows]
 
 
-def _no_object(where: str, value: Any) -> NoReturn:
-    hint = " Send a list as application/json." if isinstance(value, list) else ""
+def _no_object(where: str, value: Any, hint: str = "") -> NoReturn:
     raise InvalidRequest(
         f"{where} is {_kind(value)}, where an object is needed.{hint}", code=ErrorCode.INVALID_DATA
     )

@@ -64,6 +64,8 @@ class AuditedCommits:
         snapshot = self._engine.snapshot()
         if self._position < snapshot:
             self._hurried.set()
+            # Nobody tells of the commits of the lake's own upkeep, which are to be read past.
+            self._woken.set()
         with self._caught_up:
             return self._caught_up.wait_for(lambda: self._position >= snapshot, seconds)
 

@@ -363,5 +363,6 @@ def refuse_unfiltered(text: str | None, all_rows: bool, verb: str) -> None:
     """InvalidRequest where every row would be meant, and nobody has said so."""
     if text is None and not all_rows:
         raise InvalidRequest(
-            f"This would {verb} every row. Give a 'filter', or say \"all\": true if you mean it."
+            f"This would {verb} every row. Give a filter, which is 'where' over HTTP, or say "
+            '"all": true if you mean it.'
         )

@@ -50,12 +50,14 @@ def with_visible_definition(
 
 def no_view(table: TableRef) -> InvalidRequest:
     """What is asked of views is asked of a table."""
-    return InvalidRequest(f"'{table}' is a table and no view: DROP and ALTER it as a table.")
+    return InvalidRequest(
+        f"'{table}' is a table and no view: ask for it, alter it and drop it as a table."
+    )
 
 
 def no_table(view: TableRef) -> InvalidRequest:
     """What is asked of tables is asked of a view."""
-    return InvalidRequest(f"'{view}' is a view and no table: DROP and ALTER it as a view.")
+    return InvalidRequest(f"'{view}' is a view and no table: alter it and drop it as a view.")
 
 
 def _may_change(services: Services, call: Call, view: TableRef) -> bool:

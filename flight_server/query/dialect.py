@@ -201,8 +201,8 @@ def _not_a_select(sql: str) -> PixelflightError:
     kind = statements[0].type.name if statements else "???"
     if kind in _WRITING:
         return Unsupported(
-            f"{kind.split('_')[0]} statements are not queries, and only a query can stand here. "
-            "Send a statement that writes by itself, without EXPLAIN."
+            f"{kind.split('_')[0]} statements are not queries, and only a query can stand in a "
+            "view or behind EXPLAIN. Send a statement that writes by itself."
         )
     word = "PRAGMA" if kind == "SELECT" else first_word(sql)
     return Forbidden(f"{word} statements are not allowed. {_ALLOWED}")

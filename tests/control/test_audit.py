@@ -226,6 +226,16 @@ def test_a_batch_is_recorded_operation_by_operation(own: TwoDoors, ada: Client) 
     ]
 
 
+def test_grants_are_recorded_as_they_were_given(own: TwoDoors) -> None:
+    with own.client() as admin:
+        assert admin.post("/api/v1/auth/roles", json={"name": "clerk"}).status_code == 201
+        grant = {"role": "clerk", "actions": ["read", "insert"], "namespace": "main"}
+        assert admin.post("/api/v1/auth/grants", json=grant).status_code == 201
+    (found,) = read(own, action="create_grant")
+    assert found["details"]["actions"] == ["insert", "read"]
+    assert found["details"]["columns"] is None
+
+
 def test_keys_are_recorded_with_who_made_them(own: TwoDoors) -> None:
     _, info = own.services.keys.create("k", ["reader"], created_by="test")
     own.services.keys.revoke(info.id)

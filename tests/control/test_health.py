@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import FastAPI
 
@@ -20,6 +21,7 @@ from control_api.app import create_app
 from flight_server.cli.serve import _http, bound
 from flight_server.operations import readiness
 from flight_server.testing.server import LocalServer
+from tests.fix_http import TwoDoors
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,18 @@ def test_a_server_that_serves_is_live_and_ready(app: FastAPI, server: LocalServe
     assert all(check == {"status": "ok"} for check in ready["checks"].values())
 
 
-def test_a_server_that_is_stopping_is_live_but_not_ready(app: FastAPI, server: LocalServer) -> None:
-    app.state.serving = False
-    with served(app, server) as url:
-        assert ask(f"{url}/health/live").status == 200
-        answer = ask(f"{url}/health/ready")
+def test_health_can_be_asked_by_head(api: httpx.Client) -> None:
+    for path in ("/health/live", "/health/ready"):
+        answer = api.head(path)
+        assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_server_that_is_stopping_is_live_but_not_ready(
+    doors: TwoDoors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors.app.state, "serving", False)
+    assert ask(f"{doors.url}/health/live").status == 200
+    answer = ask(f"{doors.url}/health/ready")
     assert (answer.status, answer.body["error"]["code"]) == (503, "unavailable")
     assert answer.body["error"]["retryable"] is True
     assert "starting or stopping" in answer.body["error"]["message"]

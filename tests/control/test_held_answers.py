@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import anyio
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from flight_server.telemetry import ServedRequest
 from tests.held_answers import Held
+from tests.met_statuses import OUTPUT, Statuses
 
 TOLD = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
@@ -70,3 +72,17 @@ def test_what_is_not_told_of_is_found(answer: str, said: list[str]) -> None:
     assert len(found) == len(said)
     for one, start in zip(found, said, strict=True):
         assert one.startswith(start)
+
+
+def test_what_no_test_met_is_found_when_all_were_run() -> None:
+    first, second, both = Statuses(), Statuses(), Statuses()
+    told = {("number", 200), ("number", 404)}
+    first.note(told, {("number", 200), ("none", 404)})
+    second.note(told, {("number", 200)})
+    for one in (first, second):
+        both.take({OUTPUT: json.loads(json.dumps(one.handed_over()))})
+    assert both.unmet() == ["number 404"]
+    assert both.summary() == "1 of 2 documented statuses of 1 operations were met"
+    # Of a process that died nothing is known.
+    both.take({})
+    assert both.unmet() == []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pyarrow as pa
 import pytest
 
+from control_api.idempotency import Idempotency
 from flight_server.client import connect
 from flight_server.metastore.kept_answers import KeptAnswers
 from tests.fix_http import TwoDoors
@@ -85,13 +87,19 @@ def test_what_failed_may_be_sent_again(api: httpx.Client) -> None:
     assert api.post(path, json={"n": 2}, headers=headers).status_code == 404
 
 
-def test_the_same_key_at_the_same_time_is_a_conflict(doors: TwoDoors, api: httpx.Client) -> None:
-    sending = threading.Event()
+def test_the_same_key_at_the_same_time_is_a_conflict(
+    doors: TwoDoors, api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claimed = threading.Event()
     go_on = threading.Event()
+    answer = Idempotency._answer
+
+    async def noted(self: Idempotency, *arguments: Any) -> None:
+        claimed.set()
+        await answer(self, *arguments)
 
     def body() -> Any:
         yield b'{"n": 6}\n'
-        sending.set()
         go_on.wait(20)
 
     def first() -> None:
@@ -102,9 +110,10 @@ def test_the_same_key_at_the_same_time_is_a_conflict(doors: TwoDoors, api: httpx
             )
 
     answers: list[httpx.Response] = []
+    monkeypatch.setattr(Idempotency, "_answer", noted)
     thread = threading.Thread(target=first)
     thread.start()
-    assert sending.wait(20)
+    assert claimed.wait(20)
     refused = insert(api, 6, "slow")
     go_on.set()
     thread.join()
@@ -157,3 +166,23 @@ def test_answers_grow_too_old(doors: TwoDoors, api: httpx.Client) -> None:
     principal = api.get("/api/v1/auth/me").json()["id"]
     assert doors.services.kept_answers.find(principal, "old") is not None
     assert KeptAnswers(doors.services.metastore, 0).find(principal, "old") is None
+
+
+def test_a_body_that_nobody_reads_and_that_cannot_be_read(
+    start_doors: Callable[..., TwoDoors],
+) -> None:
+    """What was done is told, and not kept, since what was asked for is not known."""
+    with start_doors(json_bytes_max=1024).client() as api:
+        assert api.post("/api/v1/namespaces", json={"namespace": "n"}).status_code == 201
+        key = {"idempotency-key": "drop", "content-type": "application/json"}
+        large = b"[" + b" " * 5_000
+        dropped = api.request("DELETE", "/api/v1/namespaces/n", content=large, headers=key)
+        assert dropped.status_code == 200, dropped.text
+        assert api.get("/api/v1/namespaces/n").status_code == 404
+        again = api.request("DELETE", "/api/v1/namespaces/n", content=large, headers=key)
+        assert again.status_code == 404
+        assert api.post("/api/v1/namespaces", json={"namespace": "m"}).status_code == 201
+        other = api.request("DELETE", "/api/v1/namespaces/m", headers=key)
+        assert other.status_code == 200
+        replay = api.request("DELETE", "/api/v1/namespaces/m", content=large, headers=key)
+        assert (replay.status_code, replay.json()["error"]["code"]) == (409, "token_conflict")

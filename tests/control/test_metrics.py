@@ -164,12 +164,14 @@ def test_openmetrics_is_spoken_when_asked_for(doors: TwoDoors) -> None:
 
 
 def test_who_may_read_is_a_setting(start_doors: Callable[..., TwoDoors]) -> None:
-    closed = start_doors(metrics_access="admin")
+    closed = start_doors(metrics_access="admin", limit_auth="2/hour")
     with closed.client("") as nobody, closed.client(closed.key_of("reader")) as reader:
         assert nobody.get("/metrics").status_code == 401
         assert reader.get("/metrics").status_code == 403
     with closed.client() as admin:
         assert admin.get("/metrics").status_code == 200
+    with closed.client("pf_wrong") as guesser:
+        assert [guesser.get("/metrics").status_code for _ in "ab"] == [401, 429]
 
 
 def test_what_cannot_be_read_hides_nothing_else(

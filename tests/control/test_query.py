@@ -257,7 +257,7 @@ class TestBatches:
                 [{"operation": "insert", "tabel": "t", "data": []}],
                 {},
                 400,
-                "no field 'operations.0.insert.tabel'",
+                "no field 'operations.0.tabel'",
             ),
             ([{"operation": "insert", "table": "t", "data": {"a": 1}}] * 1001, {}, 413, "1001"),
             ([{"operation": "insert", "table": "t", "data": [{"a": 1}] * 1001}], {}, 413, "1001"),

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from control_api import requests
 from control_api.requests import Requests
 from flight_server.settings import Settings
 from tests.fix_http import TwoDoors
@@ -145,3 +146,42 @@ def test_an_error_after_the_answer_began_cuts_the_connection() -> None:
             )
         )
     assert [message["type"] for message in talk.sent] == ["http.response.start"]
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_others_wait_for_their_turn_until_an_answer_begins_or_it_takes_long(
+    monkeypatch: pytest.MonkeyPatch, is_answered: bool
+) -> None:
+    monkeypatch.setattr(requests, "WORKED_AT_MAX", 1)
+    monkeypatch.setattr(requests, "SHORT_WORK_SECONDS", 60.0 if is_answered else 0.05)
+    begun: list[str] = []
+    go_on = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        begun.append(scope["path"])
+        if scope["path"] == "/first":
+            if is_answered:
+                await go_on.wait()
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+            await asyncio.Event().wait()
+
+    async def ask_two() -> None:
+        layer = Requests(app, 2)
+        asked = [asyncio.create_task(ask(layer, path)) for path in ("/first", "/second")]
+        await asyncio.sleep(0.01)
+        assert begun == ["/first"]
+        go_on.set()
+        await asyncio.wait_for(asked[1], 5)
+        assert begun == ["/first", "/second"]
+        asked[0].cancel()
+        await asyncio.wait(asked)
+        assert (vars(layer)["_running"], vars(layer)["_turns"].locked()) == (0, False)
+
+    asyncio.run(ask_two())
+
+
+async def ask(layer: Requests, path: str) -> None:
+    """One request to it."""
+    talk = Conversation(BODY)
+    scope = {"type": "http", "path": path, "headers": [], "state": {"request_id": "r-1"}}
+    await layer(scope, talk.receive, talk.send)

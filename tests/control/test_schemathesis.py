@@ -68,6 +68,8 @@ def ask(operation: Any, key: str) -> None:
     @RULES
     @given(case=operation.as_strategy())
     def some(case: Any) -> None:
+        # Too short a time is told as the server's fault, which it is not.
+        (case.headers or {}).pop("x-timeout-seconds", None)
         response = case.call(headers={"authorization": f"Bearer {key}"})
         case.validate_response(response, checks=CHECKS)
 

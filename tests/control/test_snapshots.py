@@ -95,3 +95,19 @@ def test_a_reader_makes_one_and_restores_none(doors: TwoDoors, namespace: str) -
         assert reader.delete(at).status_code == 204
     with doors.client("") as nobody:
         assert nobody.get(SNAPSHOTS).status_code == 401
+
+
+def test_a_view_of_what_is_gone_cannot_be_brought_back(api: httpx.Client, namespace: str) -> None:
+    other = f"{namespace}2"
+    assert api.post("/api/v1/namespaces", json={"namespace": other}).is_success
+    columns = [{"name": "id", "type": "int64"}]
+    for name in ("gone", "hidden"):
+        made = api.post("/api/v1/tables", json={"table": f"{other}.{name}", "columns": columns})
+        assert made.is_success
+    view = {"view": f"{namespace}.v", "sql": f'select * from "{other}".gone'}
+    assert api.post("/api/v1/views", json=view).is_success
+    assert api.post(SNAPSHOTS, json={"name": "kept", "namespace": namespace}).is_success
+    assert api.delete(f"/api/v1/tables/{other}.gone").is_success
+    refused = api.post(f"{SNAPSHOTS}/{namespace.replace('/', '%2F')}.kept/restore")
+    assert told(refused) == (409, "view_unreadable")
+    assert "hidden" not in refused.text

@@ -63,6 +63,22 @@ def test_what_is_counted_is_what_was_sent(own: TwoDoors, connect: Callable[..., 
     assert mine["day"] == TODAY.isoformat()
 
 
+@pytest.mark.parametrize("form", ["application/json", ARROW["content-type"]])
+def test_one_row_counts_as_one(own: TwoDoors, form: str) -> None:
+    key = own.key_of("writer", name="ada")
+    with own.client(key) as http:
+        made = http.post(
+            "/api/v1/tables/t/rows?create_if_missing=true",
+            content=arrow(numbers(3)),
+            headers=ARROW,
+        )
+        assert made.status_code == 201, made.text
+        assert http.get("/api/v1/tables/t/rows/1", headers={"accept": form}).status_code == 200
+    (mine,) = usage(own, key)
+    assert mine["rows_out"] == 1
+    assert mine["bytes_out"] >= 8
+
+
 def test_everybody_sees_their_own_and_admins_all(own: TwoDoors) -> None:
     ada, bob = own.key_of("reader", name="ada"), own.key_of("reader", name="bob")
     for key in (ada, bob, bob):

@@ -52,6 +52,13 @@ def test_a_statement_may_begin_with_a_comment(said: Said) -> None:
     assert said("sql", "--a-comment", "select 1")[0] == 2
 
 
+def test_nothing_asked_for_is_answered_with_the_help(said: Said) -> None:
+    code, text = said()
+    assert code == 2
+    assert text.startswith("Usage: pixelflight [OPTIONS] COMMAND")
+    assert "error" not in text.partition("Options:")[0]
+
+
 @pytest.fixture
 def table(said: Said, name: str) -> str:
     code, text = said("put", name, "fruit.csv")

@@ -18,14 +18,25 @@ from hypothesis import strategies as st
 
 from flight_server.auth import Access, Action, Decision, Permit, policy, scopes, verify
 from flight_server.auth.signing import derived
-from flight_server.model import Principal
-from flight_server.operations import authorise, permissions, row_statements, rows, versions
+from flight_server.model import Principal, SqlRequest
+from flight_server.operations import (
+    authorise,
+    cached_queries,
+    permissions,
+    row_statements,
+    rows,
+    tables,
+    versions,
+)
+from flight_server.operations.query import authorised
+from flight_server.operations.sources import Sources
 from flight_server.wire import redemption, tickets
 from flight_server.wire.tickets import Claim
 from tests.end_to_end.rights.cases import Case, cases, every_request, run
+from tests.end_to_end.rights.defining import definitions
 from tests.end_to_end.rights.describing import descriptive
-from tests.end_to_end.rights.reading import followings
-from tests.end_to_end.rights.reading import tickets as a_ticket
+from tests.end_to_end.rights.following import followings, later, plans
+from tests.end_to_end.rights.following import tickets as a_ticket
 from tests.end_to_end.rights.world import World, opened_world
 from tests.end_to_end.rights.writing import changes_of_one, deletes, inserts, updates, upserts
 from tests.fix_http import TwoDoors
@@ -160,6 +171,47 @@ def tickets_of_anybody(patch: Patch) -> None:
     replaced(patch, redemption, "redeem", lax)
 
 
+def hidden_told_apart(patch: Patch) -> None:
+    """What somebody may not know of is forbidden, where what is missing is not there."""
+    may = Access.may
+
+    def lax(self: Access, principal: Principal, asked: Action, resource: Any) -> Decision:
+        return replace(may(self, principal, asked, resource), visible=True)
+
+    replaced(patch, Access, "may", lax)
+
+
+def hidden_tables_hinted(patch: Patch) -> None:
+    replaced(patch, authorise, "visible_tables", lambda services, call, catalog, namespace: (
+        services.engine(catalog).tables(namespace)
+    ))  # fmt: skip
+
+
+def made_anywhere(patch: Patch) -> None:
+    for module in (authorise, tables):
+        replaced(patch, module, "may_on_namespace", lambda services, call, namespace, action: None)
+
+
+def kept_for_everybody(patch: Patch) -> None:
+    """Whoever asks first in the same words is answered, and all others as well."""
+    texts = dict[str, str]()
+
+    def lax(services: Any, call: Any, statement: Any, request: SqlRequest) -> Any:
+        checked, size = authorised(services, call, statement, request)
+        return replace(checked, sql=texts.setdefault(request.sql, checked.sql)), size
+
+    replaced(patch, cached_queries, "authorised", lax)
+
+
+def parts_planned(patch: Patch) -> None:
+    init = Sources.__init__
+
+    def lax(self: Any, services: Any, call: Any, version: Any, is_plan: bool = False) -> None:
+        init(self, services, call, version)
+
+    replaced(patch, Sources, "__init__", lax)
+
+
 HOLES: dict[str, Callable[[Patch], None]] = {
     "row filters": rows_unlimited,
     "limits of columns": columns_unlimited,
@@ -180,6 +232,11 @@ HOLES: dict[str, Callable[[Patch], None]] = {
     "hidden namespaces in lists": hidden_namespaces_listed,
     "changes of whole tables only": parts_followed,
     "whose a ticket is": tickets_of_anybody,
+    "hidden is told like missing": hidden_told_apart,
+    "hints": hidden_tables_hinted,
+    "the right to make": made_anywhere,
+    "whose a kept answer is": kept_for_everybody,
+    "plans of whole tables only": parts_planned,
     "ingests into whole tables only": ingests_of_parts,
 }
 
@@ -197,6 +254,10 @@ SEEN_BY: dict[str, st.SearchStrategy[Any]] = {
     "limits of deletes": st.one_of(deletes, changes_of_one),
     "limits of updates": st.one_of(updates, changes_of_one),
     "whose a ticket is": a_ticket,
+    "hints": descriptive,
+    "the right to make": definitions,
+    "whose a kept answer is": later,
+    "plans of whole tables only": plans,
 }
 
 

@@ -91,6 +91,8 @@ def test_short_forms(text: str, kind: pa.DataType) -> None:
     [
         ("", "a type is missing at the end"),
         ("strng", "there is no type 'strng'. Did you mean 'string'?"),
+        ("varchar", "there is no type 'varchar'. Write 'string'."),
+        ("list<bigint>", "there is no type 'bigint'. Write 'int64'."),
         ("int64 int64", "'int64' follows"),
         ("decimal128(99, 2)", "precision"),
         ("list<int32", "'>' is missing at the end"),

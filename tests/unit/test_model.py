@@ -13,6 +13,7 @@ from flight_server.errors import ErrorCode, InvalidRequest, NotFound
 from flight_server.model import (
     ChangesRequest,
     CommitEvery,
+    Housekeeping,
     IngestMode,
     NamespaceRef,
     ScanRequest,
@@ -187,3 +188,7 @@ def test_changes_that_end_before_they_begin_are_refused() -> None:
     with pytest.raises(InvalidRequest, match="Exchange them"):
         ChangesRequest(after=5, until=4)
     assert ChangesRequest(after=5, until=5).until == 5
+
+
+def test_housekeeping_is_told_by_what_it_did() -> None:
+    assert str(Housekeeping(rows_flushed=9, files_merged=2)) == "9 rows flushed, 2 files merged"

@@ -14,7 +14,7 @@ from flight_server.engines.lake.registry import SCHEMA, Registry, own_rows
 from flight_server.engines.lake.specs import with_catalog
 from flight_server.engines.lake.tags import Tags
 from flight_server.engines.lake.tokens import Tokens
-from flight_server.errors import AlreadyExists, Conflict, ErrorCode, NotFound
+from flight_server.errors import AlreadyExists, Conflict, ErrorCode, InvalidRequest, NotFound
 from flight_server.model import (
     DEFAULT_CATALOG,
     Author,
@@ -168,9 +168,7 @@ class LakeSnapshots:
         kinds = (then.spec.kind, now.spec.kind if now is not None else None)
         match kinds:
             case (Kind.VIEW, None | Kind.VIEW):
-                views.create_view(
-                    transaction, self._registry, then.table, then.spec, self._sql(then), True
-                )
+                self._restore_view(transaction, then)
             case (Kind.TABLE | Kind.MATERIALIZED_VIEW, None):
                 self._history.bring_back(transaction, then)
                 self._tokens.recall(transaction, then.table, then.snapshot)
@@ -186,6 +184,21 @@ class LakeSnapshots:
                     f"{tables.named(now)} has the name of what the snapshot holds as a "
                     f"{then.spec.kind.value.replace('_', ' ')}. Rename or drop it first."
                 )
+
+    def _restore_view(self, transaction: WriteTransaction, then: TableVersion) -> None:
+        try:
+            views.create_view(
+                transaction, self._registry, then.table, then.spec, self._sql(then), True
+            )
+        except InvalidRequest as error:
+            if error.code is not ErrorCode.INVALID_SQL:
+                raise
+            # What DuckDB says names tables that the reader of it may not know of.
+            raise Conflict(
+                f"The view '{then.table}' cannot be brought back: what it reads is missing, or is "
+                "not as it was.",
+                code=ErrorCode.VIEW_UNREADABLE,
+            ) from None
 
     def _now(self, table: TableRef, number: int | None) -> TableVersion | None:
         """What a member is by now: itself, whatever it is called, or what has its name."""

@@ -39,6 +39,7 @@ from flight_server.model import (
 )
 
 _PARTITION = re.compile(r"(?:(year|month|day|hour)\((.+)\))|(.+)", re.IGNORECASE)
+_CALL = re.compile(r"(\w+)\(.*\)")
 
 
 def namespaces(instance: Instance, transaction: WriteTransaction | None = None) -> list[str]:
@@ -260,6 +261,12 @@ def partition(schema: pa.Schema, text: str) -> str:
     if text.lower() in {name.lower() for name in schema.names}:
         return true_name(schema, text)
     function, inner, _ = parsed_partition(text)
+    if not function and (call := _CALL.fullmatch(text)) is not None:
+        raise InvalidRequest(
+            f"There is no column '{text[:80]}', and none is partitioned by {call[1][:80]}(…): "
+            "write a column, or year, month, day or hour of one.",
+            code=ErrorCode.COLUMN_NOT_FOUND,
+        )
     if not function:
         return true_name(schema, text)
     return f"{function.lower()}({true_name(schema, inner)})"

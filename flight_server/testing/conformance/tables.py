@@ -113,6 +113,7 @@ class TableTests(EngineCase):
             ({"key": ("nope",)}, ErrorCode.COLUMN_NOT_FOUND),
             ({"partition_by": ("nope",)}, ErrorCode.COLUMN_NOT_FOUND),
             ({"partition_by": ("year(nope)",)}, ErrorCode.COLUMN_NOT_FOUND),
+            ({"partition_by": ("week(id)",)}, ErrorCode.COLUMN_NOT_FOUND),
             ({"defaults": {"nope": "1"}}, ErrorCode.COLUMN_NOT_FOUND),
             ({"defaults": {"amount": "1 +"}}, ErrorCode.INVALID_SQL),
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -20,12 +21,16 @@ from tests.end_to_end.rights.world import Ends, Place, Row, Who, World
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody is told: rows or a count, or why not."""
+    """What somebody is told: rows or a count, or why not.
+
+    `message` is all that came with an error, `said` the sentence in it.
+    """
 
     rows: list[Row] | None = None
     count: int | None = None
     code: str | None = None
     message: str = ""
+    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,12 +76,22 @@ class Asked(ABC):
         """What the grants say."""
 
 
+class Refusal(Exception):
+    """An answer of HTTP that is an error."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        super().__init__(answer.text)
+        self.answer = answer
+
+
 def told(call: Callable[[], Answer]) -> Answer:
-    """The answer of a call, with Flight's errors as an answer like any other."""
+    """The answer of a call, with errors as an answer like any other."""
     try:
         return call()
+    except Refusal as error:
+        return changed_told(error.answer)
     except KeyError as error:
-        return Answer(code="table_not_found", message=str(error))
+        return Answer(code="table_not_found", message=str(error), said=_bare(error))
     except (pa.ArrowException, flight.FlightError) as error:
         return _refused(error)
 
@@ -85,7 +100,7 @@ def rows_told(answer: httpx.Response) -> Answer:
     """The answer of a route that answers with rows."""
     body = answer.json()
     if "error" in body:
-        return Answer(code=body["error"]["code"], message=answer.text)
+        return _failed(body["error"], answer)
     return Answer(body.get("rows", [body]))
 
 
@@ -93,8 +108,15 @@ def count_told(answer: httpx.Response) -> Answer:
     """The answer of a route that answers with how many rows it changed."""
     body = answer.json()
     if "error" in body:
-        return Answer(code=body["error"]["code"], message=answer.text)
+        return _failed(body["error"], answer)
     return Answer(count=body["rows"])
+
+
+def changed_told(answer: httpx.Response) -> Answer:
+    """The answer of a route that answers with nothing to be compared."""
+    if answer.is_success:
+        return Answer()
+    return _failed(answer.json()["error"], answer)
 
 
 def batch_told(answer: httpx.Response) -> Answer:
@@ -102,7 +124,7 @@ def batch_told(answer: httpx.Response) -> Answer:
     body = answer.json()
     if body.get("failed") or "error" in body:
         failed = body["error"] if "error" in body else body["errors"][0]
-        return Answer(code=failed["code"], message=answer.text)
+        return _failed(failed, answer)
     return Answer(count=body["results"][0]["rows"])
 
 
@@ -130,6 +152,15 @@ def check_unnamed(text: str, hidden: Iterable[str], asked: str) -> None:
         assert name in asked or name not in text, f"{name!r} in {text!r}"
 
 
+def _failed(error: dict[str, Any], answer: httpx.Response) -> Answer:
+    return Answer(code=error["code"], message=answer.text, said=error["message"])
+
+
+def _bare(error: Exception) -> str:
+    """The sentence of an error that came without ours, to which gRPC has added its own."""
+    return str(error).partition(" Detail:")[0].replace("?.", "?")
+
+
 def _plain(row: Row) -> tuple[tuple[str, Any], ...]:
     return tuple(row.items())
 
@@ -139,7 +170,8 @@ def _refused(error: Exception) -> Answer:
     status = status_pb2.Status.FromString(details)
     info, shape = error_details_pb2.ErrorInfo(), wrappers_pb2.StringValue()
     if len(status.details) < 2:
-        return Answer(code="unknown", message=str(error))
+        return Answer(code="unknown", message=str(error), said=_bare(error))
     assert status.details[0].Unpack(info)
     assert status.details[1].Unpack(shape)
-    return Answer(code=info.reason.lower(), message=f"{error} {shape.value}")
+    said = json.loads(shape.value)["message"]
+    return Answer(code=info.reason.lower(), message=f"{error} {shape.value}", said=said)

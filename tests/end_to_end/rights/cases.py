@@ -9,9 +9,12 @@ from hypothesis import event
 from hypothesis import strategies as st
 
 from tests.end_to_end.rights.asking import Asked, check, check_unnamed
+from tests.end_to_end.rights.defining import CreateTable, Rename, definitions
 from tests.end_to_end.rights.describing import descriptive
+from tests.end_to_end.rights.following import Explain, Later, Ticket, followings_and_plans
+from tests.end_to_end.rights.likeness import check_alike
 from tests.end_to_end.rights.oracle import Oracle
-from tests.end_to_end.rights.reading import Sql, Ticket, readings
+from tests.end_to_end.rights.reading import Sql, readings
 from tests.end_to_end.rights.world import (
     COLUMNS,
     LIMITS,
@@ -30,6 +33,9 @@ from tests.end_to_end.rights.writing import writings
 
 WRITES = ("insert", "update", "delete")
 
+# What somebody is given besides.
+MORE = ("nothing", "all of it", "parts of it", "its rows", "its changes", "its making")
+
 Case = tuple[list[Held], list[tuple[Who, Asked]]]
 ACTIONS = st.sampled_from(
     [
@@ -37,6 +43,7 @@ ACTIONS = st.sampled_from(
         *[("read", *WRITES)] * 2,
         *[("read", "update"), ("read", "delete"), ("insert", "update")],
         *[("update",), ("insert",), ("delete",), ("admin",), ("alter",)],
+        *[("create", "alter", "drop"), ("create",), ("drop",)],
     ]
 )
 some_columns = st.frozensets(st.sampled_from(COLUMNS), min_size=1, max_size=3)
@@ -45,7 +52,9 @@ people = st.sampled_from((*PEOPLE[:3], *PEOPLE))
 two_columns = st.permutations(COLUMNS[1:]).map(lambda names: names[:2])
 two_limits = st.permutations(list(LIMITS)).map(lambda limits: limits[:2])
 anywhere = st.sampled_from(PLACES)
-every_request: st.SearchStrategy[Asked] = st.one_of(readings, writings, writings, descriptive)
+every_request: st.SearchStrategy[Asked] = st.one_of(
+    readings, readings, writings, writings, descriptive, definitions, followings_and_plans
+)
 
 
 @st.composite
@@ -76,11 +85,17 @@ def grants(draw: st.DrawFn, who: Who, focus: Place) -> Held:
 
 
 def moved(request: Asked, place: Place) -> Asked:
-    """The same of another table."""
-    if isinstance(request, Ticket):
+    """The same of another table, and what it makes beside that one."""
+    if isinstance(request, Ticket | Later):
         return replace(request, scan=replace(request.scan, place=place))
+    if isinstance(request, Explain):
+        return replace(request, statement=replace(request.statement, first=place))
     if isinstance(request, Sql):
         return replace(request, first=place)
+    if isinstance(request, CreateTable):
+        return replace(request, made=replace(request.made, namespace=place.namespace))
+    if isinstance(request, Rename):
+        return replace(request, place=place, to=replace(request.to, namespace=place.namespace))
     return replace(request, place=place) if hasattr(request, "place") else request  # type: ignore[type-var]
 
 
@@ -92,7 +107,7 @@ def cases(draw: st.DrawFn, requests: st.SearchStrategy[Asked] = every_request) -
     mine = Held(
         who.workspace, min(who.roles), frozenset({"read"}), "lake", focus.namespace, focus.name
     )
-    more = draw(st.sampled_from(["nothing", "all of it", "parts of it"]))
+    more = draw(st.sampled_from(MORE))
     if more == "all of it":
         held.append(mine)
     elif more == "parts of it":
@@ -102,6 +117,15 @@ def cases(draw: st.DrawFn, requests: st.SearchStrategy[Asked] = every_request) -
             replace(mine, columns=frozenset({"id", name}), rows=limit)
             for name, limit in zip(one, other, strict=True)
         ]
+    elif more == "its rows":
+        held.append(replace(mine, actions=frozenset({"read", *WRITES}), rows=draw(limits)))
+    elif more == "its changes":
+        # More rows may be read than changed.
+        held += [mine, replace(mine, actions=frozenset(WRITES), rows=draw(limits))]
+    elif more == "its making":
+        outer = draw(st.sampled_from((focus.namespace, focus.namespace.partition("/")[0])))
+        making = frozenset({"create", "alter", "drop"})
+        held.append(replace(mine, actions=making, namespace=outer, table=None))
     asked = []
     for _ in range(draw(st.integers(1, 4))):
         request = draw(requests)
@@ -138,6 +162,7 @@ def _run_one(world: World, oracle: Oracle, who: Who, request: Asked, counted: Co
         hidden = [place.name for place in PLACES if place not in seen]
         hidden += [name for name, owner in OWNERS.items() if owner != who.workspace]
         check_unnamed(answer.message, hidden, repr(request))
+        check_alike(world, oracle, who, request, answer)
     if request.writes:
         check_tables(world, oracle, {} if answer.code else expected.after)
 

@@ -115,6 +115,21 @@ class Oracle:
         largest = [one for one in found if not any(one != o and one.inside(o) for o in found)]
         return Offer(who, tuple(largest))
 
+    def may_in(self, who: Who, namespace: str, action: str) -> bool:
+        """Whether somebody may do this in a namespace, be it there or not."""
+        scopes = who.scopes
+        scoped = scopes is None or any(
+            one in (action, "admin") and table is None and _holds(space, namespace)
+            for one, space, table in scopes
+        )
+        held = any(
+            one.actions & {action, "admin"}
+            and one.table is None
+            and _holds(one.namespace, namespace)
+            for one in self._of(who)
+        )
+        return scoped and held and owner_of(namespace) == who.workspace
+
     def refusals(
         self, who: Who, place: Place, *actions: str, uses: Collection[str] = ()
     ) -> list[Codes]:
@@ -149,6 +164,19 @@ class Oracle:
 
     def _of(self, who: Who) -> list[Held]:
         return [h for h in self.grants if h.workspace == who.workspace and h.role in who.roles]
+
+
+def owner_of(namespace: str) -> str:
+    """The workspace of a namespace: that of the nearest one around it that has an owner."""
+    while namespace:
+        if namespace in OWNERS:
+            return OWNERS[namespace]
+        namespace = namespace.rpartition("/")[0]
+    return "default"
+
+
+def _holds(space: str | None, namespace: str) -> bool:
+    return space is None or _is_within(namespace, space)
 
 
 def _covers(held: Held, place: Place) -> bool:

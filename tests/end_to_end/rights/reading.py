@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -22,7 +21,6 @@ from tests.end_to_end.rights.oracle import FORBIDDEN, NO_COLUMN, Codes, Oracle
 from tests.end_to_end.rights.world import (
     COLUMNS,
     LEAD,
-    PEOPLE,
     PLACES,
     Ends,
     Place,
@@ -65,8 +63,7 @@ class Scan(Asked):
         return told(lambda: _SCANS[self.door](self, ends))
 
     def expected(self, oracle: Oracle, who: Who) -> Expected:
-        uses = {*(self.columns or ()), *(self.where.uses if self.where else ())}
-        uses |= {self.order} if self.order else set()
+        uses = self.uses
         causes = oracle.refusals(who, self.place, "read", uses=uses)
         offer = oracle.offer(who, self.place, "read")
         if causes or not offer.columns:
@@ -81,6 +78,11 @@ class Scan(Asked):
 
     def holds(self, row: Row) -> bool:
         return self.where is None or self.where.holds(row)
+
+    @property
+    def uses(self) -> frozenset[str]:
+        named = (*(self.columns or ()), *((self.order,) if self.order else ()))
+        return frozenset(named) | (self.where.uses if self.where else frozenset())
 
     @property
     def command(self) -> dict[str, Any]:
@@ -113,16 +115,17 @@ class Scan(Asked):
         return found
 
 
-def _table(found: Any) -> Answer:
+def table_told(found: Any) -> Answer:
+    """The answer that is a table of Arrow."""
     return Answer(found.to_pylist())
 
 
 _SCANS: dict[str, Callable[[Scan, Ends], Answer]] = {
-    "ticket": lambda a, ends: _table(ends.flight.read(scan=a.command)),
-    "info": lambda a, ends: _table(ends.flight.get(scan=a.command)),
-    "sql": lambda a, ends: _table(ends.flight.read(sql=a.sql)),
-    "flight sql": lambda a, ends: _table(ends.sql.query(a.sql)),
-    "prepared": lambda a, ends: _table(ends.sql.prepare(a.sql).query()),
+    "ticket": lambda a, ends: table_told(ends.flight.read(scan=a.command)),
+    "info": lambda a, ends: table_told(ends.flight.get(scan=a.command)),
+    "sql": lambda a, ends: table_told(ends.flight.read(sql=a.sql)),
+    "flight sql": lambda a, ends: table_told(ends.sql.query(a.sql)),
+    "prepared": lambda a, ends: table_told(ends.sql.prepare(a.sql).query()),
     "http": lambda a, ends: rows_told(ends.http.get(a.place.url, params=a.query)),
     "http json": lambda a, ends: rows_told(ends.http.get(a.place.url, params=a.query)),
     "http sql": lambda a, ends: rows_told(ends.http.post(QUERY, json={"sql": a.sql})),
@@ -234,9 +237,9 @@ class Sql(Asked):
 
 
 _STATEMENTS: dict[str, Callable[[str, Ends], Answer]] = {
-    "ticket": lambda sql, ends: _table(ends.flight.read(sql=sql)),
-    "info": lambda sql, ends: _table(ends.flight.get(sql=sql)),
-    "flight sql": lambda sql, ends: _table(ends.sql.query(sql)),
+    "ticket": lambda sql, ends: table_told(ends.flight.read(sql=sql)),
+    "info": lambda sql, ends: table_told(ends.flight.get(sql=sql)),
+    "flight sql": lambda sql, ends: table_told(ends.sql.query(sql)),
     "http": lambda sql, ends: rows_told(ends.http.post(QUERY, json={"sql": sql})),
 }
 statements = st.builds(
@@ -308,91 +311,4 @@ class OneRow(Asked):
 one_rows = st.builds(OneRow, places, st.integers(1, 7), st.booleans())
 
 
-@dataclass(frozen=True)
-class Following(Asked):
-    """What only somebody is shown to whom nothing of the table is withheld."""
-
-    door: str
-    place: Place
-
-    def ask(self, world: World, who: Who, ends: Ends) -> Answer:
-        return told(lambda: _FOLLOWING[self.door](self.place, ends, world.made_at))
-
-    def expected(self, oracle: Oracle, who: Who) -> Expected:
-        causes = oracle.refusals(who, self.place, "read")
-        if not causes and not oracle.offer(who, self.place, "read").whole:
-            causes = [FORBIDDEN]
-        return Expected(causes)
-
-
-def _answered(answer: Any) -> Answer:
-    body = answer.json() if answer.headers["content-type"] == "application/json" else {}
-    if "error" in body:
-        return Answer(code=body["error"]["code"], message=answer.text)
-    return Answer()
-
-
-_FOLLOWING: dict[str, Callable[[Place, Ends, int], Answer]] = {
-    "changes": lambda place, ends, since: _table(
-        ends.flight.read(changes={"table": place.text, "after": since})
-    ),
-    "diff": lambda place, ends, since: _table(
-        ends.flight.read(diff={"table": place.text, "older": since})
-    ),
-    "http changes": lambda place, ends, since: _answered(
-        ends.http.get(place.url.replace("/rows", "/changes"), params={"after": since})
-    ),
-    "http diff": lambda place, ends, since: _answered(
-        ends.http.get(place.url.replace("/rows", "/diff"), params={"from": since})
-    ),
-}
-followings = st.builds(Following, st.sampled_from(list(_FOLLOWING)), places)
-
-
-@dataclass(frozen=True)
-class Ticket(Asked):
-    """A ticket of somebody's, redeemed by somebody else, or once its grants are gone."""
-
-    scan: Scan
-    thief: str | None
-
-    def ask(self, world: World, who: Who, ends: Ends) -> Answer:
-        def asked() -> Answer:
-            info = ends.flight.info(scan=self.scan.command)
-            if self.thief is not None:
-                other = world.ends[self.thief].flight
-                return _table(other.stream(info.endpoints[0].ticket).read_all())
-            with _without_grants(world):
-                return _table(ends.flight.stream(info.endpoints[0].ticket).read_all())
-
-        return told(asked)
-
-    def expected(self, oracle: Oracle, who: Who) -> Expected:
-        first = self.scan.expected(oracle, who)
-        if first.causes:
-            return first
-        if self.thief is None:
-            return Expected([frozenset({"table_not_found"})])
-        if self.thief == who.name:
-            return first
-        return Expected([frozenset({"invalid_ticket"})])
-
-
-@contextmanager
-def _without_grants(world: World) -> Iterator[None]:
-    held = list(world.installed.values())
-    world.install([])
-    try:
-        yield
-    finally:
-        world.install(held)
-
-
-tickets = st.builds(
-    Ticket,
-    scans.map(lambda scan: replace(scan, door="info")),
-    st.none() | st.sampled_from([who.name for who in PEOPLE]),
-)
-readings = st.one_of(
-    scans, scans, statements, statements, aggregates, one_rows, followings, tickets
-)
+readings = st.one_of(scans, scans, statements, statements, aggregates, one_rows)

@@ -31,7 +31,13 @@ SCHEMA = pa.schema(
     ]
 )
 # Which workspace each namespace belongs to; what is nested in one is its owner's too.
-OWNERS = {"north": "alpha", "north/deep": "alpha", "south": "beta", "main": "default"}
+OWNERS = {
+    "north": "alpha",
+    "north/deep": "alpha",
+    "north/empty": "alpha",
+    "south": "beta",
+    "main": "default",
+}
 ROLES = ("red", "blue")
 
 
@@ -169,6 +175,8 @@ class World:
     installed: dict[str, Held] = field(default_factory=dict)
     changed: set[Place] = field(default_factory=set)
     made_at: int = 0
+    # What undoes what was defined: where it was, the action, and its fields.
+    back: list[tuple[Place, str, dict[str, str]]] = field(default_factory=list)
 
     def install(self, grants: Sequence[Held]) -> None:
         """Makes these the only grants."""
@@ -185,10 +193,17 @@ class World:
             self.installed[made.id] = held
 
     def restore(self) -> None:
-        """Every table has its first rows again."""
+        """Every table is there again, with its first rows."""
+        self.undo()
         for place in sorted(self.changed.intersection(PLACES)):
             self._fill(place, "overwrite")
         self.changed.clear()
+
+    def undo(self) -> None:
+        """Nothing that was defined is there any more, and all that was removed."""
+        while self.back:
+            place, action, fields = self.back.pop()
+            self._admin(place).action(action, **fields)
 
     def rows(self, place: Place) -> list[Row]:
         """What is in a table, whoever may see it."""
@@ -198,6 +213,8 @@ class World:
 
     def row_id(self, place: Place, id: int) -> int | None:
         """Under which number a row is kept."""
+        if place not in PLACES:
+            return None
         scan = {"table": place.text, "filter": f"id = {id}", "with_row_id": True}
         found = self._admin(place).read(scan=scan)["_row_id"].to_pylist()
         return int(found[0]) if found else None
@@ -223,7 +240,8 @@ class World:
         self._admin(place).put(rows, ingest={"table": place.text, "mode": mode, **more})
 
     def _admin(self, place: Place) -> Client:
-        return self.admins[OWNERS[place.namespace]]
+        outer = place.namespace.partition("/")[0]
+        return self.admins[OWNERS.get(outer, "default")]
 
 
 @contextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import pytest
 
 from flight_server.cli.app import run
@@ -81,6 +83,11 @@ def test_a_wrong_command_line_is_one_sentence(
     assert captured.err.startswith("error: ")
     assert said in captured.err
     assert "Traceback" not in captured.err
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--version"]) == Exit.DONE
+    assert capsys.readouterr().out == f"pixelflight {version('pixelflight')}\n"
 
 
 def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -212,6 +212,11 @@ def test_what_is_no_stream_or_a_crafted_one_is_refused() -> None:
         read_arrow(io.BytesIO(b"hello, this is no arrow"))
     sink = pa.BufferOutputStream()
     batch = pa.record_batch({"s": ["x", "yz"]})
+    with pa.ipc.new_file(sink, batch.schema) as file:
+        file.write_batch(batch)
+    with pytest.raises(InvalidRequest, match="is an Arrow file, and a stream is needed"):
+        read_arrow(io.BytesIO(sink.getvalue()))
+    sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
     good = sink.getvalue().to_pybytes()
