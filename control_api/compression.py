@@ -107,6 +107,8 @@ def _is_compressible(start: Message) -> bool:
     return (
         start["status"] not in UNTOUCHED_STATUSES
         and "content-encoding" not in headers
+        # Bytes that are counted, and that a digest is of.
+        and "accept-ranges" not in headers
         and kind.startswith(COMPRESSIBLE)
         and COMPRESSED_WITHIN not in kind
     )

@@ -241,6 +241,7 @@ def _of_jobs() -> dict[str, Schema]:
     job, schedule = reference("Job"), reference("Schedule")
     return {
         "submit_job": job,
+        "export_rows": job,
         "list_jobs": members({"jobs": array(job), "cursor": maybe(INTEGER)}),
         "describe_job": job,
         "cancel_job": job,

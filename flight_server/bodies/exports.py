@@ -18,7 +18,7 @@ from flight_server.transfer.exports import layout_for, stem_of
 from flight_server.transfer.outputs import Layout
 from flight_server.transfer.places import Target, checked_target
 
-WHAT = "parameters of the export"
+WHAT = "export"
 # What a statement says by itself.
 _OF_TABLES = ("columns", "where", "order_by", "limit")
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from flight_server import operations
 from flight_server.bodies.batch import Batch, check_batch
+from flight_server.bodies.exports import ExportData, checked_export
 from flight_server.bodies.requests import Body, parsed
 from flight_server.jobs import Job, JobFilter, JobSpec, JobType, LogLine, Schedule, Status, told
 from flight_server.jobs.records import PRIORITY, PRIORITY_MAX, text_of
 from flight_server.operations import Call, Services
 
 PAGE, PAGE_MAX = 100, 1_000
+PIECE_BYTES_MAX = 4 * 2**20
 # How many of its last lines a job is shown with.
 LINES_SHOWN = 100
 RETRIES, RETRIES_MAX = 3, 100
@@ -24,11 +27,9 @@ EVENTS = ("started", "progress", "completed", "failed", "cancelled")
 JobEvents = Literal["started", "progress", "completed", "failed", "cancelled"]
 
 
-class SubmitJob(Body):
-    """`submit_job`: what is to be done, and how."""
+class JobOptions(Body):
+    """How a job is done, whatever it does."""
 
-    job_type: JobType
-    parameters: dict[str, Any] = Field(default_factory=dict)
     priority: Annotated[
         int, Field(ge=0, le=PRIORITY_MAX, description="The highest comes first.")
     ] = PRIORITY
@@ -57,13 +58,15 @@ class SubmitJob(Body):
             return events
         return [one.removeprefix("job.") if isinstance(one, str) else one for one in events]
 
-    def spec(self, services: Services, call: Call) -> JobSpec:
+    def spec_of(
+        self, services: Services, call: Call, job_type: JobType, given: Mapping[str, Any]
+    ) -> JobSpec:
         """What is submitted. InvalidRequest where its parameters are not those of its type."""
-        check = PARAMETERS.get(self.job_type)
-        parameters = self.parameters if check is None else check(services, call, self.parameters)
+        check = PARAMETERS.get(job_type)
+        parameters = given if check is None else check(services, call, given)
         events = tuple(self.webhook_events) or ("completed", "failed")
         return JobSpec(
-            self.job_type,
+            job_type,
             parameters,
             self.priority,
             self.timeout_seconds or services.settings.job_timeout_seconds,
@@ -73,9 +76,45 @@ class SubmitJob(Body):
             events if self.webhook_url is not None else (),
         )
 
+
+class SubmitJob(JobOptions):
+    """`submit_job`: what is to be done, and how."""
+
+    job_type: JobType
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    def spec(self, services: Services, call: Call) -> JobSpec:
+        """What is submitted. Errors as `spec_of`."""
+        return self.spec_of(services, call, self.job_type, self.parameters)
+
     def submit(self, services: Services, call: Call) -> Job:
         """Submits it. Errors as `operations.submit_job`."""
         return operations.submit_job(services, call, self.spec(services, call))
+
+
+class SubmitExport(JobOptions, ExportData):
+    """`POST /batch/export`: an export, and how its job is done."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "table_name": "fleet.planes",
+                "format": "parquet",
+                "columns": ["tail", "seats"],
+                "where": {"seats": {"gte": 100}},
+                "order_by": [{"column": "tail"}],
+                "compress": True,
+            }
+        }
+    )
+
+    def submit(self, services: Services, call: Call) -> Job:
+        """Submits it. Errors as `checked_export` and `operations.submit_job`."""
+        given = self.model_dump(
+            mode="json", include=set(ExportData.model_fields), exclude_unset=True
+        )
+        spec = self.spec_of(services, call, JobType.DATA_EXPORT, given)
+        return operations.submit_job(services, call, spec)
 
 
 class CreateSchedule(Body):
@@ -114,6 +153,25 @@ class ChangeSchedule(OfSchedule):
     """`change_schedule`."""
 
     active: bool
+
+
+class ReadResult(OfJob):
+    """`read_result`: a piece of what an export has written, from a byte on."""
+
+    offset: Annotated[int, Field(ge=0)] = 0
+    length: Annotated[int, Field(ge=1, le=PIECE_BYTES_MAX)] = PIECE_BYTES_MAX
+
+    def piece(self, services: Services, call: Call) -> dict[str, Any]:
+        """The piece, and what it is a piece of. NotFound."""
+        found = operations.describe_result(services, call, self.job_id)
+        data = found.piece(self.offset, self.length)
+        return {
+            "name": found.name,
+            "bytes": found.size,
+            "sha256": found.sha256,
+            "offset": self.offset,
+            "data": base64.b64encode(data).decode(),
+        }
 
 
 class ListJobs(Body):
@@ -241,6 +299,7 @@ def _line_told(line: LogLine) -> dict[str, Any]:
 # there; it gives them as they are kept.
 PARAMETERS: dict[JobType, Callable[[Services, Call, Mapping[str, Any]], Mapping[str, Any]]] = {
     JobType.BATCH_OPERATION: _batch,
+    JobType.DATA_EXPORT: checked_export,
     JobType.TABLE_RECOMPUTE: _recompute,
     JobType.CUSTOM: _custom,
 }

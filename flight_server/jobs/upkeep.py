@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import shutil
 import time
 from collections.abc import Callable, Sequence
 
@@ -43,6 +45,7 @@ class Upkeep:
         if time.monotonic() - self._forgot_at >= ROUND_SECONDS:
             while self._settings.job_seconds_max and self._forget_some():
                 pass
+            remove_results(self._settings)
             self._forgot_at = time.monotonic()
         next_at = self._schedules.next_at()
         if next_at is None:
@@ -59,3 +62,12 @@ class Upkeep:
                 connection.execute(delete(table).where(table.c.job_id.in_(ids)))
             connection.execute(delete(jobs).where(jobs.c.id.in_(ids)))
         return len(ids) == FORGOTTEN_MAX
+
+
+def remove_results(settings: Settings) -> None:
+    """Removes what exports have written to be fetched, once it has been kept long enough."""
+    before = time.time() - settings.export_seconds_max
+    for manifest in (settings.data / "exports").glob("*/manifest.json"):
+        with contextlib.suppress(FileNotFoundError):
+            if manifest.stat().st_mtime < before:
+                shutil.rmtree(manifest.parent, ignore_errors=True)

@@ -65,6 +65,7 @@ from flight_server.operations.query import (
 from flight_server.operations.readiness import Checks, Readiness
 from flight_server.operations.receipts import Once, once
 from flight_server.operations.refreshing import Refreshing, refresh_view
+from flight_server.operations.results_of_jobs import describe_result
 from flight_server.operations.row_changes import (
     list_deletions,
     set_values,
@@ -228,6 +229,7 @@ __all__ = [
     "delete_webhook",
     "describe_job",
     "describe_key",
+    "describe_result",
     "describe_role",
     "describe_schedule",
     "describe_snapshot",

@@ -14,6 +14,7 @@ from flight_server.bodies.jobs import (
     ListJobs,
     OfJob,
     OfSchedule,
+    ReadResult,
     SubmitJob,
     job_shown,
     job_told,
@@ -51,6 +52,10 @@ def _retry_job(services: Services, call: Call, body: OfJob) -> Answer:
     return job_told(operations.retry_job(services, call, body.job_id))
 
 
+def _read_result(services: Services, call: Call, body: ReadResult) -> Answer:
+    return body.piece(services, call)
+
+
 def _create_schedule(services: Services, call: Call, body: CreateSchedule) -> Answer:
     return schedule_told(body.create(services, call))
 
@@ -77,6 +82,9 @@ JOB_ACTIONS: dict[str, JsonAction] = {
     "get_job": JsonAction("How a job stands and what came of it.", OfJob, _get_job),
     "job_logs": JsonAction("The lines that a job has written.", JobLogs, _job_logs),
     "cancel_job": JsonAction("End a job.", OfJob, _cancel_job),
+    "read_result": JsonAction(
+        "A piece of the file that an export has written.", ReadResult, _read_result
+    ),
     "retry_job": JsonAction("Let a job go on that failed or was cancelled.", OfJob, _retry_job),
     "create_schedule": JsonAction("Submit a job by the clock.", CreateSchedule, _create_schedule),
     "list_schedules": JsonAction("Schedules, and when they are due.", Nothing, _list_schedules),

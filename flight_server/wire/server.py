@@ -36,7 +36,7 @@ READING_ACTIONS = frozenset(
     {
         "describe_table", "list_namespaces", "list_versions", "list_tags", "explain", "health",
         "list_webhooks", "describe_webhook", "list_deliveries",
-        "list_jobs", "get_job", "job_logs", "list_schedules",
+        "list_jobs", "get_job", "job_logs", "list_schedules", "read_result",
         *FLIGHT_ACTIONS,
         *SQL_ACTIONS,
     }
