@@ -70,7 +70,7 @@ class ErrorCode(Enum):
     ADDRESS_REFUSED = Row(403, 7, False, "The server does not connect to this address.")
     JOB_NOT_FOUND = Row(404, 5, False, "No such job or schedule, or it is hidden from you.")
     JOB_OVER = Row(409, 9, False, "The job does not stand where this can be done with it.")
-    RANGE_UNSATISFIABLE = Row(416, 11, False, "The file has no such bytes.")
+    RANGE_UNSATISFIABLE = Row(416, 3, False, "The file has no such bytes.")
 
     @property
     def http(self) -> int:

@@ -53,7 +53,7 @@ PUBLISHED = [
     ("address_refused", 403, 7, False),
     ("job_not_found", 404, 5, False),
     ("job_over", 409, 9, False),
-    ("range_unsatisfiable", 416, 11, False),
+    ("range_unsatisfiable", 416, 3, False),
 ]
 
 # 499 is nginx's "client closed request": the one status here that no standard lists.
