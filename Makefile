@@ -77,7 +77,7 @@ test-load: venv  ## The long form of the test of mixed load: ten minutes, sixtee
 
 test-crash: venv  ## The long form of the crash test: the server is killed again and again.
 	PIXELFLIGHT_TEST_CRASH=long $(BIN)/python -m pytest -p no:randomly -s --timeout 3000 \
-		tests/end_to_end/test_crash.py
+		tests/end_to_end/test_crash.py tests/end_to_end/test_webhook_crash.py
 
 check: venv  ## Format, lint, direction of imports, types.
 	$(BIN)/ruff format --check .
