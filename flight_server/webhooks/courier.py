@@ -146,8 +146,10 @@ class _Results:
             asyncio.get_running_loop().call_later(TOLD_SECONDS, self.tell)
 
     def tell(self) -> None:
-        sys.stdout.write("".join(self._lines))
-        sys.stdout.flush()
+        # A server that is gone hears nothing; the end of the input tells of that.
+        with suppress(BrokenPipeError):
+            sys.stdout.write("".join(self._lines))
+            sys.stdout.flush()
         self._lines.clear()
 
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from flight_server.engines.log import SupportsCommitLog
 from flight_server.errors import PixelflightError
@@ -118,8 +118,9 @@ class Outbox:
                 return
             with self._metastore.begin() as connection:
                 events = _job_events(connection, position(connection, JOBS) or 0)
-                # Some events may have gone with their jobs.
-                reached = events[-1]["id"] if len(events) == JOB_EVENTS_EACH else newest
+                last = events[-1]["id"] if events else newest
+                # Some may have gone with their jobs, and some have come since that was looked up.
+                reached = last if len(events) == JOB_EVENTS_EACH else max(last, newest)
                 hooks = [hook for hook in _hooks(connection) if hook.active]
                 rows = [row for event in events for row in self._rows_of_job(event, hooks)]
                 _insert(connection, rows)
@@ -158,6 +159,8 @@ class Outbox:
         log.warning("the lake is older than what was delivered of it: webhooks go on from now")
         with self._metastore.begin() as connection:
             move(connection, COMMITS, newest)
+            of = webhooks.c.after_snapshot
+            connection.execute(update(webhooks).where(of > newest).values(after_snapshot=newest))
         return newest
 
 
