@@ -17,6 +17,10 @@ _ROWS: dict[str, Any] = {"type": "array", "items": _ANY_ROW}
 _BYTES = {"type": "string", "format": "binary"}
 
 
+_UPLOADED = {"schema": _BYTES, "example": "id,name\n1,fig\n"}
+BINARY_BODY: dict[str, Any] = {
+    "requestBody": {"required": True, "content": {"application/octet-stream": _UPLOADED}}
+}
 _TABLE = {
     "table": "sales.orders",
     "columns": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from flight_server.auth import (
@@ -84,6 +85,7 @@ def assemble(settings: Settings) -> Services:
         refresher=Refresher(settings.view_refresh_seconds),
         results=Results(settings.result_cache_bytes_max),
         telemetry=Telemetry.of(settings),
+        previews=BoundedSemaphore(settings.previews_max),
     )
     read_measures(services)
     services.refresher.start(services)

@@ -71,6 +71,8 @@ class ErrorCode(Enum):
     JOB_NOT_FOUND = Row(404, 5, False, "No such job or schedule, or it is hidden from you.")
     JOB_OVER = Row(409, 9, False, "The job does not stand where this can be done with it.")
     RANGE_UNSATISFIABLE = Row(416, 3, False, "The file has no such bytes.")
+    UPLOAD_NOT_FOUND = Row(404, 5, False, "No such upload, it has expired, or it is another's.")
+    OFFSET_CONFLICT = Row(409, 9, False, "The upload does not end where the part begins.")
 
     @property
     def http(self) -> int:

@@ -41,6 +41,34 @@ class JobSettings(BaseModel):
 class TransferSettings(BaseModel):
     """Where files are read from and written to."""
 
+    import_sources: Destinations = Field(
+        (),
+        description="Folders, and s3://bucket/prefix, that imports may read, between commas. "
+        "Default none: uploads and URLs are read.",
+    )
+    import_bytes_max: int = Field(
+        64 * 2**30,
+        ge=1024,
+        description="Bytes that one import may read, and that a compressed file may unpack to.",
+    )
+    import_url_seconds_max: float = Field(
+        3600, gt=0, description="How long an import may take to fetch a URL."
+    )
+    import_memory_bytes_max: int = Field(
+        768 * 2**20,
+        ge=256 * 2**20,
+        description="Memory that reading one file may take, beside that of the worker itself.",
+    )
+    previews_max: int = Field(
+        2, ge=1, description="Previews of imports that run at once; more are refused with 503."
+    )
+    upload_bytes_max: int = Field(
+        64 * 2**30, ge=1024, description="The most bytes that one upload may have."
+    )
+    upload_seconds_max: float = Field(
+        24 * 3600, ge=1, description="An upload that got no bytes for so long is removed."
+    )
+    uploads_max: int = Field(100, ge=1, description="Uploads that a principal may have at once.")
     export_destinations: Destinations = Field(
         (),
         description="Folders, and s3://bucket/prefix, that exports may be written to, between "

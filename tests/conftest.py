@@ -16,6 +16,7 @@ pytest_plugins = [
     "tests.fix_exports",
     "tests.fix_flight_sql",
     "tests.fix_http",
+    "tests.fix_imports",
     "tests.fix_identity",
     "tests.fix_issuer",
     "tests.fix_lake",

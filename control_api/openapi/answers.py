@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from control_api.openapi.import_nouns import IMPORT_NOUNS
 from control_api.openapi.nouns import (
     BOOLEAN,
     INTEGER,
@@ -105,6 +106,7 @@ def answers() -> Mapping[str, Schema]:
         **_of_history(),
         **_of_webhooks(),
         **_of_jobs(),
+        **_of_imports(),
         "list_entries": members(
             {"entries": array(reference("AuditEntry")), "cursor": maybe(INTEGER)}
         ),
@@ -121,7 +123,7 @@ def answers() -> Mapping[str, Schema]:
 @cache
 def components() -> Mapping[str, Schema]:
     """What the schemas refer to."""
-    return NOUNS
+    return {**NOUNS, **IMPORT_NOUNS}
 
 
 def _of_auth() -> dict[str, Schema]:
@@ -234,6 +236,19 @@ def _of_webhooks() -> dict[str, Schema]:
         "try_webhook": delivery,
         "list_deliveries": members({"deliveries": array(delivery), "cursor": maybe(INTEGER)}),
         "replay_delivery": delivery,
+    }
+
+
+def _of_imports() -> dict[str, Schema]:
+    upload = reference("Upload")
+    return {
+        "import_data": reference("Job"),
+        "preview_import": reference("Preview"),
+        "list_uploads": members({"uploads": array(upload)}),
+        "create_upload": upload,
+        "describe_upload": upload,
+        "write_part": upload,
+        "complete_upload": upload,
     }
 
 

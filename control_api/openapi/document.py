@@ -43,6 +43,7 @@ TAGS = {
     "query": "SQL.",
     "batch": "Several operations in one request.",
     "webhooks": "What happens, told by HTTP to who asked for it.",
+    "imports": "Files into tables, and the uploads that they come by.",
     "jobs": "Work that outlasts a request, done now or by the clock.",
     "history": "Versions of a table: told of, compared, named and restored.",
     "views": "Queries that are read like tables.",

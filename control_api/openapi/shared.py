@@ -18,6 +18,8 @@ _MEANINGS = {
 }
 # Parameters that are the same wherever they are.
 _PARAMETERS = {
+    "upload_id": "The upload's name, as it was given when it began.",
+    "sha256": "The SHA-256 of the part, which is then checked.",
     "job_id": "The job's id.",
     "schedule_id": "The schedule's id.",
     "job_type": "Only jobs of this type.",

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, field_validator
 from flight_server import operations
 from flight_server.bodies.batch import Batch, check_batch
 from flight_server.bodies.exports import ExportData, checked_export
+from flight_server.bodies.import_requests import checked_import
 from flight_server.bodies.requests import Body, parsed
 from flight_server.jobs import Job, JobFilter, JobSpec, JobType, LogLine, Schedule, Status, told
 from flight_server.jobs.records import PRIORITY, PRIORITY_MAX, text_of
@@ -298,6 +299,7 @@ def _line_told(line: LogLine) -> dict[str, Any]:
 # What looks at the parameters of a job when it is submitted, so that what cannot be is refused
 # there; it gives them as they are kept.
 PARAMETERS: dict[JobType, Callable[[Services, Call, Mapping[str, Any]], Mapping[str, Any]]] = {
+    JobType.DATA_IMPORT: checked_import,
     JobType.BATCH_OPERATION: _batch,
     JobType.DATA_EXPORT: checked_export,
     JobType.TABLE_RECOMPUTE: _recompute,

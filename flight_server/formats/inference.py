@@ -79,14 +79,29 @@ def from_lines(source: Source) -> Inferred:
     )
 
 
-def from_csv(source: Source) -> Inferred:
+@dataclass(frozen=True)
+class Dialect:
+    """How a file of CSV is written. `names` are its columns where no header names them."""
+
+    delimiter: str = ","
+    quote: str = '"'
+    names: tuple[str, ...] = ()
+    null_values: tuple[str, ...] = ()
+
+
+def from_csv(source: Source, dialect: Dialect = Dialect()) -> Inferred:
     """From the first lines of CSV, whose header names the columns. An empty field is null."""
-    sample = _sample(source)
-    table = _texts(sample)
+    return from_delimited(_sample(source), dialect)
+
+
+def from_delimited(sample: bytes, dialect: Dialect) -> Inferred:
+    """As `from_csv`, from whole lines."""
+    table = _texts(sample, dialect)
     _check_count(table.num_rows, table.num_columns)
     fields, nulls = [], {}
     for name, column in zip(table.schema.names, table.columns, strict=True):
-        known = column.filter(pc.not_equal(column, "")).combine_chunks()
+        is_null = pc.is_in(column, pa.array(["", *dialect.null_values]))
+        known = column.filter(pc.invert(is_null)).combine_chunks()
         fields.append(pa.field(name, _type_of_texts(known, (*_BARE, *_TEXTS))))
         nulls[name] = len(column) - len(known)
     return Inferred(pa.schema(fields), table.num_rows, nulls)
@@ -103,20 +118,24 @@ def _sample(source: Source) -> bytes:
     return data[: end + 1]
 
 
-def _texts(sample: bytes) -> pa.Table:
+def _texts(sample: bytes, dialect: Dialect) -> pa.Table:
     """CSV as columns of text. The last row may be cut within a quoted line; it is left out."""
+    parsing = pa.csv.ParseOptions(
+        delimiter=dialect.delimiter,
+        quote_char=dialect.quote,
+        newlines_in_values=True,
+        invalid_row_handler=lambda row: "skip",
+    )
     try:
-        header = pa.csv.read_csv(
-            pa.BufferReader(sample.split(b"\n", 1)[0] + b"\n"),
-            pa.csv.ReadOptions(use_threads=False, block_size=SAMPLE_BYTES_MAX),
-        )
-        names = header.schema.names
-        if len(set(names)) < len(names):
-            raise _invalid("The header of the CSV names a column twice.")
+        names = list(dialect.names) or _header(sample, dialect)
         return pa.csv.read_csv(
             pa.BufferReader(sample),
-            pa.csv.ReadOptions(use_threads=False, block_size=SAMPLE_BYTES_MAX + 1),
-            pa.csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda row: "skip"),
+            pa.csv.ReadOptions(
+                use_threads=False,
+                block_size=max(len(sample), SAMPLE_BYTES_MAX) + 1,
+                column_names=list(dialect.names) or None,
+            ),
+            parsing,
             pa.csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
             ),
@@ -124,6 +143,18 @@ def _texts(sample: bytes) -> pa.Table:
     except pa.ArrowInvalid as error:
         reason = str(error).splitlines()[0]
         raise _invalid(f"The CSV does not parse: {reason[:200]}") from None
+
+
+def _header(sample: bytes, dialect: Dialect) -> list[str]:
+    header = pa.csv.read_csv(
+        pa.BufferReader(sample.split(b"\n", 1)[0] + b"\n"),
+        pa.csv.ReadOptions(use_threads=False, block_size=SAMPLE_BYTES_MAX),
+        pa.csv.ParseOptions(delimiter=dialect.delimiter, quote_char=dialect.quote),
+    )
+    names: list[str] = header.schema.names
+    if len(set(names)) < len(names):
+        raise _invalid("The header of the CSV names a column twice.")
+    return names
 
 
 def _type(values: Iterable[Any], depth: int = 0) -> pa.DataType:
@@ -175,6 +206,11 @@ def _struct(values: Sequence[Mapping[str, Any]], depth: int) -> pa.DataType:
     return pa.struct(
         [pa.field(name, _type([value.get(name) for value in values], depth)) for name in names]
     )
+
+
+def type_of_texts(texts: pa.Array) -> pa.DataType:
+    """The type that all of these texts look like; text where there are none."""
+    return _type_of_texts(texts, (*_BARE, *_TEXTS))
 
 
 def _type_of_texts(texts: pa.Array, patterns: Sequence[tuple[str, pa.DataType]]) -> pa.DataType:

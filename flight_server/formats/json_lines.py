@@ -7,7 +7,7 @@ is read row by row, which also finds out which row is wrong.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NoReturn, Protocol
 
@@ -87,12 +87,10 @@ class _BlockReader:
         line = start[: start.find(b"\n")] if b"\n" in start else start
         self._names = list(_object(1, line)) if line else []
         self.schema = fitting.columns(self._names)
-        self._quick = self._quick_schema()
         if first and not self._is_read_quickly(first):
             rows = self._rows(first, 0)
             self._names = _names([row for row in rows if isinstance(row, Mapping)])
             self.schema = fitting.columns(self._names)
-            self._quick = self._quick_schema()
 
     def read(self, block: bytes) -> pa.RecordBatch:
         """The rows of a block."""
@@ -107,39 +105,18 @@ class _BlockReader:
         self._refuse_new(rows)
         return self._fitting.batch(rows, self.schema)
 
-    def _quick_schema(self) -> pa.Schema | None:
-        """The columns as Arrow's reader can read them, under the names that the rows have."""
-        types = [_quick_type(field.type) for field in self.schema]
-        if None in types or not types:
-            return None
-        return pa.schema(list(zip(self._names, types, strict=True)))
-
     def _is_read_quickly(self, block: bytes) -> bool:
         return self._quickly(block) is not None
 
     def _quickly(self, block: bytes) -> pa.RecordBatch | None:
         """The block as Arrow reads it; None where it does not, or a value does not fit."""
-        if self._quick is None:
+        found = read_quickly(block, self._names, self.schema)
+        if found is None or any(
+            column.null_count and not field.nullable
+            for column, field in zip(found.columns, self.schema, strict=True)
+        ):
             return None
-        try:
-            read = pa.json.read_json(
-                pa.BufferReader(block),
-                pa.json.ReadOptions(use_threads=False, block_size=len(block) + 1),
-                pa.json.ParseOptions(
-                    explicit_schema=self._quick, unexpected_field_behavior="error"
-                ),
-            )
-            read.validate(full=True)
-            columns = [
-                _restored(_whole(column), field.type)
-                for column, field in zip(read.columns, self.schema, strict=True)
-            ]
-        except (pa.ArrowException, MisfitError, ValueError):
-            return None
-        for column, field in zip(columns, self.schema, strict=True):
-            if column.null_count and not field.nullable:
-                return None
-        return pa.RecordBatch.from_arrays(columns, schema=self.schema)
+        return found
 
     def _rows(self, block: bytes, before: int) -> list[Any]:
         lines = enumerate(block.split(b"\n"), start=before + 1)
@@ -157,6 +134,36 @@ class _BlockReader:
                         code=ErrorCode.SCHEMA_MISMATCH,
                         details={"row": at, "column": name[:200]},
                     )
+
+
+def read_quickly(
+    block: bytes, names: Sequence[str], schema: pa.Schema, only_these: bool = False
+) -> pa.RecordBatch | None:
+    """Lines as Arrow reads them, the columns of these names in the types of the schema.
+
+    None where Arrow does not, or a value does not fit. Other columns are passed over where
+    `only_these` are wanted, and refused otherwise.
+    """
+    types = [_quick_type(field.type) for field in schema]
+    if None in types or not types:
+        return None
+    try:
+        read = pa.json.read_json(
+            pa.BufferReader(block),
+            pa.json.ReadOptions(use_threads=False, block_size=len(block) + 1),
+            pa.json.ParseOptions(
+                explicit_schema=pa.schema(list(zip(names, types, strict=True))),
+                unexpected_field_behavior="ignore" if only_these else "error",
+            ),
+        )
+        read.validate(full=True)
+        columns = [
+            _restored(_whole(column), field.type)
+            for column, field in zip(read.columns, schema, strict=True)
+        ]
+    except (pa.ArrowException, MisfitError, ValueError):
+        return None
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _blocks(source: Source) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from flight_server.operations.api_keys import (
     rotate_key,
 )
 from flight_server.operations.cached_queries import cached_query, pinned_query
+from flight_server.operations.imports import import_target, preview
 from flight_server.operations.jobs import (
     cancel_job,
     check_custom,
@@ -131,6 +132,15 @@ from flight_server.operations.tables import (
     undrop_table,
 )
 from flight_server.operations.together import in_one_commit, unless_missing
+from flight_server.operations.uploads import (
+    complete_upload,
+    create_upload,
+    describe_upload,
+    drop_upload,
+    list_uploads,
+    whole_upload,
+    write_part,
+)
 from flight_server.operations.users import (
     change_user,
     create_user,
@@ -211,6 +221,7 @@ __all__ = [
     "check_may_measure",
     "check_outbound",
     "column_defaults",
+    "complete_upload",
     "create_grant",
     "create_key",
     "create_materialized_view",
@@ -220,6 +231,7 @@ __all__ = [
     "create_snapshot",
     "create_table",
     "create_tag",
+    "create_upload",
     "create_user",
     "create_view",
     "create_webhook",
@@ -235,6 +247,7 @@ __all__ = [
     "describe_snapshot",
     "describe_table",
     "describe_tables",
+    "describe_upload",
     "describe_user",
     "describe_view",
     "describe_webhook",
@@ -246,6 +259,7 @@ __all__ = [
     "drop_snapshot",
     "drop_table",
     "drop_tag",
+    "drop_upload",
     "drop_view",
     "drop_workspace",
     "ensure_namespace",
@@ -256,6 +270,7 @@ __all__ = [
     "freshness",
     "health",
     "hold",
+    "import_target",
     "in_one_commit",
     "ingest",
     "is_control",
@@ -275,6 +290,7 @@ __all__ = [
     "list_snapshots",
     "list_tables",
     "list_tags",
+    "list_uploads",
     "list_users",
     "list_versions",
     "list_views",
@@ -298,6 +314,7 @@ __all__ = [
     "pinned_query",
     "plan_query",
     "plan_scan",
+    "preview",
     "query",
     "query_each",
     "read_measures",
@@ -334,7 +351,9 @@ __all__ = [
     "undrop_table",
     "unless_missing",
     "update",
+    "whole_upload",
     "writable_schema",
+    "write_part",
 ]
 
 # Each operation that a call is served by is a part of the call's trace, whichever door it came by.

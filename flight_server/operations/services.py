@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import BoundedSemaphore, Semaphore
 from types import FunctionType
 
 from flight_server.auth import (
@@ -71,6 +72,7 @@ class Services:
     refresher: Refresher = field(default_factory=Refresher, repr=False)
     results: Results = field(default_factory=lambda: Results(0), repr=False)
     telemetry: Telemetry = field(default_factory=Telemetry)
+    previews: Semaphore = field(default_factory=lambda: BoundedSemaphore(2), repr=False)
 
     def engine(self, catalog: str) -> Engine:
         """The engine mounted under a name. NotFound (catalog_not_found)."""

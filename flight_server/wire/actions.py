@@ -35,6 +35,7 @@ from flight_server.bodies.views import (
 from flight_server.errors import InvalidRequest
 from flight_server.model import NamespaceRef, TableRef
 from flight_server.operations import Call, Services
+from flight_server.wire.import_actions import IMPORT_ACTIONS
 from flight_server.wire.job_actions import JOB_ACTIONS
 from flight_server.wire.json_actions import Answer, JsonAction
 from flight_server.wire.webhook_actions import WEBHOOK_ACTIONS
@@ -43,8 +44,12 @@ from flight_server.wire.webhook_actions import WEBHOOK_ACTIONS
 def run_action(services: Services, call: Call, name: str, body: bytes) -> Answer:
     """Runs one of `ACTIONS`. An empty body is an empty object."""
     action = ACTIONS[name]
+    more: tuple[bytes, ...] = ()
+    if action.takes_bytes:
+        body, _, part = body.partition(b"\n")
+        more = (part,)
     values = loaded(body, f"body of '{name}'") if body.strip() else {}
-    return action.run(services, call, parsed(action.body, values, f"body of '{name}'"))
+    return action.run(services, call, parsed(action.body, values, f"body of '{name}'"), *more)
 
 
 def _create_table(services: Services, call: Call, body: bodies.CreateTable) -> Answer:
@@ -274,4 +279,5 @@ ACTIONS: dict[str, JsonAction] = {
     "health": JsonAction("What is mounted and answers.", bodies.Nothing, _health),
     **WEBHOOK_ACTIONS,
     **JOB_ACTIONS,
+    **IMPORT_ACTIONS,
 }

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from flight_server.bodies.requests import Body
-from flight_server.operations import Call, Services
 
 Answer: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class JsonAction:
-    """One action. `run` gets what the body was parsed into."""
+    """One action. `run` gets what the body was parsed into.
+
+    One that `takes_bytes` gets the bytes, too, that follow the JSON and a line's end.
+    """
 
     description: str
     body: type[Body]
-    run: Callable[[Services, Call, Any], Answer]
+    run: Callable[..., Answer]
+    takes_bytes: bool = False

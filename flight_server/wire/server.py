@@ -36,6 +36,7 @@ READING_ACTIONS = frozenset(
     {
         "describe_table", "list_namespaces", "list_versions", "list_tags", "explain", "health",
         "list_webhooks", "describe_webhook", "list_deliveries",
+        "preview_import", "list_uploads", "describe_upload",
         "list_jobs", "get_job", "job_logs", "list_schedules", "read_result",
         *FLIGHT_ACTIONS,
         *SQL_ACTIONS,

@@ -16,6 +16,12 @@ def runner_of(job_type: JobType) -> Runner:
     return RUNNERS[job_type]()
 
 
+def _data_import() -> Runner:
+    from flight_server.worker.importing import import_data
+
+    return import_data
+
+
 def _data_export() -> Runner:
     from flight_server.worker.exporting import export_data
 
@@ -47,6 +53,7 @@ def _custom() -> Runner:
 
 
 RUNNERS: Mapping[JobType, Callable[[], Runner]] = {
+    JobType.DATA_IMPORT: _data_import,
     JobType.DATA_EXPORT: _data_export,
     JobType.BATCH_OPERATION: _batch_operation,
     JobType.TABLE_RECOMPUTE: _table_recompute,

@@ -74,6 +74,8 @@ class Replay:
                 query[name] = str(value).lower() if isinstance(value, bool) else value
         body = self._replaced("", example.request)
         options: dict[str, Any] = {} if body is None else {"json": body}
+        if isinstance(body, str):
+            options = {"content": body.encode()}
         return self._api.request(method.upper(), path, params=query, **options)
 
     def learn(self, name: str, shown: Any, real: Any) -> Iterator[str]:

@@ -13,9 +13,8 @@ from tests.tidy.sources import EVERYTHING, PRODUCT, python_files, short, tree
 ENTRY_POINTS = (
     "flight_server.__main__",
     "flight_server.worker.__main__",
+    "flight_server.worker.previewing",
     "flight_server.metastore.migrations.",
-    # Imports dial with it, which are on their way.
-    "flight_server.dialling.fetching",
     # Run as a process of its own.
     "flight_server.webhooks.courier",
 )

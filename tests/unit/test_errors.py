@@ -54,6 +54,8 @@ PUBLISHED = [
     ("job_not_found", 404, 5, False),
     ("job_over", 409, 9, False),
     ("range_unsatisfiable", 416, 3, False),
+    ("upload_not_found", 404, 5, False),
+    ("offset_conflict", 409, 9, False),
 ]
 
 # 499 is nginx's "client closed request": the one status here that no standard lists.

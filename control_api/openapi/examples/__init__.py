@@ -30,6 +30,7 @@ FILES = (
     "auth",
     "audit",
     "usage",
+    "imports",
     "operations",
     "farewell",
 )

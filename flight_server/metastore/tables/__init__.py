@@ -17,6 +17,7 @@ from flight_server.metastore.tables.permissions import (
     workspace_namespaces,
     workspaces,
 )
+from flight_server.metastore.tables.uploads import uploads
 from flight_server.metastore.tables.usage import usage
 from flight_server.metastore.tables.webhooks import webhook_deliveries, webhooks
 
@@ -37,6 +38,7 @@ __all__ = [
     "revoked_tokens",
     "roles",
     "server_secrets",
+    "uploads",
     "usage",
     "users",
     "webhook_deliveries",

@@ -16,6 +16,7 @@ def upgrade() -> None:
     _job_logs()
     _schedules()
     _webhooks()
+    _uploads()
 
 
 def _jobs() -> None:
@@ -178,3 +179,22 @@ def _webhooks() -> None:
         "ix_webhook_deliveries_webhook_id_number", "webhook_deliveries", ["webhook_id", "number"]
     )
     op.create_index("ix_webhook_deliveries_created_at", "webhook_deliveries", ["created_at"])
+
+
+def _uploads() -> None:
+    """Files that come in parts."""
+    op.create_table(
+        "uploads",
+        sa.Column("id", sa.Text, nullable=False),
+        sa.Column("workspace", sa.Text, nullable=False),
+        sa.Column("principal_id", sa.Text, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("size", sa.BigInteger),
+        sa.Column("sha256", sa.Text),
+        sa.Column("is_complete", sa.Boolean, nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("touched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_uploads"),
+    )
+    op.create_index("ix_uploads_principal_id", "uploads", ["principal_id"])
+    op.create_index("ix_uploads_touched_at", "uploads", ["touched_at"])
