@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -274,7 +274,7 @@ class _Importing:
                 "only_these": self._plan.only_these,
                 "piece_rows": self._piece_rows,
                 "version": self._before,
-                "done": vars(self._done),
+                "done": asdict(self._done),
             }
         )
 

@@ -120,9 +120,9 @@ class Text:
         self._stream = stream
         self._name = name
         head = bytes(stream.read(CHUNK_BYTES))
-        found, self._head = _without_mark(head)
+        found, head = _without_mark(head)
         self._decoder = _decoder(found or encoding)
-        if self._decoder is None and b"\0" in self._head[:2]:
+        if self._decoder is None and b"\0" in head[:2]:
             raise InvalidRequest(
                 f"{name} is no text in UTF-8. If it is UTF-16, say so: "
                 '"options": {"encoding": "utf-16-le"}.',
@@ -130,7 +130,7 @@ class Text:
             )
         # Files of old Macs end lines with a return alone.
         self._has_returns = b"\r" in head and b"\n" not in head
-        self._ahead = b""
+        self._ahead = self._decoded(head)
 
     def read(self, size: int) -> bytes:
         """About so many bytes, at least one unless the end is reached."""
@@ -138,16 +138,16 @@ class Text:
             part, self._ahead = self._ahead[:size], self._ahead[size:]
             return part
         while True:
-            data = self._head or bytes(self._stream.read(size))
-            self._head = b""
-            is_last = not data
-            if self._decoder is not None:
-                text = self._decoder.decode(data, is_last)
-                data = text.encode("utf-8", "surrogatepass")
-            if self._has_returns:
-                data = data.replace(b"\r", b"\n")
-            if data or is_last:
-                return data
+            data = bytes(self._stream.read(size))
+            text = self._decoded(data, is_last=not data)
+            if text or not data:
+                return text
+
+    def _decoded(self, data: bytes, is_last: bool = False) -> bytes:
+        if self._decoder is not None:
+            text = self._decoder.decode(data, is_last)
+            data = text.encode("utf-8", "surrogatepass")
+        return data.replace(b"\r", b"\n") if self._has_returns else data
 
     def skip(self, size: int) -> None:
         """Reads so many bytes, which somebody has had before."""
