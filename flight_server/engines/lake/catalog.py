@@ -213,6 +213,31 @@ def changed_since(instance: Instance, table: TableRef, snapshot: int) -> bool:
     return bool(newest) and newest[0].snapshot > snapshot
 
 
+def rewritten_since(instance: Instance, snapshot: int) -> dict[str, str]:
+    """The tables whose files were merged or written anew after a snapshot: numbers, namespaces.
+
+    DuckLake lets a transaction commit all the same that has deleted rows of one of those files,
+    and the rows are there again.
+    """
+    rows = instance.rows(
+        "WITH made AS (SELECT unnest(string_split(changes_made, ',')) AS change "
+        f"FROM {METADATA}.ducklake_snapshot_changes WHERE snapshot_id > $1) "
+        "SELECT DISTINCT split_part(change, ':', 2), s.schema_name FROM made "
+        f"JOIN {METADATA}.ducklake_table t ON t.table_id::VARCHAR = split_part(change, ':', 2) "
+        f"JOIN {METADATA}.ducklake_schema s USING (schema_id) "
+        "WHERE split_part(change, ':', 1) IN ('merge_adjacent', 'rewrite_delete')",
+        [snapshot],
+    )
+    return {str(number): str(namespace) for number, namespace in rows}
+
+
+def is_other_since(instance: Instance, table: TableRef, snapshot: int) -> bool:
+    """Whether a commit after the snapshot changed the table's rows, or only its files."""
+    if changed_since(instance, table, snapshot):
+        return True
+    return str(table_id(instance, table, snapshot)) in rewritten_since(instance, snapshot)
+
+
 _MINE = " OR ".join(f"list_contains(changes, '{verb}:' || span.table_id)" for verb in sorted(KINDS))
 _NOT_MINE = " OR ".join(
     f"list_contains(changes, '{verb}:' || span.table_id)" for verb in MAINTENANCE

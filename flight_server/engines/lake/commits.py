@@ -19,20 +19,23 @@ from typing import Any
 import duckdb
 
 from flight_server.engines.cancellation import NEVER, POLL_SECONDS, Cancellation
-from flight_server.engines.lake.catalog import changed_since, table_id
+from flight_server.engines.lake.catalog import changed_since, rewritten_since, table_id
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.instance import CATALOG, METADATA, Instance, literal
 from flight_server.engines.lake.local_rows import LocalRows
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.statistics import put_back
 from flight_server.errors import Conflict, NotFound
-from flight_server.model import Author, TableRef, TableSpec
+from flight_server.model import HIDDEN_PREFIX, Author, TableRef, TableSpec
 from flight_server.telemetry import span
 
 # Reasons of commits that are nobody's doing.
 HOUSEKEEPING = "housekeeping"
 SETTING_UP = "set up the lake"
 _READS = ("SELECT ", "FROM ")
+_OWN_CHANGES = tuple(f"{verb} {CATALOG}.{HIDDEN_PREFIX}." for verb in ("UPDATE", "DELETE FROM"))
+# What is noted of tables of whose files rows are taken.
+_REMOVES = {"updated", "deleted"}
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,8 @@ class WriteTransaction:
         self.reshaped: set[tuple[str, str]] = set()
         self.local_rows = LocalRows()
         self._touched: list[TableRef] = []
+        # Whether it has deleted or changed rows of the server's own tables.
+        self._changes_own = False
         self.is_open = False
         self.began = time.time()
         self.restart()
@@ -105,6 +110,7 @@ class WriteTransaction:
         with span("lake.statement"), translated(), interrupting:
             rows = self.connection.execute(sql, parameters).fetchall()
         self.writes += not sql.startswith(_READS)
+        self._changes_own |= sql.startswith(_OWN_CHANGES)
         return rows
 
     @property
@@ -169,6 +175,21 @@ class WriteTransaction:
                 raise Conflict(
                     f"Another commit changed '{table}' after this transaction had read, while "
                     "nobody used it. Nothing was written; roll it back and try again."
+                )
+
+    def check_files(self) -> None:
+        """Conflict where files were merged of which it has deleted or changed rows."""
+        if self.base is None or not self.writes:
+            return
+        noted: Mapping[str, list[str]] = self.notes.get("tables", {})
+        changed = {number for number, kinds in noted.items() if _REMOVES & set(kinds)}
+        if not changed and not self._changes_own:
+            return
+        for number, namespace in rewritten_since(self.log.instance, self.base.snapshot).items():
+            if number in changed or (self._changes_own and namespace == HIDDEN_PREFIX):
+                raise Conflict(
+                    f"Housekeeping has merged files meanwhile that this transaction{self.named} "
+                    "has changed rows of. Nothing was written; try again."
                 )
 
     @property
@@ -262,6 +283,7 @@ class CommitLog:
         with self.lock:
             before = self.snapshot
             transaction.check_since()
+            transaction.check_files()
             if self.instance.owes_statistics:
                 put_back(self.instance)
             for action in transaction.before_commit:

@@ -13,7 +13,7 @@ import pyarrow as pa
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake import tables
-from flight_server.engines.lake.catalog import changed_since
+from flight_server.engines.lake.catalog import is_other_since
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.groups import GroupCommits, SmallAppend
 from flight_server.engines.lake.inbound import Inbound
@@ -285,7 +285,7 @@ class Ingests:
         began = transaction.count(f"FROM {CATALOG}.current_snapshot()")
 
         def check(_: int) -> None:
-            if changed_since(self._log.instance, found.table, began):
+            if is_other_since(self._log.instance, found.table, began):
                 raise Conflict(
                     f"Another commit changed '{found.table}' while it was being overwritten. "
                     f"Nothing was written; try again."
