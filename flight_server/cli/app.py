@@ -17,6 +17,7 @@ from flight_server.cli.demo import demo
 from flight_server.cli.doctor import doctor
 from flight_server.cli.exits import MEANINGS, Exit, report, report_usage, say
 from flight_server.cli.hooks import hooks
+from flight_server.cli.jobs import jobs
 from flight_server.cli.keys import keys
 from flight_server.cli.putting import put
 from flight_server.cli.reading import get, sql
@@ -24,6 +25,7 @@ from flight_server.cli.serve import serve
 from flight_server.cli.settings import settings
 from flight_server.cli.shell.verb import shell
 from flight_server.cli.tables import describe, history, restore, tables, undrop
+from flight_server.cli.worker import worker
 from flight_server.errors import PixelflightError
 
 app = typer.Typer(
@@ -37,9 +39,10 @@ app = typer.Typer(
 )
 for verb in (serve, demo, sql, shell, get, put, tables, describe, history, restore, undrop):
     app.command()(verb)
-for verb in (audit, usage, settings, doctor):
+for verb in (audit, usage, settings, doctor, worker):
     app.command()(verb)
 app.add_typer(keys, name="keys")
+app.add_typer(jobs, name="jobs")
 app.add_typer(hooks, name="hooks")
 
 

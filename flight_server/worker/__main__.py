@@ -9,12 +9,11 @@ import threading
 # gRPC reads this once, when it is loaded.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
-from flight_server.auth import signing_secret
 from flight_server.jobs.workers import STOP
-from flight_server.metastore import Metastore
 from flight_server.settings import Settings
 from flight_server.telemetry.logs import configure_logging
 from flight_server.worker.process import Worker
+from flight_server.worker.standing import standing_worker
 
 STDIN = 0
 
@@ -24,18 +23,12 @@ def main() -> None:
     given = json.loads(_first_line())
     settings = Settings(**given["settings"])
     configure_logging(settings)
-    metastore = Metastore.open(settings.data / "metastore.sqlite")
-    worker = Worker(
-        settings,
-        metastore,
-        signing_secret(metastore, "tickets"),
-        {"url": given["url"]},
-        given["name"],
-        settings.job_idle_seconds,
-    )
-    threading.Thread(target=_listen, args=(worker,), name="server", daemon=True).start()
-    worker.run()
-    metastore.close()
+    path = settings.data / "metastore.sqlite"
+    connection = {"url": given["url"]}
+    idle = settings.job_idle_seconds
+    with standing_worker(settings, path, connection, given["name"], idle) as worker:
+        threading.Thread(target=_listen, args=(worker,), name="server", daemon=True).start()
+        worker.run()
 
 
 def _listen(worker: Worker) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from flight_server.client import Client
 from flight_server.errors import PixelflightError
 from flight_server.jobs import Lease, LeaseLost, Leases, LogLine, Progress
 from flight_server.settings import Settings
+from flight_server.worker.folders import folder_of
 
 # What a job may write into its log.
 LINES_MAX = 10_000
@@ -75,9 +75,7 @@ class Attempt:
         """A folder of this attempt's own; made when it is first asked for."""
         with self._lock:
             if self._folder is None:
-                parent = self._settings.data / "jobs"
-                parent.mkdir(parents=True, exist_ok=True)
-                self._folder = Path(tempfile.mkdtemp(prefix=f"{self.id}-", dir=parent))
+                self._folder = folder_of(self._settings, self.lease)
             return self._folder
 
     @property

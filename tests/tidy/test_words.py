@@ -20,6 +20,7 @@ SKIPS = re.compile(
 MAY_SKIP: dict[str, str] = {}
 # `path:function` → why it may wait for a fixed time: never in the hope that something is done.
 MAY_SLEEP = {
+    "tests/end_to_end/test_job_crash.py:kill_workers": "lets jobs run until they are killed",
     "tests/unit/query/test_admission.py:work": "holds its place for others to meet it there",
     "tests/wire/test_broken_streams.py:test_a_client_that_is_killed": "lets a stream get going",
     "tests/wire/test_broken_streams.py:test_a_client_that_cancels": "lets a deadline pass",
