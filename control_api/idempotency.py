@@ -39,7 +39,9 @@ WRITES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # A larger answer streams, and is none that a write gives.
 ANSWER_BYTES_MAX = 2**20
 # Their answers hold secrets, which are shown once and kept nowhere.
-_SECRETS = re.compile(r"/auth/(token(/.*)?|api-keys(/[^/]+/rotate)?)")
+_SECRETS = re.compile(
+    r"/auth/(token(/.*)?|api-keys(/[^/]+/rotate)?)|/batch/webhooks(/[^/]+/rotate)?"
+)
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _KEPT_HEADERS = frozenset({"content-type", "location", "x-version"})
 

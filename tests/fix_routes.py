@@ -118,8 +118,13 @@ def furnished(api: httpx.Client) -> Vault:
     key = make("/auth/api-keys", {"name": "of nobody", "roles": ["admin"]})
     ended = make("/auth/api-keys", {"name": "ended", "roles": ["reader"]})
     assert api.delete(f"{PREFIX}/auth/api-keys/{ended['id']}").is_success
+    # Nothing of what it asks for happens, so that nothing is sent there.
+    asked = {"url": "https://example.com/hook", "events": ["job.cancelled"]}
+    hook = make("/batch/webhooks", asked)
     versions = {"created": str(created), "version": str(version)}
-    return Vault({"id": grant["id"], "key": key["id"], "ended": ended["id"], **versions})
+    return Vault(
+        {"id": grant["id"], "key": key["id"], "ended": ended["id"], "hook": hook["id"], **versions}
+    )
 
 
 @pytest.fixture(scope="module")

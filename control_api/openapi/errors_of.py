@@ -19,7 +19,7 @@ LOGINS = frozenset({"take_token", "refresh_token", "revoke_token"})
 # They only look at the credential, whatever it may do, and at no deadline.
 WITHOUT_CALL = LOGINS | {"who_am_i"}
 # Their answers hold secrets, which are kept for nobody.
-WITHOUT_KEY = LOGINS | {"create_key", "rotate_key"}
+WITHOUT_KEY = LOGINS | {"create_key", "rotate_key", "create_webhook", "rotate_webhook"}
 
 # What is sent to end it may be anything; so nobody is refused, and nobody has to wait.
 _UNJUDGED = frozenset({"revoke_token"})
@@ -27,6 +27,13 @@ _UNJUDGED = frozenset({"revoke_token"})
 _NOTHING_SENT = frozenset({"who_am_i"})
 # They answer with what the caller may see; what it may not see is not there.
 _NEVER_FORBIDDEN = WITHOUT_CALL | {
+    "delete_webhook",
+    "describe_webhook",
+    "list_deliveries",
+    "list_webhooks",
+    "replay_delivery",
+    "rotate_webhook",
+    "try_webhook",
     "describe_key",
     "describe_namespace",
     "describe_snapshot",
@@ -42,6 +49,8 @@ _NEVER_FORBIDDEN = WITHOUT_CALL | {
 }
 # Nothing is named that has to be there.
 _NOTHING_NAMED = WITHOUT_CALL | {
+    "create_webhook",
+    "list_webhooks",
     "list_entries",
     "list_keys",
     "list_snapshots",
@@ -49,6 +58,8 @@ _NOTHING_NAMED = WITHOUT_CALL | {
     "list_users",
     "list_workspaces",
 }
+# They take no Idempotency-Key, and what they make is in nobody's way.
+_NEVER_CONFLICTING = LOGINS | {"create_webhook", "rotate_webhook"}
 # They read what may be a view, and below it may be missing what it reads.
 _THROUGH_VIEWS = frozenset(
     {
@@ -142,7 +153,7 @@ def errors_of(method: str, operation: Mapping[str, Any]) -> Iterator[ErrorCode]:
     if name not in _NOTHING_NAMED:
         yield ErrorCode.NOT_FOUND
     # Whatever is there already, or came in between; or the Idempotency-Key is not new.
-    if name in _THROUGH_VIEWS or (method in WRITES and name not in LOGINS):
+    if name in _THROUGH_VIEWS or (method in WRITES and name not in _NEVER_CONFLICTING):
         yield ErrorCode.CONFLICT
     if name in _NOT_ALL_SUPPORTED:
         yield ErrorCode.UNSUPPORTED

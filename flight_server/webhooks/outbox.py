@@ -13,7 +13,8 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from flight_server.engines.log import SupportsCommitLog
 from flight_server.errors import PixelflightError
@@ -31,6 +32,8 @@ PAUSE_SECONDS = 0.05
 # Jobs run in other processes, which announce nothing here.
 POLL_SECONDS = 0.25
 RETRY_SECONDS = 1.0
+
+_INSERTS: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 log = logging.getLogger(__name__)
 
@@ -219,5 +222,7 @@ def _row(receiver: str, happened: Happened, data: Mapping[str, Any]) -> dict[str
 
 
 def _insert(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
+    """Adds deliveries. One that is there under its id is there for good: it is not added again."""
     if rows:
-        connection.execute(insert(webhook_deliveries), rows)
+        statement = _INSERTS[connection.dialect.name](webhook_deliveries)
+        connection.execute(statement.on_conflict_do_nothing(index_elements=["id"]), rows)

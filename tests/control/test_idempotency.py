@@ -143,7 +143,16 @@ def test_a_key_that_is_none_is_refused(api: httpx.Client, key: str) -> None:
     assert count(api, 8) == 0
 
 
-@pytest.mark.parametrize("path", ["/auth/api-keys", "/auth/token", "/auth/api-keys/x/rotate"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/auth/api-keys",
+        "/auth/token",
+        "/auth/api-keys/x/rotate",
+        "/batch/webhooks",
+        "/batch/webhooks/x/rotate",
+    ],
+)
 def test_answers_with_secrets_are_not_kept(api: httpx.Client, path: str) -> None:
     body = {"name": "secret", "roles": ["reader"]}
     refused = api.post(f"/api/v1{path}", json=body, headers={"idempotency-key": "k"})

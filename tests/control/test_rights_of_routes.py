@@ -18,10 +18,12 @@ NO_NAMESPACE = 404, "namespace_not_found"
 NO_SNAPSHOT = 404, "snapshot_not_found"
 NOT_THERE = 404, "not_found"
 FORBIDDEN = 403, "forbidden"
+REFUSED = 403, "address_refused"
 
 T, ROW, KEY = "/tables/vault.t", "/tables/vault.t/rows/0", "/tables/vault.t/rows/key/1"
 CHANGED = {"id": 1, "x": "other"}
 COLUMNS = [{"name": "id", "type": "int64"}]
+HOOK, INWARD = "/batch/webhooks/{hook}", {"url": "http://10.0.0.1/", "events": ["*"]}
 INSERT = {"operation": "insert", "table": "vault.t", "data": [{"id": 9}]}
 
 Case = tuple[str, str, str, Any, tuple[int, str]]
@@ -46,6 +48,14 @@ TO_STRANGERS: list[Case] = [
     ("change_user", "PATCH", "/auth/users/ada", {"roles": []}, FORBIDDEN),
     ("delete_user", "DELETE", "/auth/users/ada", None, FORBIDDEN),
     ("batch_operations", "POST", "/batch/operations", {"operations": [INSERT]}, HIDDEN),
+    ("create_webhook", "POST", "/batch/webhooks", INWARD, REFUSED),
+    ("describe_webhook", "GET", HOOK, None, NOT_THERE),
+    ("change_webhook", "PATCH", HOOK, {"active": False}, NOT_THERE),
+    ("delete_webhook", "DELETE", HOOK, None, NOT_THERE),
+    ("rotate_webhook", "POST", f"{HOOK}/rotate", None, NOT_THERE),
+    ("try_webhook", "POST", f"{HOOK}/test", None, NOT_THERE),
+    ("list_deliveries", "GET", f"{HOOK}/deliveries", None, NOT_THERE),
+    ("replay_delivery", "POST", f"{HOOK}/deliveries/msg_1/replay", None, NOT_THERE),
     ("create_namespace", "POST", "/namespaces", {"namespace": "mine"}, FORBIDDEN),
     ("describe_namespace", "GET", "/namespaces/vault", None, NO_NAMESPACE),
     ("drop_namespace", "DELETE", "/namespaces/vault", None, NO_NAMESPACE),
@@ -105,6 +115,7 @@ TO_ALL = {
     "list_keys": "/auth/api-keys",
     "list_namespaces": "/namespaces",
     "list_snapshots": "/snapshots",
+    "list_webhooks": "/batch/webhooks",
     "list_workspaces": "/workspaces",
 }
 LISTS = {

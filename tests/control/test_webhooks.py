@@ -215,6 +215,15 @@ def test_what_is_wrong_is_said(api: httpx.Client, given: dict[str, Any], says: s
     assert "7317" not in answer.text
 
 
+def test_a_hook_is_not_led_inward_later(
+    api: httpx.Client, hook: Callable[..., dict[str, Any]]
+) -> None:
+    made = hook("table.created")
+    answer = api.patch(f"{HOOKS}/{made['id']}", json={"url": "http://10.0.0.1/"})
+    assert refused(answer)[:2] == (403, "address_refused")
+    assert api.get(f"{HOOKS}/{made['id']}").json()["url"] == made["url"]
+
+
 def test_nothing_secret_is_kept_in_the_trail(
     doors: TwoDoors, api: httpx.Client, receiver: Receiver, hook: Callable[..., dict[str, Any]]
 ) -> None:
