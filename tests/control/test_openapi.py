@@ -112,7 +112,9 @@ def test_writes_take_an_idempotency_key(document: dict[str, Any]) -> None:
         names = {parameter["name"] for parameter in operation["parameters"]}
         assert "x-request-id" in names
         assert ("x-timeout-seconds" in names) == ("504" in operation["responses"]), path
-        secret = operation["operationId"].endswith(("_token", "create_key", "rotate_key"))
+        secret = operation["operationId"].endswith(
+            ("_token", "create_key", "rotate_key", "create_webhook", "rotate_webhook")
+        )
         assert ("idempotency-key" in names) == (method != "get" and not secret), path
 
 
