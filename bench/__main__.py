@@ -12,6 +12,7 @@ from pathlib import Path
 from bench import (
     authorisation,
     clients,
+    exports,
     group_by,
     http_latency,
     http_load,
@@ -47,6 +48,7 @@ QUESTIONS: dict[str, Callable[[Sizes], list[Row]]] = {
     "http_latency": http_latency.measure,
     "http_scan": http_scan.measure,
     "http_load": http_load.measure,
+    "exports": exports.measure,
     "webhooks": webhooks.measure,
 }
 RESULTS = Path(__file__).parent / "results"

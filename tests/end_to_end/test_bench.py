@@ -47,6 +47,7 @@ LIMITED: dict[str, dict[str, float]] = {
 }
 BESIDE = {"scan": 7, "put": 2, "small_puts": 5, "group_by": 1, "point_read": 1, "memory": 0}
 BESIDE["clients"] = len(TINY.clients)
+BESIDE |= {"exports": 0}
 BESIDE |= {"authorisation": 1, "http_latency": 0, "http_scan": 0, "http_load": 0}
 BESIDE["webhooks"] = 1
 BESIDE |= {"flight_sql_latency": 2, "flight_sql_scan": 1, "flight_sql_ingest": 2}
