@@ -16,6 +16,7 @@ from flight_server.cli.audit import audit, usage
 from flight_server.cli.demo import demo
 from flight_server.cli.doctor import doctor
 from flight_server.cli.exits import MEANINGS, Exit, report, report_usage, say
+from flight_server.cli.exporting import export
 from flight_server.cli.hooks import hooks
 from flight_server.cli.jobs import jobs
 from flight_server.cli.keys import keys
@@ -37,7 +38,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (serve, demo, sql, shell, get, put, tables, describe, history, restore, undrop):
+for verb in (serve, demo, sql, shell, get, put, export, tables, describe, history, restore, undrop):
     app.command()(verb)
 for verb in (audit, usage, settings, doctor, worker):
     app.command()(verb)

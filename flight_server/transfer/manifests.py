@@ -14,11 +14,15 @@ MANIFEST = "manifest.json"
 
 
 def manifest_of(
-    output: Output, layout: Layout, source: Mapping[str, Any], snapshot: int | None, job_id: str
+    output: Output,
+    layout: Layout,
+    source: Mapping[str, Any],
+    snapshot: int | None,
+    job_id: str | None,
 ) -> dict[str, Any]:
     """The manifest as JSON. `source` is the table or the statement that the rows are of."""
     return {
-        "job_id": job_id,
+        **({} if job_id is None else {"job_id": job_id}),
         "source": dict(source),
         "snapshot": snapshot,
         "created_at": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from flight_server.bodies.exports import WHAT, ExportData
 from flight_server.bodies.requests import parsed
-from flight_server.client.plans import Plan
+from flight_server.client import Client, Plan
 from flight_server.transfer.ahead import ahead
 from flight_server.transfer.exports import packed
 from flight_server.transfer.manifests import manifest_of
@@ -55,10 +55,32 @@ def export_data(run: JobRun) -> Mapping[str, Any]:
     return _export(run, wanted, layout, target, place)
 
 
+def planned(client: Client, wanted: ExportData, snapshot: int | None = None) -> Plan:
+    """What is to be read, as of the moment that is asked for or, given its number, of that one."""
+    version = snapshot if snapshot is not None else wanted.version
+    as_of = wanted.as_of if snapshot is None else None
+    if wanted.sql is not None:
+        assert not isinstance(version, str), "refused by the body"
+        return client.plan(wanted.statement, wanted.parameters or None, version, as_of)
+    table = wanted.table_name or ""
+    schema = pa.schema([])
+    if not (isinstance(wanted.where, str | None) and isinstance(wanted.order_by, str | None)):
+        schema = client.describe(table, version, as_of).spec.schema
+    return client.plan_scan(
+        table,
+        wanted.columns,
+        wanted.filter(schema),
+        wanted.order(schema),
+        wanted.limit,
+        version,
+        as_of,
+    )
+
+
 def _export(
     run: JobRun, wanted: ExportData, layout: Layout, target: Target | None, place: Place
 ) -> Mapping[str, Any]:
-    plan = _planned(run, wanted)
+    plan = planned(run.client, wanted, run.checkpoint.get("snapshot"))
     kept = {"snapshot": plan.snapshot}
     run.save(kept)
     run.log(f"reading {wanted.table_name or 'a query'} as of snapshot {plan.snapshot}")
@@ -83,29 +105,6 @@ def _export(
             raise
     run.progress(rows=output.rows, bytes=output.bytes, rows_total=output.rows)
     return _told(run, target, place, finished)
-
-
-def _planned(run: JobRun, wanted: ExportData) -> Plan:
-    """What is to be read: at first of the moment that is asked for, then of the same."""
-    snapshot = run.checkpoint.get("snapshot")
-    version = snapshot if snapshot is not None else wanted.version
-    as_of = wanted.as_of if snapshot is None else None
-    if wanted.sql is not None:
-        assert not isinstance(version, str), "refused by the body"
-        return run.client.plan(wanted.statement, wanted.parameters or None, version, as_of)
-    table = wanted.table_name or ""
-    schema = pa.schema([])
-    if not (isinstance(wanted.where, str | None) and isinstance(wanted.order_by, str | None)):
-        schema = run.client.describe(table, version, as_of).spec.schema
-    return run.client.plan_scan(
-        table,
-        wanted.columns,
-        wanted.filter(schema),
-        wanted.order(schema),
-        wanted.limit,
-        version,
-        as_of,
-    )
 
 
 def _progress(run: JobRun) -> Any:

@@ -11,7 +11,7 @@ from flight_server.cli.formats.files import (
     is_tab_separated,
 )
 from flight_server.cli.formats.kinds import Hints
-from flight_server.cli.formats.sinks import open_sink, remove_parts, replaced
+from flight_server.cli.formats.sinks import open_sink, remove_parts, replaced, scratch_beside
 from flight_server.cli.formats.sources import Source, open_source
 
 __all__ = [
@@ -26,4 +26,5 @@ __all__ = [
     "open_source",
     "remove_parts",
     "replaced",
+    "scratch_beside",
 ]

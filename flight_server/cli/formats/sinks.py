@@ -9,6 +9,8 @@ import decimal
 import json
 import math
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,10 +59,28 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
         _parts.discard(part)
 
 
+@contextlib.contextmanager
+def scratch_beside(path: Path) -> Iterator[Path]:
+    """An empty folder on the disk of the path, which is gone after the block."""
+    try:
+        part = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    except OSError as error:
+        raise InvalidRequest(f"'{path}' cannot be written: {error.strerror or error}.") from None
+    _parts.add(part)
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        _parts.discard(part)
+
+
 def remove_parts() -> None:
-    """Removes the files that are being written, for a process that is about to end."""
+    """Removes what is being written, for a process that is about to end."""
     for part in list(_parts):
-        part.unlink(missing_ok=True)
+        if part.is_dir():
+            shutil.rmtree(part, ignore_errors=True)
+        else:
+            part.unlink(missing_ok=True)
 
 
 _parts: set[Path] = set()

@@ -217,6 +217,8 @@ def _open(settings: Settings, folder: Path, files: str) -> duckdb.DuckDBPyConnec
         # DuckDB writes encrypted files only with the cryptography that comes with httpfs.
         _load_extensions(connection, "://" in files or settings.lake_encrypted)
         _configure(connection, settings, folder)
+        if "://" in files and (settings.s3_access_key_id or settings.s3_endpoint):
+            connection.execute(_s3_secret(settings))
         _attach(connection, settings, folder, files)
         connection.execute(f"ATTACH ':memory:' AS {TEMPORARY}")
         _set_file_format(connection, settings)
@@ -243,8 +245,6 @@ def _configure(connection: duckdb.DuckDBPyConnection, settings: Settings, folder
     connection.execute(f"SET memory_limit = '{memory // 2**20}MiB'")
     if settings.threads is not None:
         connection.execute(f"SET threads = {settings.threads}")
-    if settings.s3_access_key_id is not None or settings.s3_endpoint is not None:
-        connection.execute(_s3_secret(settings))
 
 
 def _machine_memory() -> int:

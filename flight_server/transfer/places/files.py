@@ -26,8 +26,17 @@ PIECE_BYTES = 2**22
 class FilePlace:
     """A path on this machine: of a folder, or of one file."""
 
-    def __init__(self, path: Path, job_id: str, is_folder: bool, overwrite: bool) -> None:
+    def __init__(
+        self,
+        path: Path,
+        job_id: str,
+        is_folder: bool,
+        overwrite: bool,
+        is_attested: bool = True,
+    ) -> None:
+        """`is_attested` says whether a file is to have its manifest beside it."""
         self._path = path
+        self._is_attested = is_attested
         self._is_folder = is_folder
         self._overwrite = overwrite
         self._part = path.with_name(f".{path.name}.{job_id}.part")
@@ -94,7 +103,7 @@ class FilePlace:
 
     def attest(self, manifest: Mapping[str, Any]) -> None:
         """Writes the manifest beside a file that is there."""
-        if self._is_folder or _loaded(self._manifest) == manifest:
+        if self._is_folder or not self._is_attested or _loaded(self._manifest) == manifest:
             return
         _write(self._part, written(manifest))
         self._part.replace(self._manifest)

@@ -76,6 +76,13 @@ def test_files_kept_elsewhere_stay_there(tmp_path: Path, open_lake: OpenLake) ->
     assert TableHandle(open_lake(lake_files=str(files))).ids() == list(range(100))
 
 
+def test_s3_may_be_for_others_than_the_lake(open_lake: OpenLake) -> None:
+    """Files that are imported and exported may lie there while the lake's own do not."""
+    table = TableHandle(open_lake(s3_endpoint="127.0.0.1:9", s3_access_key_id="id")).create()
+    table.stream(reader_of(batches_of(range(10), 10)))
+    assert table.ids() == list(range(10))
+
+
 def test_encryption_is_fixed(open_lake: OpenLake) -> None:
     open_lake().close()
     with pytest.raises(InvalidRequest, match="lake_encrypted"):
