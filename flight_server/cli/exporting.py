@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flight_server.cli.exits import say
+from flight_server.cli.following import follow_job
 from flight_server.cli.formats import scratch_beside
 from flight_server.cli.options import AsOf, VersionOption, names, number_or_tag, with_client
 from flight_server.cli.progress import Meter, counted, metered, rate
@@ -28,40 +29,47 @@ _STATEMENT = re.compile(
 BUCKETS = "s3://"
 
 
+Source = Annotated[str, typer.Argument(metavar="TABLE-OR-SQL", help="A table, a view, a SELECT.")]
+Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE-OR-URL",
+        help="A file, a folder, or s3://bucket/key; its ending says what is written.",
+    ),
+]
+Format = Annotated[
+    str | None, typer.Option(help="csv, json, jsonl, parquet, excel, arrow or lance.")
+]
+Codec = Annotated[
+    str | None, typer.Option(help="A codec of the format, such as zstd; none is none.")
+]
+Columns = Annotated[
+    list[str] | None, typer.Option("--columns", "-c", help="Names, with commas between them.")
+]
+Where = Annotated[
+    str | None,
+    typer.Option("--where", "-w", help='SQL, or a JSON object: {"seats": {"gt": 9}}.'),
+]
+Partition = Annotated[
+    list[str] | None, typer.Option(help="A folder for each of these columns' values.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")]
+
+
 @with_client
 def export(
     client: Client,
-    source: Annotated[
-        str, typer.Argument(metavar="TABLE-OR-SQL", help="A table, a view, a SELECT.")
-    ],
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE-OR-URL",
-            help="A file, a folder, or s3://bucket/key; its ending says what is written.",
-        ),
-    ],
-    format: Annotated[
-        str | None,
-        typer.Option(help="csv, json, jsonl, parquet, excel, arrow or lance."),
-    ] = None,
-    compression: Annotated[
-        str | None, typer.Option(help="A codec of the format, such as zstd; none is none.")
-    ] = None,
-    columns: Annotated[
-        list[str] | None, typer.Option("--columns", "-c", help="Names, with commas between them.")
-    ] = None,
-    where: Annotated[
-        str | None,
-        typer.Option("--where", "-w", help='SQL, or a JSON object: {"seats": {"gt": 9}}.'),
-    ] = None,
+    source: Source,
+    target: Target,
+    format: Format = None,
+    compression: Codec = None,
+    columns: Columns = None,
+    where: Where = None,
     order_by: Annotated[str | None, typer.Option(help='SQL: "dep_delay desc".')] = None,
     limit: Annotated[int | None, typer.Option("--limit", "-n", min=0, help="Rows at most.")] = None,
     version: VersionOption = None,
     as_of: AsOf = None,
-    partition_by: Annotated[
-        list[str] | None, typer.Option(help="A folder for each of these columns' values.")
-    ] = None,
+    partition_by: Partition = None,
     rows_per_file: Annotated[
         int | None, typer.Option(min=1, help="Several files of so many.")
     ] = None,
@@ -75,9 +83,7 @@ def export(
     detach: Annotated[
         bool, typer.Option("--detach", help="Print the job's id, and do not wait for its end.")
     ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="No progress bar, no summary.")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Writes rows of one moment as files, which appear whole or not at all.
 
@@ -187,24 +193,11 @@ def _by_the_server(client: Client, parameters: dict[str, Any], detach: bool, qui
     if detach:
         print(job["job_id"])
         return
-    done = _followed(client, job, str(parameters["destination"]), quiet)
-    if done["status"] != "completed":
-        error = done["error"] or {"message": "It was cancelled."}
-        say(f"error: The job {done['job_id']} has {done['status']}: {error['message']}")
-        raise typer.Exit(1)
+    result = follow_job(client, job["job_id"], quiet)["result"]
     if not quiet:
-        result = done["result"]
         pace = rate(result["rows"], result["bytes"], time.monotonic() - began)
         where, count = result["destination"], counted(result["rows"], "row")
         say(f"{count} into {where}: {counted(result['file_count'], 'file')}, {pace}.")
-
-
-def _followed(client: Client, job: dict[str, Any], target: str, quiet: bool) -> dict[str, Any]:
-    with metered(f"{job['job_id']} → {target}", None, quiet) as meter:
-        tell = _telling(meter)
-        return client.wait_for_job(
-            job["job_id"], on_progress=lambda now: tell(now["rows"], now["bytes"])
-        )
 
 
 def _telling(meter: Meter) -> Any:
