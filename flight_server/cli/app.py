@@ -18,6 +18,7 @@ from flight_server.cli.doctor import doctor
 from flight_server.cli.exits import MEANINGS, Exit, report, report_usage, say
 from flight_server.cli.exporting import export
 from flight_server.cli.hooks import hooks
+from flight_server.cli.importing import import_
 from flight_server.cli.jobs import jobs
 from flight_server.cli.keys import keys
 from flight_server.cli.putting import put
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for verb in (serve, demo, sql, shell, get, put, export, tables, describe, history, restore, undrop):
     app.command()(verb)
+app.command("import")(import_)
 for verb in (audit, usage, settings, doctor, worker):
     app.command()(verb)
 app.add_typer(keys, name="keys")

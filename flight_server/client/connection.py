@@ -71,9 +71,15 @@ class Connection:
         """A block in which Flight's exceptions become ours."""
         return translated(self.url)
 
-    def action(self, name: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Does an action and gives its JSON answer: the one result, or a list of several."""
-        request = flight.Action(name, encoded(body or {}))
+    def action(
+        self, name: str, body: Mapping[str, Any] | None = None, part: bytes | None = None
+    ) -> Any:
+        """Does an action and gives its JSON answer: the one result, or a list of several.
+
+        Bytes that an action takes besides follow the JSON after a line's end.
+        """
+        given = encoded(body or {})
+        request = flight.Action(name, given if part is None else given + b"\n" + part)
         with self.translated():
             results = [bytes(r.body) for r in self._client.do_action(request, self._options())]
         answers = [json.loads(result) for result in results if result]

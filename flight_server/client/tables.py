@@ -29,6 +29,7 @@ from flight_server.client.bodies import (
 from flight_server.client.bookkeeping import Bookkeeping
 from flight_server.client.connection import Connection, Key
 from flight_server.client.exports import ExportCalls
+from flight_server.client.imports import ImportCalls
 from flight_server.client.jobs import JobCalls
 from flight_server.client.plans import PlanCalls
 from flight_server.client.puts import OnCommit, OnSent
@@ -81,7 +82,7 @@ class TableSummary:
     bytes: int
 
 
-class Client(PlanCalls, ExportCalls, JobCalls, WebhookCalls, Bookkeeping):
+class Client(PlanCalls, ExportCalls, ImportCalls, JobCalls, WebhookCalls, Bookkeeping):
     """Tables in and out. Every method may be called from any thread.
 
     Tables are named `[catalog:][namespace.]name`. Methods raise the classes of
