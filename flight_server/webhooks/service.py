@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import false, select
 
 from flight_server.engines.log import SupportsCommitLog
 from flight_server.metastore import Metastore
@@ -118,13 +118,12 @@ class Webhooks:
         with self._metastore.read() as connection:
             told = position(connection, JOBS)
             has_url = jobs.c.webhook_url.is_not(None)
+            is_new = job_events.c.id > told if told is not None else false()
             of_url = job_events.join(jobs, jobs.c.id == job_events.c.job_id)
             questions = (
                 select(webhooks.c.id),
                 select(jobs.c.id).where(has_url, jobs.c.status.in_(_UNFINISHED)),
-                select(job_events.c.id)
-                .select_from(of_url)
-                .where(has_url, job_events.c.id > (told or 0)),
+                select(job_events.c.id).select_from(of_url).where(has_url, is_new),
                 select(webhook_deliveries.c.id).where(
                     webhook_deliveries.c.status == Status.PENDING.value
                 ),

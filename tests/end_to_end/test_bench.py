@@ -43,7 +43,7 @@ LIMITED: dict[str, dict[str, float]] = {
         "served ÷ capacity": 0.5,
         "neither served nor refused": 0,
     },
-    "webhooks": {"events a second": 1_000, "with webhooks ÷ without": 3},
+    "webhooks": {"events a second from commits to a receiver": 1_000, "with webhooks ÷ without": 3},
 }
 BESIDE = {"scan": 7, "put": 2, "small_puts": 5, "group_by": 1, "point_read": 1, "memory": 0}
 BESIDE["clients"] = len(TINY.clients)
