@@ -43,7 +43,7 @@ _SECRETS = re.compile(
     r"/auth/(token(/.*)?|api-keys(/[^/]+/rotate)?)|/batch/webhooks(/[^/]+/rotate)?"
 )
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
-_KEPT_HEADERS = frozenset({"content-type", "location", "x-version"})
+_KEPT_HEADERS = frozenset({"content-encoding", "content-type", "location", "x-version"})
 
 
 class Idempotency:

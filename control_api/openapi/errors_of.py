@@ -19,7 +19,7 @@ LOGINS = frozenset({"take_token", "refresh_token", "revoke_token"})
 # They only look at the credential, whatever it may do, and at no deadline.
 WITHOUT_CALL = LOGINS | {"who_am_i"}
 # Their answers hold secrets, which are kept for nobody.
-WITHOUT_KEY = LOGINS | {"create_key", "rotate_key", "create_webhook", "rotate_webhook"}
+WITHOUT_KEY = LOGINS | {"create_key", "create_webhook", "rotate_key", "rotate_webhook"}
 
 # What is sent to end it may be anything; so nobody is refused, and nobody has to wait.
 _UNJUDGED = frozenset({"revoke_token"})
@@ -27,39 +27,53 @@ _UNJUDGED = frozenset({"revoke_token"})
 _NOTHING_SENT = frozenset({"who_am_i"})
 # They answer with what the caller may see; what it may not see is not there.
 _NEVER_FORBIDDEN = WITHOUT_CALL | {
+    "cancel_job",
+    "change_schedule",
     "delete_webhook",
-    "describe_webhook",
-    "list_deliveries",
-    "list_webhooks",
-    "replay_delivery",
-    "rotate_webhook",
-    "try_webhook",
+    "describe_job",
     "describe_key",
     "describe_namespace",
+    "describe_schedule",
     "describe_snapshot",
+    "describe_webhook",
+    "download_result",
+    "drop_schedule",
+    "job_logs",
+    "list_deliveries",
     "list_grants",
+    "list_jobs",
     "list_keys",
     "list_namespaces",
     "list_roles",
+    "list_schedules",
     "list_snapshots",
     "list_tables",
     "list_views",
+    "list_webhooks",
     "list_workspaces",
     "my_permissions",
+    "replay_delivery",
+    "retry_job",
+    "rotate_webhook",
+    "try_webhook",
 }
 # Nothing is named that has to be there.
 _NOTHING_NAMED = WITHOUT_CALL | {
     "create_webhook",
-    "list_webhooks",
     "list_entries",
+    "list_jobs",
     "list_keys",
+    "list_schedules",
     "list_snapshots",
     "list_usage",
     "list_users",
+    "list_webhooks",
     "list_workspaces",
 }
-# They take no Idempotency-Key, and what they make is in nobody's way.
-_NEVER_CONFLICTING = LOGINS | {"create_webhook", "rotate_webhook"}
+# What they make or change is never in the way, and no key can be, since they take none.
+_WITHOUT_CONFLICT = LOGINS | {"create_webhook", "rotate_webhook"}
+# The form of their answers is in their bodies.
+_FORM_IN_BODY = frozenset({"stream_rows"})
 # They read what may be a view, and below it may be missing what it reads.
 _THROUGH_VIEWS = frozenset(
     {
@@ -82,6 +96,7 @@ _NOT_ALL_SUPPORTED = frozenset(
         "changes",
         "change_table",
         "create_grant",
+        "create_schedule",
         "create_table",
         "create_tag",
         "create_view",
@@ -89,6 +104,7 @@ _NOT_ALL_SUPPORTED = frozenset(
         "delete_rows",
         "describe_table",
         "diff",
+        "export_rows",
         "insert_rows",
         "list_deletions",
         "list_tags",
@@ -100,6 +116,8 @@ _NOT_ALL_SUPPORTED = frozenset(
         "replace_row_of_key",
         "restore",
         "schema_history",
+        "stream_rows",
+        "submit_job",
         "undelete_rows",
         "update_row",
         "update_row_of_key",
@@ -153,7 +171,7 @@ def errors_of(method: str, operation: Mapping[str, Any]) -> Iterator[ErrorCode]:
     if name not in _NOTHING_NAMED:
         yield ErrorCode.NOT_FOUND
     # Whatever is there already, or came in between; or the Idempotency-Key is not new.
-    if name in _THROUGH_VIEWS or (method in WRITES and name not in _NEVER_CONFLICTING):
+    if name in _THROUGH_VIEWS or (method in WRITES and name not in _WITHOUT_CONFLICT):
         yield ErrorCode.CONFLICT
     if name in _NOT_ALL_SUPPORTED:
         yield ErrorCode.UNSUPPORTED
@@ -178,7 +196,8 @@ def _of_headers(operation: Mapping[str, Any]) -> Iterator[ErrorCode]:
     """Errors of what can be seen of the route in its description."""
     if "requestBody" in operation:
         yield ErrorCode.UNSUPPORTED_MEDIA_TYPE
-    if any(ARROW in answer.get("content", {}) for answer in operation["responses"].values()):
+    forms = {form for one in operation["responses"].values() for form in one.get("content", ())}
+    if ARROW in forms and operation["operationId"] not in _FORM_IN_BODY:
         yield ErrorCode.NOT_ACCEPTABLE
     names = {parameter.get("name", "").lower() for parameter in operation.get("parameters", ())}
     if "if-match" in names:

@@ -31,7 +31,17 @@ COLUMNS = [{"name": "id", "type": "int64"}]
 STRANGE = {"expr": "default"}
 BELOW = {"id": -1, "x": "below what the table's constraint allows"}
 INSERTS = [{"operation": "insert", "table": "vault.t", "data": [BELOW]}]
+EXPORT = {"format": "csv"}
+LOOP = "http://127.0.0.1/"
+TELLING = {"job_type": "media_processing", "webhook_url": LOOP}
+NEVER, NO_HOOK = "0 4 1 1 *", "/batch/webhooks/wh_none"
 INTO_VIEW = [{"operation": "insert", "table": "vault.v", "data": [{"id": 1}]}]
+
+
+def exporting(source: dict[str, Any]) -> dict[str, Any]:
+    """A job that writes what is there as a file."""
+    return {"job_type": "data_export", "parameters": EXPORT | source}
+
 
 NOT_FOUND: list[Request] = [
     ("GET", "/auth/api-keys/nokey", None),
@@ -51,13 +61,25 @@ NOT_FOUND: list[Request] = [
     ("PATCH", "/auth/users/nobody", {"roles": []}),
     ("DELETE", "/auth/users/nobody", None),
     ("POST", "/batch/operations", {"operations": [INTO_VIEW[0] | {"table": "vault.lost"}]}),
-    ("GET", "/batch/webhooks/none", None),
-    ("PATCH", "/batch/webhooks/none", {"active": True}),
-    ("DELETE", "/batch/webhooks/none", None),
-    ("POST", "/batch/webhooks/none/rotate", None),
-    ("POST", "/batch/webhooks/none/test", None),
-    ("GET", "/batch/webhooks/{hook}x/deliveries", None),
-    ("POST", "/batch/webhooks/{hook}/deliveries/none/replay", None),
+    ("POST", "/batch/stream/vault.lost", {}),
+    ("POST", "/batch/export", EXPORT | {"table_name": "vault.lost"}),
+    ("POST", "/batch/jobs", exporting({"table_name": "vault.lost"})),
+    ("POST", "/batch/schedules", {"cron": NEVER, "job": exporting({"table_name": "vault.lost"})}),
+    ("GET", "/batch/jobs/none", None),
+    ("DELETE", "/batch/jobs/none", None),
+    ("POST", "/batch/jobs/none/retry", None),
+    ("GET", "/batch/jobs/none/logs", None),
+    ("GET", "/batch/jobs/{job}/download", None),
+    ("GET", "/batch/schedules/none", None),
+    ("PATCH", "/batch/schedules/none", {"active": True}),
+    ("DELETE", "/batch/schedules/none", None),
+    ("GET", NO_HOOK, None),
+    ("PATCH", NO_HOOK, {"active": True}),
+    ("DELETE", NO_HOOK, None),
+    ("POST", f"{NO_HOOK}/rotate", None),
+    ("POST", f"{NO_HOOK}/test", None),
+    ("GET", f"{NO_HOOK}/deliveries", None),
+    ("POST", "/batch/webhooks/{hook}/deliveries/msg_none/replay", None),
     ("GET", "/namespaces?catalog=none", None),
     ("POST", "/namespaces", {"namespace": "none:n"}),
     ("GET", "/namespaces/nowhere", None),
@@ -105,6 +127,14 @@ NOT_FOUND: list[Request] = [
     ("PATCH", "/workspaces/none", {"description": ""}),
     ("DELETE", "/workspaces/none", None),
 ]
+# What the server would connect to, and where nobody may have it connect to.
+INSIDE: list[Request] = [
+    ("POST", "/batch/jobs", TELLING),
+    ("POST", "/batch/export", EXPORT | {"table_name": "vault.t", "webhook_url": LOOP}),
+    ("POST", "/batch/schedules", {"cron": NEVER, "job": TELLING}),
+    ("POST", "/batch/webhooks", {"url": LOOP, "events": ["*"]}),
+    ("PATCH", "/batch/webhooks/{hook}", {"url": LOOP}),
+]
 CONFLICTS: list[Request] = [
     # Of two who have one name, commits would not tell who made them.
     ("POST", "/auth/api-keys", {"name": "ada", "roles": ["reader"]}),
@@ -122,6 +152,8 @@ CONFLICTS: list[Request] = [
     ("POST", "/views", {"view": "vault.t", "sql": "select 1 as a"}),
     ("POST", "/workspaces", {"name": "w"}),
     ("DELETE", "/workspaces/w", None),
+    # It waits to be begun the first time.
+    ("POST", "/batch/jobs/{job}/retry", None),
 ]
 # What the view reads is gone.
 UNREADABLE: list[Request] = [
@@ -134,6 +166,10 @@ UNREADABLE: list[Request] = [
     ("GET", f"{BROKEN}/rows/1", None),
     ("GET", f"{BROKEN}/rows/key/1", None),
     ("GET", f"{BROKEN}/rows/deletions", None),
+    ("POST", "/batch/stream/vault.broken", {}),
+    ("POST", "/batch/export", EXPORT | {"table_name": "vault.broken"}),
+    ("POST", "/batch/jobs", exporting({"table_name": "vault.broken"})),
+    ("POST", "/batch/schedules", {"cron": NEVER, "job": exporting({"table_name": "vault.broken"})}),
     ("POST", "/query", {"sql": "select * from vault.broken"}),
     ("POST", "/views", {"view": "vault.n", "sql": "select * from vault.broken"}),
     ("POST", "/views/vault.stale/refresh", None),
@@ -145,6 +181,10 @@ UNSUPPORTED: list[Request] = [
         {"role": "r", "actions": ["read"], "table": "vault.t", "rows": "default"},
     ),
     ("POST", "/batch/operations", {"operations": INTO_VIEW}),
+    ("POST", "/batch/stream/vault.v", {"version": "g"}),
+    ("POST", "/batch/export", EXPORT | {"sql": "select default"}),
+    ("POST", "/batch/jobs", exporting({"sql": "select default"})),
+    ("POST", "/batch/schedules", {"cron": NEVER, "job": exporting({"sql": "select default"})}),
     ("POST", "/query", {"sql": "insert into vault.v values (1)"}),
     ("POST", "/tables", {"table": "vault.n", "columns": COLUMNS, "checks": {"c": "default"}}),
     ("GET", f"{V}?version=g", None),
@@ -239,7 +279,12 @@ def test_what_is_not_there(ask: Any, request_: Request) -> None:
 
 @each(CONFLICTS)
 def test_what_is_there_already(ask: Any, request_: Request) -> None:
-    assert ask(request_) in [(409, "already_exists"), (409, "conflict")]
+    assert ask(request_) in [(409, code) for code in ("already_exists", "conflict", "job_over")]
+
+
+@each(INSIDE)
+def test_where_nobody_may_have_the_server_connect_to(ask: Any, request_: Request) -> None:
+    assert ask(request_) == (403, "address_refused")
 
 
 @each(UNREADABLE)

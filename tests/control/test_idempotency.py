@@ -160,6 +160,18 @@ def test_answers_with_secrets_are_not_kept(api: httpx.Client, path: str) -> None
     assert "secret" in refused.json()["error"]["message"]
 
 
+def test_what_comes_again_is_in_the_encoding_that_it_was_in(api: httpx.Client) -> None:
+    body = {"compression": "gzip", "limit": 0}
+    key = {"idempotency-key": "compressed"}
+    first, again = (
+        api.post("/api/v1/batch/stream/counted", json=body | {"format": "csv"}, headers=key)
+        for _ in range(2)
+    )
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.headers["content-encoding"] == first.headers["content-encoding"] == "gzip"
+    assert again.text == first.text != ""
+
+
 def test_reads_take_no_notice_of_a_key(api: httpx.Client) -> None:
     headers = {"idempotency-key": "one"}
     assert api.get("/api/v1/namespaces", headers=headers).status_code == 200

@@ -16,15 +16,20 @@ from tests.fix_routes import Route, Vault
 HIDDEN = 404, "table_not_found"
 NO_NAMESPACE = 404, "namespace_not_found"
 NO_SNAPSHOT = 404, "snapshot_not_found"
+NO_JOB = 404, "job_not_found"
 NOT_THERE = 404, "not_found"
 FORBIDDEN = 403, "forbidden"
-REFUSED = 403, "address_refused"
+NO_ADDRESS = 403, "address_refused"
 
 T, ROW, KEY = "/tables/vault.t", "/tables/vault.t/rows/0", "/tables/vault.t/rows/key/1"
 CHANGED = {"id": 1, "x": "other"}
 COLUMNS = [{"name": "id", "type": "int64"}]
-HOOK, INWARD = "/batch/webhooks/{hook}", {"url": "http://10.0.0.1/", "events": ["*"]}
 INSERT = {"operation": "insert", "table": "vault.t", "data": [{"id": 9}]}
+EXPORT = {"table_name": "vault.t", "format": "csv"}
+EXPORTING = {"job_type": "data_export", "parameters": EXPORT}
+INSIDE = {"url": "http://127.0.0.1/", "events": ["*"]}
+YEARLY = {"cron": "0 4 1 1 *", "job": EXPORTING}
+JOB, SCHEDULE, HOOK = "/batch/jobs/{job}", "/batch/schedules/{schedule}", "/batch/webhooks/{hook}"
 
 Case = tuple[str, str, str, Any, tuple[int, str]]
 
@@ -48,9 +53,22 @@ TO_STRANGERS: list[Case] = [
     ("change_user", "PATCH", "/auth/users/ada", {"roles": []}, FORBIDDEN),
     ("delete_user", "DELETE", "/auth/users/ada", None, FORBIDDEN),
     ("batch_operations", "POST", "/batch/operations", {"operations": [INSERT]}, HIDDEN),
-    ("create_webhook", "POST", "/batch/webhooks", INWARD, REFUSED),
+    ("stream_rows", "POST", "/batch/stream/vault.t", {}, HIDDEN),
+    ("export_rows", "POST", "/batch/export", EXPORT, HIDDEN),
+    ("submit_job", "POST", "/batch/jobs", EXPORTING, HIDDEN),
+    ("describe_job", "GET", JOB, None, NO_JOB),
+    ("cancel_job", "DELETE", JOB, None, NO_JOB),
+    ("retry_job", "POST", f"{JOB}/retry", None, NO_JOB),
+    ("job_logs", "GET", f"{JOB}/logs", None, NO_JOB),
+    ("download_result", "GET", f"{JOB}/download", None, NO_JOB),
+    ("create_schedule", "POST", "/batch/schedules", YEARLY, HIDDEN),
+    ("describe_schedule", "GET", SCHEDULE, None, NO_JOB),
+    ("change_schedule", "PATCH", SCHEDULE, {"active": False}, NO_JOB),
+    ("drop_schedule", "DELETE", SCHEDULE, None, NO_JOB),
+    # Everybody may have hooks of their own, which hear of what they may see.
+    ("create_webhook", "POST", "/batch/webhooks", INSIDE, NO_ADDRESS),
     ("describe_webhook", "GET", HOOK, None, NOT_THERE),
-    ("change_webhook", "PATCH", HOOK, {"active": False}, NOT_THERE),
+    ("change_webhook", "PATCH", HOOK, {"active": True}, NOT_THERE),
     ("delete_webhook", "DELETE", HOOK, None, NOT_THERE),
     ("rotate_webhook", "POST", f"{HOOK}/rotate", None, NOT_THERE),
     ("try_webhook", "POST", f"{HOOK}/test", None, NOT_THERE),
@@ -112,8 +130,10 @@ TO_STRANGERS: list[Case] = [
 # They answer everybody, with as much as there is for them.
 TO_ALL = {
     "who_am_i": "/auth/me",
+    "list_jobs": "/batch/jobs",
     "list_keys": "/auth/api-keys",
     "list_namespaces": "/namespaces",
+    "list_schedules": "/batch/schedules",
     "list_snapshots": "/snapshots",
     "list_webhooks": "/batch/webhooks",
     "list_workspaces": "/workspaces",
@@ -160,7 +180,14 @@ TO_READERS: list[tuple[str, str, Any]] = [
     ("POST", "/views/vault.kept/refresh", None),
 ]
 # Whoever may write to a table only may not read it, nor what it was.
-TO_FEEDERS = [
+TO_FEEDERS: list[tuple[str, Any]] = [
+    ("/batch/stream/vault.t", {}),
+    ("/batch/export", EXPORT),
+    ("/batch/jobs", EXPORTING),
+    ("/batch/schedules", YEARLY),
+    ("/snapshots", {"name": "mine", "table": "vault.t"}),
+]
+GET_BY_FEEDERS = [
     T,
     f"{T}/schema-history",
     f"{T}/versions",
@@ -182,7 +209,9 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
 @pytest.fixture(scope="module", autouse=True)
 def unchanged(api: httpx.Client, vault: Vault) -> Any:
     """Nobody has changed anything in the end."""
-    paths = [f"{T}", f"{T}/rows", "/views", "/snapshots", "/auth/users", "/workspaces"]
+    lists = ["/views", "/snapshots", "/auth/users", "/workspaces"]
+    background = ["/batch/jobs", "/batch/schedules", "/batch/webhooks", f"{HOOK}/deliveries"]
+    paths = [T, f"{T}/rows", *lists, *background]
     before = [api.get(vault.path(path)).json() for path in paths]
     yield
     assert [api.get(vault.path(path)).json() for path in paths] == before
@@ -216,11 +245,14 @@ def test_readers(reader: httpx.Client, vault: Vault, case: tuple[str, str, Any])
     assert refused(reader.request(method, vault.path(path), json=body)) == FORBIDDEN
 
 
-@pytest.mark.parametrize("path", TO_FEEDERS)
+@pytest.mark.parametrize("path", GET_BY_FEEDERS)
 def test_feeders(feeder: httpx.Client, vault: Vault, path: str) -> None:
     assert refused(feeder.get(vault.path(path))) == FORBIDDEN
 
 
-def test_a_snapshot_is_made_by_who_may_read(feeder: httpx.Client, vault: Vault) -> None:
-    body = {"name": "mine", "table": "vault.t"}
-    assert refused(feeder.post(vault.path("/snapshots"), json=body)) == FORBIDDEN
+@pytest.mark.parametrize("case", TO_FEEDERS, ids=lambda case: case[0])
+def test_feeders_keep_nothing_of_it(
+    feeder: httpx.Client, vault: Vault, case: tuple[str, Any]
+) -> None:
+    path, body = case
+    assert refused(feeder.post(vault.path(path), json=body)) == FORBIDDEN
