@@ -157,6 +157,7 @@ def _background(make: Callable[..., Any]) -> dict[str, str]:
         "job": make("/batch/jobs", job)["job_id"],
         "schedule": make("/batch/schedules", {"cron": "0 4 1 1 *", "job": job})["schedule_id"],
         "hook": make("/batch/webhooks", HOOK)["id"],
+        "upload": make("/batch/uploads", {"name": "secret.csv"})["upload_id"],
     }
 
 

@@ -35,6 +35,10 @@ EXPORT = {"format": "csv"}
 LOOP = "http://127.0.0.1/"
 TELLING = {"job_type": "media_processing", "webhook_url": LOOP}
 NEVER, NO_HOOK = "0 4 1 1 *", "/batch/webhooks/wh_none"
+INTO_T = {"table_name": "vault.t"}
+NO_UPLOAD = INTO_T | {"upload_id": "none"}
+OUTSIDE = "https://example.com/t.csv"
+CODES = ("already_exists", "conflict", "job_over", "offset_conflict")
 INTO_VIEW = [{"operation": "insert", "table": "vault.v", "data": [{"id": 1}]}]
 
 
@@ -65,6 +69,12 @@ NOT_FOUND: list[Request] = [
     ("POST", "/batch/export", EXPORT | {"table_name": "vault.lost"}),
     ("POST", "/batch/jobs", exporting({"table_name": "vault.lost"})),
     ("POST", "/batch/schedules", {"cron": NEVER, "job": exporting({"table_name": "vault.lost"})}),
+    ("POST", "/batch/import", NO_UPLOAD),
+    ("POST", "/batch/import/preview", NO_UPLOAD),
+    ("GET", "/batch/uploads/none", None),
+    ("PUT", "/batch/uploads/none", None),
+    ("POST", "/batch/uploads/none/complete", {}),
+    ("DELETE", "/batch/uploads/none", None),
     ("GET", "/batch/jobs/none", None),
     ("DELETE", "/batch/jobs/none", None),
     ("POST", "/batch/jobs/none/retry", None),
@@ -132,6 +142,8 @@ INSIDE: list[Request] = [
     ("POST", "/batch/jobs", TELLING),
     ("POST", "/batch/export", EXPORT | {"table_name": "vault.t", "webhook_url": LOOP}),
     ("POST", "/batch/schedules", {"cron": NEVER, "job": TELLING}),
+    ("POST", "/batch/import", INTO_T | {"source_url": OUTSIDE, "webhook_url": LOOP}),
+    ("POST", "/batch/import/preview", INTO_T | {"source_url": f"{LOOP}t.csv"}),
     ("POST", "/batch/webhooks", {"url": LOOP, "events": ["*"]}),
     ("PATCH", "/batch/webhooks/{hook}", {"url": LOOP}),
 ]
@@ -152,6 +164,8 @@ CONFLICTS: list[Request] = [
     ("POST", "/views", {"view": "vault.t", "sql": "select 1 as a"}),
     ("POST", "/workspaces", {"name": "w"}),
     ("DELETE", "/workspaces/w", None),
+    # Nothing of it has come yet.
+    ("PUT", "/batch/uploads/{upload}?offset=1", None),
     # It waits to be begun the first time.
     ("POST", "/batch/jobs/{job}/retry", None),
 ]
@@ -182,6 +196,8 @@ UNSUPPORTED: list[Request] = [
     ),
     ("POST", "/batch/operations", {"operations": INTO_VIEW}),
     ("POST", "/batch/stream/vault.v", {"version": "g"}),
+    ("POST", "/batch/import", {"table_name": "vault.v", "source_url": OUTSIDE}),
+    ("POST", "/batch/import/preview", {"table_name": "vault.v", "source_url": OUTSIDE}),
     ("POST", "/batch/export", EXPORT | {"sql": "select default"}),
     ("POST", "/batch/jobs", exporting({"sql": "select default"})),
     ("POST", "/batch/schedules", {"cron": NEVER, "job": exporting({"sql": "select default"})}),
@@ -279,7 +295,7 @@ def test_what_is_not_there(ask: Any, request_: Request) -> None:
 
 @each(CONFLICTS)
 def test_what_is_there_already(ask: Any, request_: Request) -> None:
-    assert ask(request_) in [(409, code) for code in ("already_exists", "conflict", "job_over")]
+    assert ask(request_) in [(409, code) for code in CODES]
 
 
 @each(INSIDE)

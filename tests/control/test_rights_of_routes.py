@@ -17,9 +17,11 @@ HIDDEN = 404, "table_not_found"
 NO_NAMESPACE = 404, "namespace_not_found"
 NO_SNAPSHOT = 404, "snapshot_not_found"
 NO_JOB = 404, "job_not_found"
+NO_UPLOAD = 404, "upload_not_found"
 NOT_THERE = 404, "not_found"
 FORBIDDEN = 403, "forbidden"
 NO_ADDRESS = 403, "address_refused"
+TOO_LARGE = 413, "too_large"
 
 T, ROW, KEY = "/tables/vault.t", "/tables/vault.t/rows/0", "/tables/vault.t/rows/key/1"
 CHANGED = {"id": 1, "x": "other"}
@@ -29,7 +31,9 @@ EXPORT = {"table_name": "vault.t", "format": "csv"}
 EXPORTING = {"job_type": "data_export", "parameters": EXPORT}
 INSIDE = {"url": "http://127.0.0.1/", "events": ["*"]}
 YEARLY = {"cron": "0 4 1 1 *", "job": EXPORTING}
+IMPORT = {"table_name": "vault.t", "source_url": "https://example.com/t.csv"}
 JOB, SCHEDULE, HOOK = "/batch/jobs/{job}", "/batch/schedules/{schedule}", "/batch/webhooks/{hook}"
+UPLOAD = "/batch/uploads/{upload}"
 
 Case = tuple[str, str, str, Any, tuple[int, str]]
 
@@ -65,7 +69,14 @@ TO_STRANGERS: list[Case] = [
     ("describe_schedule", "GET", SCHEDULE, None, NO_JOB),
     ("change_schedule", "PATCH", SCHEDULE, {"active": False}, NO_JOB),
     ("drop_schedule", "DELETE", SCHEDULE, None, NO_JOB),
-    # Everybody may have hooks of their own, which hear of what they may see.
+    ("import_data", "POST", "/batch/import", IMPORT, NO_NAMESPACE),
+    ("preview_import", "POST", "/batch/import/preview", IMPORT, NO_NAMESPACE),
+    ("describe_upload", "GET", UPLOAD, None, NO_UPLOAD),
+    ("write_part", "PUT", UPLOAD, None, NO_UPLOAD),
+    ("complete_upload", "POST", f"{UPLOAD}/complete", {}, NO_UPLOAD),
+    ("drop_upload", "DELETE", UPLOAD, None, NO_UPLOAD),
+    # Everybody may have uploads, and hooks, which hear of what their owners may see.
+    ("create_upload", "POST", "/batch/uploads", {"name": "a", "bytes": 2**60}, TOO_LARGE),
     ("create_webhook", "POST", "/batch/webhooks", INSIDE, NO_ADDRESS),
     ("describe_webhook", "GET", HOOK, None, NOT_THERE),
     ("change_webhook", "PATCH", HOOK, {"active": True}, NOT_THERE),
@@ -135,6 +146,7 @@ TO_ALL = {
     "list_namespaces": "/namespaces",
     "list_schedules": "/batch/schedules",
     "list_snapshots": "/snapshots",
+    "list_uploads": "/batch/uploads",
     "list_webhooks": "/batch/webhooks",
     "list_workspaces": "/workspaces",
 }
@@ -153,6 +165,8 @@ LOGINS = {"take_token", "refresh_token", "revoke_token"}
 TO_READERS: list[tuple[str, str, Any]] = [
     ("POST", "/auth/grants", {"role": "r", "actions": ["read"], "table": "vault.t"}),
     ("POST", "/batch/operations", {"operations": [INSERT]}),
+    ("POST", "/batch/import", IMPORT),
+    ("POST", "/batch/import/preview", IMPORT),
     ("DELETE", "/namespaces/vault", None),
     ("POST", "/query", {"sql": "delete from vault.t"}),
     ("DELETE", "/snapshots/vault.s", None),
@@ -210,7 +224,13 @@ def refused(answer: httpx.Response) -> tuple[int, str]:
 def unchanged(api: httpx.Client, vault: Vault) -> Any:
     """Nobody has changed anything in the end."""
     lists = ["/views", "/snapshots", "/auth/users", "/workspaces"]
-    background = ["/batch/jobs", "/batch/schedules", "/batch/webhooks", f"{HOOK}/deliveries"]
+    background = [
+        "/batch/jobs",
+        "/batch/schedules",
+        "/batch/webhooks",
+        f"{HOOK}/deliveries",
+        "/batch/uploads",
+    ]
     paths = [T, f"{T}/rows", *lists, *background]
     before = [api.get(vault.path(path)).json() for path in paths]
     yield
