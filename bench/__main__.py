@@ -17,6 +17,7 @@ from bench import (
     http_latency,
     http_load,
     http_scan,
+    jobs,
     machine,
     memory,
     plot,
@@ -49,6 +50,7 @@ QUESTIONS: dict[str, Callable[[Sizes], list[Row]]] = {
     "http_scan": http_scan.measure,
     "http_load": http_load.measure,
     "exports": exports.measure,
+    "jobs": jobs.measure,
     "webhooks": webhooks.measure,
 }
 RESULTS = Path(__file__).parent / "results"

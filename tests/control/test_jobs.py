@@ -124,9 +124,9 @@ def test_a_view_is_recomputed(api: httpx.Client, table: str) -> None:
 @pytest.mark.parametrize(
     ("job", "says"),
     [
-        ({"job_type": "data_imprt"}, "body.job_type: "),
-        ({"job_type": "custom", "priorty": 3}, "body.priorty: "),
-        ({"job_type": "custom", "priority": 11}, "body.priority: "),
+        ({"job_type": "data_imprt"}, "The field 'job_type' of the body is"),
+        ({"job_type": "custom", "priorty": 3}, "Did you mean 'priority'?"),
+        ({"job_type": "custom", "priority": 11}, "The field 'priority' of the body is 11"),
         (
             {"job_type": "media_processing", "timeout_seconds": 10**6},
             "a job may take 86400 at most",
@@ -136,7 +136,7 @@ def test_a_view_is_recomputed(api: httpx.Client, table: str) -> None:
         ({"job_type": "batch_operation", "parameters": {}}, "needs the field 'operations'"),
         ({"job_type": "table_recompute", "parameters": {"table": "x"}}, "has no field 'table'"),
         ({"job_type": "custom", "webhook_url": "ftp://x/"}, "begin with https://"),
-        ({"job_type": "custom", "webhook_events": ["done"]}, "body.webhook_events.0: "),
+        ({"job_type": "custom", "webhook_events": ["done"]}, "The field 'webhook_events.0'"),
     ],
 )
 def test_what_cannot_be_done_is_refused_at_once(
