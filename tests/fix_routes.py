@@ -126,7 +126,7 @@ def furnished(api: httpx.Client) -> Vault:
 
 
 @pytest.fixture(scope="module")
-def stranger(doors: TwoDoors, api: httpx.Client) -> Iterator[httpx.Client]:
+def without_rights(doors: TwoDoors, api: httpx.Client) -> Iterator[httpx.Client]:
     """Somebody who has a role, and may do nothing with it."""
     with doors.client(doors.key_of(new_role(api), name="stranger")) as client:
         yield client

@@ -245,16 +245,18 @@ def test_every_route_is_asked_for(routes: list[Route]) -> None:
 
 
 @pytest.mark.parametrize("case", TO_STRANGERS, ids=lambda case: case[0])
-def test_strangers(stranger: httpx.Client, vault: Vault, case: Case) -> None:
+def test_strangers(without_rights: httpx.Client, vault: Vault, case: Case) -> None:
     _, method, path, body, told = case
-    answer = stranger.request(method, vault.path(path), json=body)
+    answer = without_rights.request(method, vault.path(path), json=body)
     assert refused(answer) == told
     assert "secret" not in answer.text
 
 
 @pytest.mark.parametrize("path", LISTS.values(), ids=LISTS)
-def test_lists_show_strangers_nothing(stranger: httpx.Client, vault: Vault, path: str) -> None:
-    answer = stranger.get(vault.path(path))
+def test_lists_show_strangers_nothing(
+    without_rights: httpx.Client, vault: Vault, path: str
+) -> None:
+    answer = without_rights.get(vault.path(path))
     assert answer.status_code == 200
     assert not any(name in answer.text for name in ("vault", "of nobody", '"w"', '"r"'))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.tidy.sources import EVERYTHING, PRODUCT, functions, python_files, short, tree
+from tests.tidy.sources import EVERYTHING, PRODUCT, ROOT, functions, python_files, short, tree
 
 # Names under which anything can be put, and soon is.
 DRAWERS = {"common", "helper", "helpers", "manager", "managers", "misc", "util", "utils"}
@@ -62,3 +63,15 @@ def test_names_are_not_abbreviated() -> None:
         if words(name) & ABBREVIATIONS
     }
     assert found == set(ASKED_FOR)
+
+
+def test_fixtures_that_all_tests_share_have_names_of_their_own() -> None:
+    """Of two fixtures of one name, every test would be given the one that is loaded last."""
+    made = Counter(
+        name
+        for path in sorted((ROOT / "tests").glob("fix_*.py"))
+        for name, function in functions(path)
+        if any("fixture" in ast.unparse(decorator) for decorator in function.decorator_list)
+    )
+    assert len(made) > 20
+    assert [name for name, count in made.items() if count > 1] == []
