@@ -6,7 +6,8 @@ failed has changed nothing and may be sent again. The same key with another requ
 
 A server that dies after the commit and before the answer is kept has done the write, and does not
 know. Rows that are inserted are safe from that, since the key becomes the engine's token, which is
-written in the rows' own transaction; so is what can be made only once, as a user or a table.
+written in the rows' own transaction; so are batches, which leave a receipt in theirs, and what can
+be made only once, as a user or a table.
 """
 
 from __future__ import annotations

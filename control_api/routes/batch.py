@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
-from control_api.dependencies import Call, Services
+from control_api.dependencies import Call, IngestToken, Services
 from control_api.described import json_body
 from control_api.uploads import Body
 from flight_server.bodies.batch import Batch, run_batch
@@ -26,14 +26,14 @@ _BATCH = {
 
 
 @router.post("/operations", response_class=Response, openapi_extra=json_body(Batch, _BATCH))
-def batch_operations(services: Services, call: Call, body: Body) -> Response:
+def batch_operations(services: Services, call: Call, body: Body, token: IngestToken) -> Response:
     """Inserts, updates, deletes and upserts over several tables, in their order.
 
     In a transaction all of them are one commit or none. The status is that of the error that ended
     the batch, if one did; the answer has the same members in each case.
     """
     given = parsed(Batch, loaded_object(body.read(), "The body"), "body of the batch")
-    outcome = run_batch(services, call, given)
+    outcome = run_batch(services, call, given, token)
     answer = outcome.as_json()
     status = 200
     if outcome.failure is not None:

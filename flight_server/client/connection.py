@@ -28,6 +28,8 @@ from flight_server.errors import ErrorCode, InvalidRequest, Unavailable
 Key: TypeAlias = str | Callable[[], str]
 DEFAULT_URL = "grpc://127.0.0.1:8815"
 SCHEMES = {"grpc": "grpc", "grpc+tcp": "grpc", "grpc+tls": "grpc+tls"}
+# A socket in a folder: how the server's own workers reach it.
+LOCAL_SCHEME = "grpc+unix"
 # What gRPC is told so that large batches pass and broken networks are mended.
 OPTIONS = [
     ("grpc.max_receive_message_length", -1),
@@ -141,6 +143,8 @@ class Connection:
 def checked_url(url: str) -> str:
     """The URL as Flight wants it. InvalidRequest says what is wrong with it."""
     parts = urlsplit(url)
+    if parts.scheme == LOCAL_SCHEME and parts.path:
+        return url
     port: int | None = None
     if parts.scheme not in SCHEMES:
         meant = "grpc+tls://" if parts.scheme == "https" else "grpc://"

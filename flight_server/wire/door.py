@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import shutil
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -37,6 +39,9 @@ class FlightDoor:
         self._host, self._port_wanted = _host_and_port(services.settings.flight)
         self._server: FlightServer | None = None
         self._sweeper = Sweeper(self._state)
+        self._lock = threading.Lock()
+        self._inside: FlightServer | None = None
+        self._folder = Path()
 
     def start(self) -> FlightDoor:
         """Opens the address. InvalidRequest where the settings forbid it, Unavailable if taken."""
@@ -71,10 +76,22 @@ class FlightDoor:
         return f"{self._scheme}://{_bracketed(self._host)}:{self.port}"
 
     def local_url(self) -> str:
-        """What processes of this machine connect to, whatever address it listens on."""
-        host = "::1" if self._host == "::" else self._host
-        host = "127.0.0.1" if host in ("", "0.0.0.0") else host  # noqa: S104 - asked, not bound
-        return f"{self._scheme}://{_bracketed(host)}:{self.port}"
+        """What processes of this machine and of this user connect to.
+
+        Where the address speaks TLS, they would have to know under which of its names the
+        certificate is valid, and may lack one of their own: a socket in a folder that is closed to
+        others needs neither. It is opened when it is first asked for.
+        """
+        if not self._settings.tls_certificate:
+            host = "::1" if self._host == "::" else self._host
+            host = "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104 - asked, not bound
+            return f"{self._scheme}://{_bracketed(host)}:{self.port}"
+        with self._lock:
+            if self._inside is None:
+                # Made for its owner alone; its path is short, as those of sockets have to be.
+                self._folder = Path(tempfile.mkdtemp(prefix="pixelflight-"))
+                self._inside = FlightServer(self._state, f"grpc+unix://{self._folder / 'flight'}")
+            return f"grpc+unix://{self._folder / 'flight'}"
 
     @property
     def calls(self) -> RunningCalls:
@@ -104,11 +121,18 @@ class FlightDoor:
         self._sweeper.stop()
         # What is in the middle of a call that could not be ended stays, and goes with the process.
         self._state.sessions.close_all()
-        return self._close_transport(self._server)
+        self._close_inside()
+        server, self._server = self._server, None
+        return self._close_transport(server)
+
+    def _close_inside(self) -> None:
+        if self._inside is not None:
+            self._close_transport(self._inside)
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._inside = None
 
     def _close_transport(self, server: FlightServer) -> bool:
         """Closes the port; in a thread, since pyarrow waits for every call, however long."""
-        self._server = None
         closing = threading.Thread(target=server.shutdown, name="flight-shutdown", daemon=True)
         closing.start()
         closing.join(CLOSING_SECONDS)

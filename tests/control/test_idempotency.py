@@ -207,3 +207,22 @@ def test_a_body_that_nobody_reads_and_that_cannot_be_read(
         assert other.status_code == 200
         replay = api.request("DELETE", "/api/v1/namespaces/m", content=large, headers=key)
         assert (replay.status_code, replay.json()["error"]["code"]) == (409, "token_conflict")
+
+
+@pytest.mark.parametrize("is_one", [True, False])
+def test_a_batch_is_done_once_though_its_answer_was_lost(
+    api: httpx.Client, doors: TwoDoors, is_one: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the server dies behind the commit and before it has kept the answer."""
+    number = 900 + is_one
+    insertion = {"operation": "insert", "table": "counted", "data": [{"n": number}]}
+    body = {"operations": [insertion, insertion], "transaction": is_one}
+    headers = {"idempotency-key": f"batch {is_one}"}
+    with monkeypatch.context() as forgetful:
+        forgetful.setattr(KeptAnswers, "keep", lambda *given: None)
+        first = api.post("/api/v1/batch/operations", json=body, headers=headers)
+    again = api.post("/api/v1/batch/operations", json=body, headers=headers)
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert "idempotency-replayed" not in again.headers
+    assert first.json()["results"] == again.json()["results"]
+    assert count(api, number) == 2
