@@ -75,8 +75,9 @@ def _ends(path: Path, count: int) -> float:
         for _ in range(count):
             store.submit(Owner("user:ann", "ann"), JobSpec(JobType.CUSTOM))
         began = time.monotonic()
-        while (lease := leases.claim()) is not None:
-            leases.complete(lease, {}, Progress())
+        lease = leases.claim()
+        while lease is not None:
+            _, lease = leases.complete_and_claim(lease, {}, Progress())
         return count / (time.monotonic() - began)
 
 

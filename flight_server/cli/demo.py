@@ -21,6 +21,7 @@ import typer
 from rich.console import Console
 
 from flight_server.cli.display import show
+from flight_server.cli.following import amounts, follow_job
 from flight_server.cli.formats import Hints, InputFile, format_of, open_sink, open_source, replaced
 from flight_server.cli.options import Output
 from flight_server.cli.own_server import OwnServer, own_server
@@ -74,6 +75,7 @@ def demo(
                 undo(client, loaded)
                 let_in(server)
                 export(client, Path(place) / "flights.parquet", quiet)
+                in_background(client, quiet)
         step("Done", "make serve")
         tell("That starts a server to keep; the README goes on from there.")
 
@@ -213,6 +215,16 @@ def export(client: Client, path: Path, quiet: bool) -> None:
             meter.advance(batch.num_rows, batch.nbytes)
     rows = pq.read_metadata(path).num_rows
     tell(f"{path.name} holds {rows:,} rows in {path.stat().st_size:,} bytes.")
+
+
+def in_background(client: Client, quiet: bool) -> None:
+    """The same by a job, which is done by a process of the server's and survives its death."""
+    parameters = {"table_name": "flights", "format": "parquet", "order_by": "dep_delay desc"}
+    typed = f"pixelflight jobs submit data_export {shlex.quote(json.dumps(parameters))} --follow"
+    step("Sorted and written in the background: a job", typed)
+    job = client.submit_job("data_export", parameters)
+    done = follow_job(client, job["job_id"], quiet)
+    tell(f"The job {done['job_id']} is {done['status']}: {amounts(done)}.")
 
 
 def step(title: str, code: str) -> None:

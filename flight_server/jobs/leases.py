@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, Select, insert, select, update
 
 from flight_server.errors import ErrorCode
 from flight_server.jobs.events import record_event
@@ -68,17 +68,18 @@ class Leases:
     def claim(self) -> Lease | None:
         """The next job that waits: of the highest priority the oldest. None where none does."""
         now = self._now()
-        waits = (jobs.c.status == Status.PENDING.value) & (jobs.c.run_after <= now)
-        next_one = select(jobs).where(waits).order_by(jobs.c.precedence, jobs.c.number).limit(1)
         with self._metastore.read() as connection:
             # Looked for first without waiting for writers: mostly there is nothing to do.
-            if connection.execute(next_one).first() is None:
+            if connection.execute(_next_of(now)).first() is None:
                 return None
         with self._metastore.begin() as connection:
-            # Where the database has several writers, each takes a row that no other one has.
-            found = connection.execute(next_one.with_for_update(skip_locked=True))
-            row = found.mappings().one_or_none()
-            return None if row is None else self._take(connection, job_from(row), now)
+            return self._next(connection, now)
+
+    def _next(self, connection: Connection, now: dt.datetime) -> Lease | None:
+        # Where the database has several writers, each takes a row that no other one has.
+        found = connection.execute(_next_of(now).with_for_update(skip_locked=True))
+        row = found.mappings().one_or_none()
+        return None if row is None else self._take(connection, job_from(row), now)
 
     def _take(self, connection: Connection, job: Job, now: dt.datetime) -> Lease:
         until = now + self._seconds
@@ -143,6 +144,20 @@ class Leases:
         lines: Sequence[LogLine] = (),
     ) -> Job:
         """The job is done. LeaseLost."""
+        return self.complete_and_claim(lease, result, progress, lines, claims=False)[0]
+
+    def complete_and_claim(
+        self,
+        lease: Lease,
+        result: Mapping[str, Any],
+        progress: Progress,
+        lines: Sequence[LogLine] = (),
+        claims: bool = True,
+    ) -> tuple[Job, Lease | None]:
+        """The job is done, and the next one that waits is taken, in one transaction. LeaseLost.
+
+        A transaction ends with waiting for the disk, which for small jobs is most of the work.
+        """
         now = self._now()
         values = {
             **_LET_GO,
@@ -153,7 +168,8 @@ class Leases:
             "error": None,
         }
         with self._metastore.begin() as connection:
-            return self._leave(connection, lease, values, lines, now)
+            done = self._leave(connection, lease, values, lines, now)
+            return done, self._next(connection, now) if claims else None
 
     def cancelled(self, lease: Lease, lines: Sequence[LogLine] = ()) -> Job:
         """The job has stopped, as its owner wanted. LeaseLost."""
@@ -292,6 +308,12 @@ def _progress_columns(progress: Progress) -> dict[str, Any]:
         "bytes_total": progress.bytes_total,
         "done_by": progress.done_by,
     }
+
+
+def _next_of(now: dt.datetime) -> Select[Any]:
+    """Of the jobs that wait, the one of the highest priority, and of these the oldest."""
+    waits = (jobs.c.status == Status.PENDING.value) & (jobs.c.run_after <= now)
+    return select(jobs).where(waits).order_by(jobs.c.precedence, jobs.c.number).limit(1)
 
 
 def _read(connection: Connection, number: int) -> Job:

@@ -87,7 +87,8 @@ class Worker:
             self._woken.clear()
             lease = self._claimed()
             if lease is not None:
-                self._do(lease)
+                while lease is not None:
+                    lease = self._do(lease)
                 idle_since = time.monotonic()
             elif self._is_idle(time.monotonic() - idle_since):
                 break
@@ -108,22 +109,24 @@ class Worker:
             log.warning("no job could be taken: %s", error.message)
             return None
 
-    def _do(self, lease: Lease) -> None:
+    def _do(self, lease: Lease) -> Lease | None:
+        """Does a job; the next one, where that was taken as this one was ended."""
         attempt = Attempt(lease, self._leases, lambda: self._connected(lease.job), self._settings)
         self._keeper.hold(attempt)
         try:
             if self._stopping.is_set():
                 self._leases.release(lease)
-                return
+                return None
             end = self._run(attempt)
-            self._until_written(attempt, end)
+            return self._until_written(attempt, end)
         except LeaseLost:
             log.warning("what became of the job %s was not written: it is another's", attempt.id)
         finally:
             self._keeper.drop()
             attempt.close()
+        return None
 
-    def _run(self, attempt: Attempt) -> Callable[[], object]:
+    def _run(self, attempt: Attempt) -> Callable[[], tuple[Job, Lease | None]]:
         """Runs the job; gives what writes how it ended. LeaseLost."""
         lease, leases = attempt.lease, self._leases
         try:
@@ -135,17 +138,20 @@ class Worker:
             told = _told(attempt, error)
             _, lines = attempt.take()
             if isinstance(attempt.cause, Cancelled):
-                return lambda: leases.cancelled(lease, lines)
-            return lambda: leases.fail(lease, told, lines)
+                return lambda: (leases.cancelled(lease, lines), None)
+            return lambda: (leases.fail(lease, told, lines), None)
         progress, lines = attempt.take()
-        return lambda: leases.complete(lease, result, progress, lines)
+        return lambda: leases.complete_and_claim(
+            lease, result, progress, lines, claims=not self._stopping.is_set()
+        )
 
-    def _until_written(self, attempt: Attempt, end: Callable[[], object]) -> None:
+    def _until_written(
+        self, attempt: Attempt, end: Callable[[], tuple[Job, Lease | None]]
+    ) -> Lease | None:
         """Writes the end as soon as the metastore lets it. LeaseLost."""
         while True:
             try:
-                end()
-                return
+                return end()[1]
             except Unavailable as error:
                 log.warning("the end of the job %s waits: %s", attempt.id, error.message)
             time.sleep(_AGAIN_SECONDS)

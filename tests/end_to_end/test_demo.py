@@ -34,6 +34,7 @@ def test_the_demo_shows_real_flights_arriving(tmp_path: Path) -> None:
         "EWR       120835",
         "She asks for another column:",
         "flights.parquet holds 336,776 rows",
+        "is completed: 336,776 of 336,776 rows",
         "$ make serve",
     ):
         assert said in done.stdout, done.stdout

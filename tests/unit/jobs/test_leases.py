@@ -114,6 +114,20 @@ def test_its_end_is_written_with_its_result_and_told(table: Table) -> None:
     assert [line for _, line in table.store.logs(job)] == [replace(lines[0], attempt=1)]
 
 
+def test_the_next_job_is_taken_as_one_is_ended(table: Table) -> None:
+    first, second = table.submit(), table.submit()
+    done, lease = table.worker().complete_and_claim(table.claimed(), {}, Progress())
+    assert (done.id, done.status) == (first.id, Status.COMPLETED)
+    assert lease is not None
+    assert (lease.job.id, lease.job.status, lease.attempt) == (second.id, Status.RUNNING, 1)
+    assert table.worker().complete_and_claim(lease, {}, Progress())[1] is None
+    # Where the first is lost, nothing is taken.
+    third = table.submit()
+    with pytest.raises(LeaseLost):
+        table.worker().complete_and_claim(lease, {}, Progress())
+    assert table.store.find(third.id).status is Status.PENDING
+
+
 def test_whoever_lost_a_job_can_do_nothing_with_it_any_more(table: Table) -> None:
     job = table.submit()
     first, worker = table.claimed("w1"), table.worker("w1")
