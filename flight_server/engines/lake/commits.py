@@ -217,11 +217,17 @@ class WriteTransaction:
             self.close()
 
     def close(self) -> None:
-        """Ends the connection, and with it what was not committed."""
+        """Ends the connection, and with it what was not committed; lets go of what was held."""
+        try:
+            self.disconnect()
+        finally:
+            self.held.close()
+
+    def disconnect(self) -> None:
+        """Ends the connection; what is held stays so."""
         self.is_open = False
         # Closing a connection in the middle of a result or an aborted transaction rolls it back.
         self.connection.close()
-        self.held.close()
 
 
 class CommitLog:
@@ -291,12 +297,14 @@ class CommitLog:
             with translated(f"The commit{transaction.named}"), span("lake.commit"):
                 connection.execute(_message(transaction))
                 connection.execute("COMMIT")
-            transaction.close()
-            snapshot = self._newest()
-            with self.publishing:
-                self.snapshot = snapshot
-                for action in transaction.after_commit:
-                    action(snapshot)
+            # Whoever waits for a token that it holds must find what it has done under it.
+            with transaction.held:
+                transaction.disconnect()
+                snapshot = self._newest()
+                with self.publishing:
+                    self.snapshot = snapshot
+                    for action in transaction.after_commit:
+                        action(snapshot)
             for wake in self.on_commit:
                 wake()
             self.commits += snapshot != before

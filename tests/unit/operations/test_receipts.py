@@ -94,15 +94,16 @@ def test_a_token_stands_for_one_batch(client: Client) -> None:
     assert state(client) == (1, 0)
 
 
+@pytest.mark.parametrize("operations", [(INSERT, ADD), (INSERT,)])
 @pytest.mark.usefixtures("tables")
-def test_two_that_send_it_at_once_are_answered_by_one_commit(
-    client: Client, server: LocalServer
+def test_those_that_send_it_at_once_are_answered_by_one_commit(
+    client: Client, server: LocalServer, operations: tuple[dict[str, Any], ...]
 ) -> None:
     token, answers = next(TOKENS), []
 
     def send() -> None:
         with connect(server.url, server.key) as own:
-            answers.append(own.batch(batch(INSERT, ADD), token=token)["results"])
+            answers.append(own.batch(batch(*operations), token=token)["results"])
 
     threads = [threading.Thread(target=send) for _ in range(4)]
     for thread in threads:
@@ -110,7 +111,7 @@ def test_two_that_send_it_at_once_are_answered_by_one_commit(
     for thread in threads:
         thread.join()
     assert answers == [answers[0]] * 4
-    assert state(client) == (1, 2)
+    assert state(client) == (len(operations) - 1, 2)
 
 
 @pytest.mark.usefixtures("tables")
