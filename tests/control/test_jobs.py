@@ -15,6 +15,7 @@ from tests.fix_server import QUIET
 
 JOBS = "/api/v1/batch/jobs"
 SECONDS_MAX = 60
+ROW = {"tail": "N1", "seats": 4}
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +28,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
 
 @pytest.fixture(scope="module")
 def table(api: httpx.Client) -> str:
-    rows = {"table": "planes", "rows": [{"tail": "N1", "seats": 4}], "key": ["tail"]}
+    rows = {"table": "planes", "rows": [ROW], "key": ["tail"]}
     assert api.post("/api/v1/tables", json=rows).status_code == 201
     assert api.post("/api/v1/tables/planes/rows", json=rows["rows"]).status_code < 300
     return "planes"
@@ -277,3 +278,11 @@ def test_a_schedule_that_never_comes_is_refused(
     answer = api.post("/api/v1/batch/schedules", json=body | change)
     assert answer.status_code == 400
     assert says in answer.json()["error"]["message"]
+
+
+def test_what_a_job_does_is_counted_in_no_rate(start_doors: Callable[..., TwoDoors]) -> None:
+    doors = start_doors(limit_batch="1/hour", job_workers=1)
+    with doors.client() as admin:
+        assert admin.post("/api/v1/tables", json={"table": "planes", "rows": [ROW]}).is_success
+        jobs = [submitted(admin, batch(insert(f"R{number}"))) for number in range(3)]
+        assert {ended(admin, job)["status"] for job in jobs} == {"completed"}
