@@ -23,7 +23,8 @@ from flight_server.webhooks.couriers import Courier
 from flight_server.webhooks.records import Delivery, Hook
 from flight_server.webhooks.results import Attempt, Results
 from flight_server.webhooks.rights import Rights, may_have
-from flight_server.webhooks.waiting import Due, due_now, first_due, hooks_of
+from flight_server.webhooks.turns import giving_way
+from flight_server.webhooks.waiting import Due, Room, due_now, first_due
 
 LANE_MAX = 128
 # Of a receiver that fails, so few are tried at once.
@@ -115,7 +116,7 @@ class Deliverer:
 
     def _step(self) -> None:
         """Waits until there is something to do, and does all of it that there is by then."""
-        for said in self._said():
+        for said in giving_way(self._said()):
             self._ended += self._heard(said)
         self._write_down()
         self._hand_over()
@@ -183,25 +184,23 @@ class Deliverer:
     def _hand_over(self) -> None:
         """Gives the courier what is due; what receivers may not hear of ends here."""
         now = _now()
-        ready = [
-            (receiver, lane)
+        ready = {
+            receiver: Room(lane.room, lane.under_way)
             for receiver, lane in self._lanes.items()
             if lane.due_at is not None and lane.due_at <= now and lane.room
-        ]
+        }
         if not ready:
             self._let_go()
             return
         with self._metastore.read() as connection:
-            hooks = hooks_of(connection, (receiver for receiver, _ in ready))
-            found = [
-                due_now(connection, receiver, hooks, now, lane.room, lane.under_way)
-                for receiver, lane in ready
-            ]
-        for due in found:
+            found = list(giving_way(due_now(connection, ready, now)))
+        for due in giving_way(found):
             self._send(due)
 
     def _send(self, due: Due) -> None:
-        told = [(delivery, self._message(delivery, due.hook)) for delivery in due.deliveries]
+        told = [
+            (delivery, self._message(delivery, due.hook)) for delivery in giving_way(due.deliveries)
+        ]
         messages = [message for _, message in told if message is not None]
         if messages:
             self._ready_courier().send(messages)

@@ -25,6 +25,7 @@ from flight_server.webhooks.events import Happened, asks_for, concerns, happenin
 from flight_server.webhooks.positions import COMMITS, JOBS, move, position
 from flight_server.webhooks.records import Hook, Status, hook_from
 from flight_server.webhooks.rights import Rights, heard
+from flight_server.webhooks.turns import giving_way
 
 COMMITS_EACH = JOB_EVENTS_EACH = 500
 # Commits that follow each other closely are dealt with together.
@@ -102,8 +103,8 @@ class Outbox:
                 hooks = [hook for hook in _hooks(connection) if hook.active]
                 rows = [
                     row
-                    for happened in found
-                    for hook in hooks
+                    for happened in giving_way(found)
+                    for hook in giving_way(hooks)
                     if happened.number > hook.after_snapshot
                     for row in self._rows(hook, happened)
                 ]
@@ -125,7 +126,9 @@ class Outbox:
                 # Some may have gone with their jobs, and some have come since that was looked up.
                 reached = last if len(events) == JOB_EVENTS_EACH else max(last, newest)
                 hooks = [hook for hook in _hooks(connection) if hook.active]
-                rows = [row for event in events for row in self._rows_of_job(event, hooks)]
+                rows = [
+                    row for event in giving_way(events) for row in self._rows_of_job(event, hooks)
+                ]
                 _insert(connection, rows)
                 move(connection, JOBS, reached)
             self._stirred({row["webhook_id"] for row in rows})

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -16,6 +17,8 @@ from flight_server.model import DEFAULT_WORKSPACE
 
 # Shown in the place of a header's value, which may be a credential.
 HIDDEN = "***"
+# Hooks are read anew for every few events, and seldom change.
+HOOKS_KEPT = 1024
 
 
 class Status(StrEnum):
@@ -105,6 +108,13 @@ class Delivery:
 
 def hook_from(row: RowMapping) -> Hook:
     """The hook that a row holds."""
+    return _hook_of(tuple(row.items()))
+
+
+@lru_cache(HOOKS_KEPT)
+def _hook_of(items: tuple[tuple[str, Any], ...]) -> Hook:
+    """The same, made once for as long as the row stays the same."""
+    row = dict(items)
     scopes, tables = row["scopes"], row["tables"]
     owner = HookOwner(
         row["principal_id"],

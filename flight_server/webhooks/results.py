@@ -18,8 +18,11 @@ from flight_server.webhooks.events import TEST
 from flight_server.webhooks.records import Delivery, Hook, Status
 from flight_server.webhooks.schedule import delay_after
 from flight_server.webhooks.store import RESOURCE
+from flight_server.webhooks.turns import giving_way
 
 GONE = 410
+# Between so many rows others may have Python's lock.
+ROWS_EACH = 20
 _OF = webhook_deliveries.c
 _BY_NUMBER = update(webhook_deliveries).where(_OF.number == bindparam("of"))
 
@@ -64,10 +67,11 @@ class Results:
 
     def write(self, attempts: Sequence[Attempt], now: dt.datetime) -> dict[int, dt.datetime]:
         """Writes them down; gives when those that are to be tried again are due."""
-        rows = [_row(attempt, now) for attempt in attempts]
+        rows = [_row(attempt, now) for attempt in giving_way(attempts)]
         with self._metastore.begin() as connection:
-            connection.execute(_BY_NUMBER, rows)
-            for hook, of_it in _by_hook(attempts):
+            for start in range(0, len(rows), ROWS_EACH):
+                connection.execute(_BY_NUMBER, rows[start : start + ROWS_EACH])
+            for hook, of_it in giving_way(_by_hook(attempts)):
                 self._write_health(connection, hook, of_it, now)
         pending = Status.PENDING.value
         return {row["of"]: row["due_at"] for row in rows if row["status"] == pending}
