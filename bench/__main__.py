@@ -17,6 +17,7 @@ from bench import (
     http_latency,
     http_load,
     http_scan,
+    imports,
     jobs,
     machine,
     memory,
@@ -51,6 +52,7 @@ QUESTIONS: dict[str, Callable[[Sizes], list[Row]]] = {
     "http_load": http_load.measure,
     "exports": exports.measure,
     "jobs": jobs.measure,
+    "imports": imports.measure,
     "webhooks": webhooks.measure,
 }
 RESULTS = Path(__file__).parent / "results"

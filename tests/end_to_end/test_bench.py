@@ -45,10 +45,16 @@ LIMITED: dict[str, dict[str, float]] = {
     },
     "webhooks": {"events a second from commits to a receiver": 1_000, "with webhooks ÷ without": 3},
     "jobs": {"through one worker": 2_000},
+    "imports": {
+        "rows of csv ÷ COPY … FROM into DuckLake in process": 0.7,
+        "rows of parquet ÷ COPY … FROM into DuckLake in process": 0.8,
+        "while it imports csv": 800,
+        "while it imports parquet": 800,
+    },
 }
 BESIDE = {"scan": 7, "put": 2, "small_puts": 5, "group_by": 1, "point_read": 1, "memory": 0}
 BESIDE["clients"] = len(TINY.clients)
-BESIDE |= {"exports": 0}
+BESIDE |= {"exports": 0, "imports": 1}
 BESIDE |= {"authorisation": 1, "http_latency": 0, "http_scan": 0, "http_load": 0}
 BESIDE |= {"webhooks": 1, "jobs": 1}
 BESIDE |= {"flight_sql_latency": 2, "flight_sql_scan": 1, "flight_sql_ingest": 2}

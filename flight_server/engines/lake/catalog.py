@@ -235,7 +235,12 @@ def is_other_since(instance: Instance, table: TableRef, snapshot: int) -> bool:
     """Whether a commit after the snapshot changed the table's rows, or only its files."""
     if changed_since(instance, table, snapshot):
         return True
-    return str(table_id(instance, table, snapshot)) in rewritten_since(instance, snapshot)
+    try:
+        known = table_id(instance, table, snapshot)
+    except NotFound:
+        # It is made in the transaction that asks: nobody else has files of it.
+        return False
+    return str(known) in rewritten_since(instance, snapshot)
 
 
 _MINE = " OR ".join(f"list_contains(changes, '{verb}:' || span.table_id)" for verb in sorted(KINDS))

@@ -6,7 +6,7 @@ is wrong costs time where it stands, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -178,7 +178,13 @@ class _Rows:
             return None
         return pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    def _parsed(self, data: bytes, types: Mapping[str, pa.DataType], bytes_each: int) -> pa.Table:
+    def _parsed(
+        self,
+        data: bytes,
+        types: Mapping[str, pa.DataType],
+        bytes_each: int,
+        judge: Callable[[Any], str] | None = None,
+    ) -> pa.Table:
         has_quotes = self._dialect.quote.encode() in data
         return pa.csv.read_csv(
             pa.BufferReader(data),
@@ -192,6 +198,7 @@ class _Rows:
                 quote_char=self._dialect.quote,
                 newlines_in_values=has_quotes,
                 ignore_empty_lines=len(self._names) > 1,
+                invalid_row_handler=judge,
             ),
             pa.csv.ConvertOptions(
                 column_types=types,
@@ -217,7 +224,7 @@ class _Rows:
             batch = self._quickly(part, len(part) + 1)
             kept: list[int] = list(range(len(records)))
             if batch is None or batch.num_rows != len(records):
-                batch, wrong = self._one_by_one(records)
+                batch, wrong = self._as_texts(records) or self._one_by_one(records)
                 rejects += [
                     Reject(number + place, wrong[place][0], wrong[place][1], _shown(records[place]))
                     for place in sorted(wrong)
@@ -230,6 +237,31 @@ class _Rows:
         batch = pa.concat_batches(batches) if batches else self._empty()
         rows = number - first
         return Block(batch, first, rows, {}, 0, lambda place: _shown(raws[place]), rejects, numbers)
+
+    def _as_texts(self, records: list[bytes]) -> tuple[pa.RecordBatch, Wrong] | None:
+        """As `_one_by_one`, by Arrow: columns of text first; None where it cannot."""
+        wrong: Wrong = {}
+
+        def judge(row: pa.csv.InvalidRow) -> str:
+            wrong[(row.number or 0) - 1] = (None, self._miscounted(row.actual_columns))
+            return "skip"
+
+        data = b"".join(records)
+        types = dict.fromkeys(self._plan.sources, pa.string())
+        try:
+            table = self._parsed(data, types, len(data) + 1, judge)
+        except pa.ArrowInvalid:
+            return None
+        if table.num_rows + len(wrong) != len(records):
+            return None
+        places = [at for at in range(len(records)) if at not in wrong]
+        texts = [_whole(column) for column in table.columns]
+        batch, misfits = fitted(texts, self._plan.schema, _from_texts)
+        wrong |= {places[at]: told for at, told in misfits.items()}
+        return without(batch, misfits), wrong
+
+    def _miscounted(self, count: int) -> str:
+        return f"it has {count} values, and there are {len(self._names)} columns"
 
     def _one_by_one(self, records: list[bytes]) -> tuple[pa.RecordBatch, Wrong]:
         """The rows that can be read, and why the others cannot."""
@@ -246,9 +278,7 @@ class _Rows:
                 wrong[place] = (name, f"it is not UTF-8: the byte 0x{byte:02X}")
                 continue
             if len(values) != len(self._names):
-                named = len(self._names)
-                told = f"it has {len(values)} values, and there are {named} columns"
-                wrong[place] = (None, told)
+                wrong[place] = (None, self._miscounted(len(values)))
                 continue
             rows.append(values)
             places.append(place)

@@ -8,7 +8,7 @@ import pytest
 from flight_server.engines.base import Transaction
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.errors import Conflict
-from flight_server.model import IngestRequest, TableRef
+from flight_server.model import IngestMode, IngestRequest, TableRef
 from flight_server.testing.conformance.handles import AUTHOR, SCHEMA, TableHandle
 from tests.fix_lake import EAGER, OpenLake
 
@@ -76,3 +76,10 @@ def test_other_tables_files_are_nobodys_business(eager: LakeEngine, table: Table
         change(inside, other.ref, "delete")
         assert eager.housekeep([table.ref]).files_merged
     assert (other.ids(), sorted(table.ids())) == ([], list(range(12)))
+
+
+def test_a_table_is_made_by_overwriting_it(eager: LakeEngine) -> None:
+    request = IngestRequest(IngestMode.OVERWRITE, create_if_missing=True)
+    made = TableHandle(eager, "made")
+    eager.ingest(made.ref, request, rows(1).to_reader(), AUTHOR)
+    assert made.ids() == [1]
