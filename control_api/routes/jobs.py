@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from control_api.dependencies import Call, Services
+from control_api.dependencies import NO_BODY, Call, Services
 from flight_server import operations
 from flight_server.bodies.jobs import (
     CreateSchedule,
@@ -51,7 +51,7 @@ def cancel_job(services: Services, call: Call, job_id: str) -> dict[str, Any]:
     return job_told(operations.cancel_job(services, call, job_id))
 
 
-@router.post("/jobs/{job_id}/retry")
+@router.post("/jobs/{job_id}/retry", dependencies=[NO_BODY])
 def retry_job(services: Services, call: Call, job_id: str) -> dict[str, Any]:
     """Lets a job that failed or was cancelled go on from where it was."""
     return job_told(operations.retry_job(services, call, job_id))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from control_api.dependencies import Call, Services
+from control_api.dependencies import NO_BODY, Call, Services
 from flight_server import operations
 from flight_server.bodies.webhooks import (
     ChangeWebhook,
@@ -62,7 +62,7 @@ def rotate_webhook(
     return webhook_shown((body or RotateWebhook()).rotate(services, call, webhook_id))
 
 
-@router.post("/{webhook_id}/test")
+@router.post("/{webhook_id}/test", dependencies=[NO_BODY])
 def try_webhook(services: Services, call: Call, webhook_id: str) -> dict[str, Any]:
     """Sends the event `webhook.test`, once, and tells how that went."""
     return delivery_listed(operations.try_webhook(services, call, webhook_id))
@@ -76,7 +76,9 @@ def list_deliveries(
     return wanted.page(services, call, webhook_id)
 
 
-@router.post("/{webhook_id}/deliveries/{delivery_id}/replay", status_code=202)
+@router.post(
+    "/{webhook_id}/deliveries/{delivery_id}/replay", status_code=202, dependencies=[NO_BODY]
+)
 def replay_delivery(
     services: Services, call: Call, webhook_id: str, delivery_id: str
 ) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 import pytest
 
@@ -83,3 +85,17 @@ def test_a_table_is_made_by_overwriting_it(eager: LakeEngine) -> None:
     made = TableHandle(eager, "made")
     eager.ingest(made.ref, request, rows(1).to_reader(), AUTHOR)
     assert made.ids() == [1]
+
+
+def test_rows_that_are_overwritten_do_not_come_back(eager: LakeEngine, table: TableHandle) -> None:
+    def while_files_are_merged() -> Iterator[pa.RecordBatch]:
+        # The old rows are taken away with the first batches.
+        for _ in range(40):
+            yield rows(99).to_batches()[0]
+        assert eager._housekeeper.do_round([table.ref]).files_merged
+        yield rows(99).to_batches()[0]
+
+    flow = pa.RecordBatchReader.from_batches(SCHEMA, while_files_are_merged())
+    with pytest.raises(Conflict, match="while it was being overwritten"):
+        eager.ingest(table.ref, IngestRequest(IngestMode.OVERWRITE), flow, AUTHOR)
+    assert sorted(table.ids()) == list(range(12))
