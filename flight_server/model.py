@@ -452,8 +452,9 @@ class IngestRequest:
     """How the batches of one stream enter a table.
 
     `key` defaults to the table's own. `token` makes the ingest exactly-once: the same token again
-    is answered with the first commit. `create_if_missing` makes the table from the stream's
-    schema where there is none.
+    is answered with the first commit. `content` names what is sent under it: then the name is
+    compared, and not the rows. `create_if_missing` makes the table from the stream's schema where
+    there is none.
     """
 
     mode: IngestMode = IngestMode.APPEND
@@ -461,6 +462,7 @@ class IngestRequest:
     create_if_missing: bool = False
     token: str | None = None
     commit_every: CommitEvery | None = None
+    content: str | None = None
 
 
 @dataclass(frozen=True)

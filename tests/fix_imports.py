@@ -19,6 +19,7 @@ from flight_server.transfer.sources.folders import LocalFile
 from flight_server.transfer.sources.opening import kind_of
 from flight_server.transfer.uniqueness import Keys
 from flight_server.transfer.validation import Checker, ColumnRules
+from tests.fix_exports import Run
 
 UNPACKED_MAX = 2**28
 
@@ -80,6 +81,36 @@ class ImportedFiles:
             checker = Checker(plan.schema, rules or {})
             blocks = reader.blocks(plan, start or {})
             return Read(list(cleaned(blocks, checker, seen, start or {})), plan.schema)
+
+
+class CutError(Exception):
+    """What a test does to a run."""
+
+
+class CutRun(Run):
+    """A run that is cut at the n-th thing it does; what it has saved is kept all the same."""
+
+    def __init__(self, *given: Any, cut_at: int, after: bool = False, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.left = cut_at
+        self._after = after
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise CutError
+
+    def save(self, checkpoint: Mapping[str, Any]) -> None:
+        if self._after:
+            super().save(checkpoint)
+        self._count()
+        super().save(checkpoint)
+
+    def check(self) -> None:
+        self._count()
+
+    def progress(self, **told: int | None) -> None:
+        self._count()
 
 
 @pytest.fixture

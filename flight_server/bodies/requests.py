@@ -108,6 +108,7 @@ class Ingest(OfTable):
     create_if_missing: bool = False
     token: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     commit_every: CommitEveryBody | None = None
+    content: Annotated[str, Field(min_length=1, max_length=500)] | None = None
 
 
 class Criteria(Body):

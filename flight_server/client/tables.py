@@ -180,14 +180,16 @@ class Client(PlanCalls, ExportCalls, ImportCalls, JobCalls, WebhookCalls, Bookke
         create_if_missing: bool = True,
         on_commit: OnCommit | None = None,
         on_sent: OnSent | None = None,
+        content: str | None = None,
     ) -> Commit:
         """Writes rows: an Arrow table, reader or batches, a polars or pandas frame, dicts.
 
         Streams are sent as they come, and become one commit unless `commit_every` says
         otherwise; the answer sums up all of them. `key` names the columns that `upsert` and
         `merge` match by; `append` does not check it. A put with a `token` may be sent again: it
-        counts once. An error of the data's iterator abandons the put. InvalidRequest names the
-        column of data that cannot be put as it is.
+        counts once, and `content` may name what is sent under it, so that the server compares
+        the name and not the rows. An error of the data's iterator abandons the put.
+        InvalidRequest names the column of data that cannot be put as it is.
         """
         chosen = bodies.mode(mode)
         ingest = command(
@@ -198,6 +200,7 @@ class Client(PlanCalls, ExportCalls, ImportCalls, JobCalls, WebhookCalls, Bookke
             token=token,
             commit_every=bodies.policy(commit_every),
             create_if_missing=create_if_missing and chosen != IngestMode.CREATE,
+            content=content,
         )
         reader = frames.as_reader(data)
         return puts.put(self._connection, ingest, reader, on_commit, on_sent)

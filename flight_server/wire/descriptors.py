@@ -57,7 +57,9 @@ def ingest_of(
         raise _unknown(values, "command")
     body = parsed(Ingest, _only(values, "ingest", "command"), "command 'ingest'")
     every = CommitEvery(**vars(body.commit_every)) if body.commit_every else None
-    request = IngestRequest(body.mode, body.key, body.create_if_missing, body.token, every)
+    request = IngestRequest(
+        body.mode, body.key, body.create_if_missing, body.token, every, body.content
+    )
     return TableRef.parse(body.table), request
 
 

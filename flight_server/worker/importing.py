@@ -227,6 +227,8 @@ class _Importing:
                 mode=mode,
                 key=given.key,
                 token=f"job:{run.id}:{done.rows}",
+                # Neither the source nor how it is cut changes between attempts.
+                content=f"{self._opened.identity} from row {done.rows}",
                 create_if_missing=given.create_if_missing and mode is not IngestMode.CREATE,
             )
             done.add(commit)

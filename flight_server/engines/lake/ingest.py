@@ -87,7 +87,7 @@ class Ingests:
             run = _Run(table, request, batches.schema, author, cancellation, claim)
             if claim is not None:
                 connection = held.enter_context(closing(self._log.instance.connection()))
-                run.digest = Digest(connection, batches.schema, request.mode)
+                run.digest = Digest(connection, batches.schema, request.mode, request.content)
             return self._run(run, batches, acknowledge)
 
     def ingest_within(
@@ -122,7 +122,7 @@ class Ingests:
         token = _checked_token(request.token)
         claim = self._tokens.claim_within(transaction, table, token, cancellation)
         with closing(self._log.instance.connection()) as connection:
-            digest = Digest(connection, batches.schema, request.mode)
+            digest = Digest(connection, batches.schema, request.mode, request.content)
             run = _Run(table, request, batches.schema, author, cancellation, claim, digest)
             rows = self._fresh_rows(run, iter(batches))
             first = next(rows, None)

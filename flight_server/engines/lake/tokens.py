@@ -54,13 +54,19 @@ class Digest:
 
     The sum of DuckDB's hashes of the rows with their numbers: millions of rows a second.
     Sent rows are compared under one release of the server, so the hash need not be eternal; it
-    guards against mistakes, not against forgery.
+    guards against mistakes, not against forgery. Where the client names the content, the name
+    and the number of rows stand for it.
     """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, schema: pa.Schema, mode: IngestMode
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        schema: pa.Schema,
+        mode: IngestMode,
+        content: str | None = None,
     ) -> None:
         self._connection = connection
+        self._content = content
         # Laid out as a table of this schema is kept: DuckDB hashes what it can store.
         self._inbound = Inbound(schema, schema)
         self._rows = 0
@@ -73,7 +79,8 @@ class Digest:
 
     def update(self, batch: pa.RecordBatch) -> None:
         """Adds the rows of a batch."""
-        if not batch.num_rows:
+        if self._content is not None or not batch.num_rows:
+            self._rows += batch.num_rows
             return
         numbers = pc.add(positions(batch.num_rows), self._rows)
         kept = pa.Table.from_batches([self._inbound.convert(batch)])
@@ -87,7 +94,8 @@ class Digest:
         self._sum = (self._sum + int(row[0])) % 2**64
 
     def __str__(self) -> str:
-        return f"{self._columns}:{self._rows}:{self._sum:016x}"
+        what = f"{self._sum:016x}" if self._content is None else f"={self._content}"
+        return f"{self._columns}:{self._rows}:{what}"
 
 
 class Claim:

@@ -26,16 +26,17 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class LocalFile:
     """A file of this machine, held open: what its name means later does not matter."""
 
-    def __init__(self, name: str, descriptor: int) -> None:
+    def __init__(self, name: str, descriptor: int, identity: str | None = None) -> None:
         self._name = name
+        self._identity = identity
         self._file: BinaryIO = os.fdopen(descriptor, "rb")
         self._status = os.fstat(descriptor)
 
     @classmethod
-    def at(cls, name: str, path: Path) -> LocalFile:
+    def at(cls, name: str, path: Path, identity: str | None = None) -> LocalFile:
         """A file of the server's own. NotFound."""
         try:
-            return cls(name, os.open(path, _FILE))
+            return cls(name, os.open(path, _FILE), identity)
         except OSError:
             raise NotFound(f"There is no {name}.") from None
 
@@ -52,6 +53,8 @@ class LocalFile:
     @property
     def identity(self) -> str:
         """Something that another content would not have."""
+        if self._identity is not None:
+            return self._identity
         return f"{self._status.st_ino}:{self._status.st_size}:{self._status.st_mtime_ns}"
 
     def open(self) -> pa.NativeFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,11 +32,12 @@ def download(
         seconds_max=settings.import_url_seconds_max,
         idle_seconds=IDLE_SECONDS,
     )
-    received = 0
+    received, digest = 0, hashlib.sha256()
     with target.open("wb") as file, fetch(url, dialling, limits, check=check) as fetched:
         for chunk in fetched.chunks:
             file.write(chunk)
+            digest.update(chunk)
             received += len(chunk)
             if bytes_max is not None and received >= bytes_max:
                 break
-    return LocalFile.at(f"'{url}'", target)
+    return LocalFile.at(f"'{url}'", target, digest.hexdigest())

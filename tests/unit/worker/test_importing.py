@@ -33,38 +33,9 @@ from flight_server.worker.importing import import_data
 from tests.fix_dialled import LocalResolver
 from tests.fix_dialled import LocalServer as WebServer
 from tests.fix_exports import BUCKET, Bucket, Run
+from tests.fix_imports import CutError, CutRun
 
 ROWS = 2_000
-
-
-class CutError(Exception):
-    """What a test does to a run."""
-
-
-class CutRun(Run):
-    """A run that is cut at the n-th thing it does; what it has saved is kept all the same."""
-
-    def __init__(self, *given: Any, cut_at: int, after: bool = False, **more: Any) -> None:
-        super().__init__(*given, **more)
-        self.left = cut_at
-        self._after = after
-
-    def _count(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise CutError
-
-    def save(self, checkpoint: Mapping[str, Any]) -> None:
-        if self._after:
-            super().save(checkpoint)
-        self._count()
-        super().save(checkpoint)
-
-    def check(self) -> None:
-        self._count()
-
-    def progress(self, **told: int | None) -> None:
-        self._count()
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +161,16 @@ def test_one_commit_counts_once(client: Client, settings: Settings, tmp_path: Pa
     assert client.describe("one").rows == 100
 
 
+def test_named_content_is_compared_by_its_name(client: Client) -> None:
+    table = pa.table({"id": [1, 2]})
+    first = client.put("named", table, token="one", content="a")
+    again = client.put("named", table, token="one", content="a")
+    assert (first.duplicate, again.duplicate, again.snapshot) == (False, True, first.snapshot)
+    for other, content in ((table, "b"), (table.slice(0, 1), "a"), (table, None)):
+        with pytest.raises(Conflict, match="other content"):
+            client.put("named", other, token="one", content=content)
+
+
 def test_a_source_that_changes_meanwhile(
     client: Client, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,6 +287,27 @@ class TestUrls:
                 mode="overwrite",
             )  # fmt: skip
             assert result["rows"] == 2
+
+    def test_a_url_that_is_fetched_again(
+        self,
+        web: WebServer,
+        resolver: LocalResolver,
+        chosen: Settings,
+        client: Client,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setattr(importing, "PIECE_BYTES", 1)
+        web.says("/a.csv", b"id\n1\n2\n3\n")
+        source = f"http://good:{web.port}/a.csv"
+        parameters = {"table_name": "again", "source_url": source, "atomic": False}
+        run = CutRun(client, chosen, tmp_path, parameters, "again", cut_at=9)
+        with pytest.raises(CutError):
+            import_data(run)
+        assert run.checkpoint["done"]["rows"]
+        again = Run(client, chosen, tmp_path, parameters, "again", checkpoint=run.checkpoint)
+        assert import_data(again)["rows"] == 3
+        assert sorted(row["id"] for row in rows_of(client, "again")) == [1, 2, 3]
 
     def test_attacks(
         self,
