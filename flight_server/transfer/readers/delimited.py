@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.types as kinds
@@ -25,9 +26,10 @@ from flight_server.transfer.readers.base import (
     Reject,
     shortened,
 )
-from flight_server.transfer.readers.casting import Wrong, fitted, without
+from flight_server.transfer.readers.casting import Wrong, fitted, kept_of, without
 from flight_server.transfer.readers.records import Piece, Pieces, Quoted
 from flight_server.transfer.readers.texts import File, Text
+from flight_server.transfer.readers.values import values_of
 
 DELIMITERS = ",;\t|"
 THREAD_BYTES = 2**20
@@ -108,7 +110,7 @@ class DelimitedReader:
         if not record.strip():
             raise _invalid(f"{self._file.name} is empty: CSV begins with a line of column names.")
         try:
-            values = _values(record.decode(), self._dialect)
+            values = values_of(record.decode(), self._dialect)
         except UnicodeDecodeError:
             raise _invalid(
                 f"The header of {self._file.name} is not UTF-8. Say which encoding it is: "
@@ -213,30 +215,32 @@ class _Rows:
 
     def _in_parts(self, data: bytes, first: int) -> Block:
         batches, rejects, numbers = [], [], []
-        raws: list[bytes] = []
+        parts: list[tuple[bytes, Any]] = []
         number, at = first, 0
         while at < len(data):
             part = data[at : at + PART_BYTES]
-            cut = self._quoted.cut(part) or len(data) - at
-            part = data[at : at + cut]
-            at += cut
-            records = self.records(part)
+            part = data[at : at + (self._quoted.cut(part) or len(data) - at)]
+            at += len(part)
             batch = self._quickly(part, len(part) + 1)
-            kept: list[int] = list(range(len(records)))
-            if batch is None or batch.num_rows != len(records):
+            wrong: Wrong = {}
+            count = 0 if batch is None else batch.num_rows
+            if batch is None:
+                records = self.records(part)
+                count = len(records)
                 batch, wrong = self._as_texts(records) or self._one_by_one(records)
                 rejects += [
                     Reject(number + place, wrong[place][0], wrong[place][1], _shown(records[place]))
                     for place in sorted(wrong)
                 ]
-                kept = [place for place in kept if place not in wrong]
+            kept = np.flatnonzero(kept_of(count, wrong))
             batches.append(batch)
-            numbers += [number + place for place in kept]
-            raws += [records[place] for place in kept]
-            number += len(records)
+            parts.append((part, kept))
+            numbers.append(kept + number)
+            number += count
         batch = pa.concat_batches(batches) if batches else self._empty()
-        rows = number - first
-        return Block(batch, first, rows, {}, 0, lambda place: _shown(raws[place]), rejects, numbers)
+        every: Any = np.concatenate(numbers) if numbers else []
+        raw = _RawOfParts(self, parts)
+        return Block(batch, first, number - first, {}, 0, raw, rejects, every)
 
     def _as_texts(self, records: list[bytes]) -> tuple[pa.RecordBatch, Wrong] | None:
         """As `_one_by_one`, by Arrow: columns of text first; None where it cannot."""
@@ -270,7 +274,7 @@ class _Rows:
         places: list[int] = []
         for place, record in enumerate(records):
             try:
-                values = _values(record.decode(), self._dialect, self._dialect.null_values)
+                values = values_of(record.decode(), self._dialect, self._dialect.null_values)
             except UnicodeDecodeError as error:
                 column = record[: error.start].count(self._dialect.delimiter.encode())
                 byte = record[error.start]
@@ -305,6 +309,21 @@ class _Raw:
         if self._records is None:
             self._records = self._rows.records(self._data)
         return _shown(self._records[at])
+
+
+class _RawOfParts:
+    """The same of a block that was read in parts, of which not all rows were taken."""
+
+    def __init__(self, rows: _Rows, parts: list[tuple[bytes, Any]]) -> None:
+        self._rows = rows
+        self._parts = parts
+        self._ends = np.cumsum([len(kept) for _, kept in parts])
+
+    def __call__(self, at: int) -> str:
+        number = int(np.searchsorted(self._ends, at, side="right"))
+        part, kept = self._parts[number]
+        before = int(self._ends[number - 1]) if number else 0
+        return _shown(self._rows.records(part)[int(kept[at - before])])
 
 
 def _shown(record: bytes) -> str:
@@ -342,36 +361,6 @@ def _quick(kind: pa.DataType) -> pa.DataType:
 
 def _is_moment(kind: pa.DataType) -> bool:
     return bool(kinds.is_timestamp(kind) and kind.tz in (None, "UTC"))
-
-
-def _values(record: str, dialect: Dialect, nulls: tuple[str, ...] = ()) -> list[Any]:
-    """The values of one record; None for what is null, which within quotes nothing is."""
-    found: list[Any] = []
-    rest, quote = record.rstrip("\r\n"), dialect.quote
-    while True:
-        value, is_quoted = "", False
-        if rest.startswith(quote):
-            value, rest, is_quoted = *_unquoted(rest, quote), True
-        end = rest.find(dialect.delimiter)
-        value += rest if end < 0 else rest[:end]
-        found.append(None if not is_quoted and (not value or value in nulls) else value)
-        if end < 0:
-            return found
-        rest = rest[end + 1 :]
-
-
-def _unquoted(text: str, quote: str) -> tuple[str, str]:
-    """What stands within the quotes that a text begins with, and the rest behind them."""
-    parts: list[str] = []
-    at = 1
-    while True:
-        end = text.find(quote, at)
-        if end < 0:
-            return "".join([*parts, text[at:]]), ""
-        if text[end + 1 : end + 2] != quote:
-            return "".join([*parts, text[at:end]]), text[end + 1 :]
-        parts.append(text[at : end + 1])
-        at = end + 2
 
 
 def _first_record(quoted: Quoted, head: bytes) -> int:
