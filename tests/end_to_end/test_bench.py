@@ -45,6 +45,12 @@ LIMITED: dict[str, dict[str, float]] = {
     },
     "webhooks": {"events a second from commits to a receiver": 1_000, "with webhooks ÷ without": 3},
     "jobs": {"through one worker": 2_000},
+    "exports": {
+        "as csv ÷ COPY … TO from DuckLake in process": 0.7,
+        "as parquet ÷ COPY … TO from DuckLake in process": 0.8,
+        "exports as csv": 800,
+        "exports as parquet": 800,
+    },
     "imports": {
         "rows of csv ÷ COPY … FROM into DuckLake in process": 0.7,
         "rows of parquet ÷ COPY … FROM into DuckLake in process": 0.8,
