@@ -31,6 +31,7 @@ from flight_server.errors import (
 )
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import record_change
+from flight_server.metastore.disowning import disown
 from flight_server.metastore.tables import api_keys, refresh_tokens, users
 from flight_server.model import DEFAULT_WORKSPACE, Principal, check_name
 
@@ -190,6 +191,7 @@ class UserStore:
             tokens = refresh_tokens.c.bearer == USER + name
             connection.execute(delete(refresh_tokens).where(tokens))
             connection.execute(delete(users).where(users.c.name == name))
+            disown(connection, USER + name, now)
             record_change(connection, "delete_user", USER + name, revoked_keys=list(revoked))
         self._forget(name)
         return revoked

@@ -20,6 +20,7 @@ from flight_server.transfer.sources import check_source
 WHAT = "parameters of the import"
 PREVIEW_ROWS, PREVIEW_ROWS_MAX = 20, 1_000
 UPLOADS = "uploads"
+_WEB = ("http://", "https://")
 
 
 class SubmitImport(Import):
@@ -87,6 +88,8 @@ def checked_import(services: Services, call: Call, given: Mapping[str, Any]) -> 
         kept["upload_name"] = upload.kept.name
         asked = asked.model_copy(update={"upload_name": upload.kept.name})
     check_source(asked.source(services.settings.data / UPLOADS), services.settings)
+    if asked.source_url is not None and asked.source_url.lower().startswith(_WEB):
+        operations.check_outbound(services, asked.source_url)
     return kept
 
 

@@ -2,13 +2,15 @@
 
 An administrator of a workspace sees and ends all of its jobs, the server's administrators those of
 every workspace. A job runs as its owner, within the scopes of the credential that submitted it;
-what that allows is found out when it runs. Schedules are alike.
+what that allows is found out when it runs. A credential with narrower scopes knows nothing of it,
+since it might learn or begin by it what it may not. Schedules are alike.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+from flight_server.auth import within
 from flight_server.errors import InvalidRequest, did_you_mean
 from flight_server.jobs import (
     Job,
@@ -43,7 +45,14 @@ def list_jobs(
 ) -> list[Job]:
     """The jobs that the caller may see, the youngest first, from below the number `before`."""
     seen = _seen(services, call, wanted)
-    return JobStore(services.metastore).page(seen, limit, before)
+    found: list[Job] = []
+    while len(found) < limit:
+        some = JobStore(services.metastore).page(seen, limit - len(found), before)
+        if not some:
+            break
+        found += [job for job in some if _is_within(call, job.owner)]
+        before = some[-1].number
+    return found
 
 
 def describe_job(services: Services, call: Call, id: str) -> Job:
@@ -95,7 +104,8 @@ def create_schedule(
 def list_schedules(services: Services, call: Call) -> list[Schedule]:
     """The schedules that the caller may see."""
     seen = _seen(services, call, JobFilter())
-    return ScheduleStore(services.metastore).all(seen.workspace, seen.principal_id)
+    found = ScheduleStore(services.metastore).all(seen.workspace, seen.principal_id)
+    return [one for one in found if _is_within(call, one.owner)]
 
 
 def describe_schedule(services: Services, call: Call, id: str) -> Schedule:
@@ -161,8 +171,13 @@ def _seen(services: Services, call: Call, wanted: JobFilter) -> JobFilter:
 def _sees(services: Services, call: Call, owner: Owner) -> bool:
     who = call.principal
     if owner.principal_id == who.id and owner.workspace == who.workspace:
-        return True
+        return _is_within(call, owner)
     manager = authority(services, call)
     return manager is not None and (
         manager.is_admin or (manager.is_workspace_admin and owner.workspace == who.workspace)
     )
+
+
+def _is_within(call: Call, owner: Owner) -> bool:
+    """Whether the caller's credential may do all that the owner's could."""
+    return within(owner.scopes, call.principal.scopes)

@@ -87,12 +87,16 @@ def change_user(services: Services, call: Call, name: str, changes: Mapping[str,
 
 
 def delete_user(services: Services, call: Call, name: str) -> None:
-    """Removes a user with its keys and tokens, for good. Forbidden; NotFound; InvalidRequest."""
+    """Removes a user for good, with its keys, tokens and webhooks; its jobs and schedules end.
+
+    Forbidden; NotFound; InvalidRequest.
+    """
     manager = required_authority(services, call, _WHAT)
     _managed(services, manager, name)
     if _is_self(call, name):
         raise InvalidRequest("You cannot delete yourself.")
     services.keys.forget(services.users.delete(name))
+    services.webhooks.refresh()
 
 
 def managed_owner(services: Services, manager: Authority, name: str) -> User:

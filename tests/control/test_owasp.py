@@ -67,7 +67,7 @@ def code(answer: httpx.Response) -> tuple[int, str]:
 
 
 class TestBrokenObjectLevelAuthorization:
-    """API1: an identifier is no permission."""
+    """API1: an identifier is no permission; more in test_owasp_background."""
 
     def test_rows_of_others_are_like_rows_that_are_not(self, ada: httpx.Client) -> None:
         hers, bobs, nobodys = (ada.get(f"{API}/tables/staff/rows/key/{n}") for n in (1, 2, 99))
@@ -260,7 +260,10 @@ class TestUnrestrictedAccessToSensitiveFlows:
 
 
 class TestServerSideRequestForgery:
-    """API7: the server fetches nothing that a client names."""
+    """API7: neither SQL nor a parameter makes the server fetch what a client names.
+
+    What webhooks and imports may dial is in test_owasp_background.
+    """
 
     @pytest.mark.parametrize(
         "sql",
