@@ -99,7 +99,12 @@ def _is_native(kind: pa.DataType) -> bool:
 
 def texts_of(array: pa.Array) -> pa.Array:
     """The text of each value, made one by one."""
-    return pa.array([_bare(text) for text in json_texts.texts(array)], pa.string())
+    texts = json_texts.texts(array)
+    if isinstance(array.type, pa.JsonType):
+        # A text within JSON keeps its quotes, or it would be none when it is read.
+        pairs = zip(texts, array.is_valid().to_pylist(), strict=True)
+        return pa.array([text if is_there else None for text, is_there in pairs], pa.string())
+    return pa.array([_bare(text) for text in texts], pa.string())
 
 
 def _bare(text: str) -> str | None:

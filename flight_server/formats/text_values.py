@@ -52,11 +52,15 @@ def moments(texts: pa.Array, kind: pa.DataType) -> pa.Array:
 
 def times(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     """Texts such as 23:59:59.5 as times of day. MisfitError."""
-    days = pc.binary_join_element_wise("1970-01-01T", texts, "")
     try:
-        return days.cast(pa.timestamp(kind.unit)).cast(kind)
+        return _times(texts, kind)
     except pa.ArrowInvalid:
-        raise _first_wrong(texts, lambda one: times(one, kind), kind) from None
+        raise _first_wrong(texts, lambda one: _times(one, kind), kind) from None
+
+
+def _times(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    days = pc.binary_join_element_wise("1970-01-01T", texts, "")
+    return days.cast(pa.timestamp(kind.unit)).cast(kind)
 
 
 def dates(texts: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -28,7 +28,7 @@ from tests.fix_exports import BUCKET, Bucket
 
 IS_LONG = os.environ.get("PIXELFLIGHT_TEST_CRASH") == "long"
 KILLS_MIN = 30 if IS_LONG else 4
-ROWS = 200_000
+ROWS = 500_000
 PATIENT = {"max_retries": 100, "retry_delay_seconds": 0}
 
 
@@ -41,8 +41,8 @@ def submit(client: Client, out: Path, number: int) -> list[str]:
     kinds: tuple[tuple[str, dict[str, Any]], ...] = (
         (f"{out}/whole-{number}.parquet", {"format": "parquet"}),
         (f"{out}/parted-{number}", {"format": "parquet", "partition_by": ["part"]}),
-        (f"s3://{BUCKET}/to/parts-{number}/", {"format": "parquet", "rows_per_file": 30_000}),
-        ("", {"format": "csv", "rows_per_file": 50_000}),
+        (f"s3://{BUCKET}/to/parts-{number}/", {"format": "parquet", "rows_per_file": 90_000}),
+        ("", {"format": "csv", "rows_per_file": 120_000}),
     )
     return [
         client.export("growing", destination=place or None, job=PATIENT, **more)["job_id"]
@@ -54,6 +54,13 @@ def workers(server: ServerProcess) -> list[psutil.Process]:
     with contextlib.suppress(psutil.NoSuchProcess):
         return psutil.Process(server.process.pid).children()
     return []
+
+
+def wait_for_work(client: Client) -> None:
+    """Until an export runs, or for a while: else most kills would meet nothing."""
+    until = time.monotonic() + 8
+    while time.monotonic() < until and not client.jobs(limit=1, status="running"):
+        time.sleep(0.02)
 
 
 def check_what_can_be_seen(out: Path, bucket: Bucket) -> None:
@@ -99,7 +106,8 @@ def test_every_export_is_whole_and_leaves_nothing(tmp_path: Path, bucket: Bucket
         with running_server(data, **settings) as server, connect(server.url, server.key) as client:
             jobs += submit(client, out, len(jobs))
             for _ in range(chance.randint(1, 3)):
-                time.sleep(chance.uniform(0.2, 1.5))
+                wait_for_work(client)
+                time.sleep(chance.uniform(0, 0.6))
                 check_what_can_be_seen(out, bucket)
                 for worker in chance.sample(alive := workers(server), min(1, len(alive))):
                     with contextlib.suppress(psutil.NoSuchProcess):

@@ -31,6 +31,7 @@ from flight_server.wire.flight_sql.facts import SQL_INFO, SqlInfo
 from tests.conformance.lake_types import types
 from tests.tidy.routes import openapi, routes, statuses
 from tests.tidy.sources import ROOT
+from tests.unit.transfer.export_types import export_types
 from tests.wire.flight_sql import matrix, type_table
 
 DOCS = ROOT / "docs"
@@ -173,6 +174,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "commands": commands,
     "connection": connection,
     "types": types,
+    "export_types": export_types,
     "http_routes": http_routes,
     "http_statuses": http_statuses,
     "sql_commands": sql_commands,

@@ -16,6 +16,7 @@ import pyarrow.types as kinds
 from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.formats.csv_lines import from_texts
 from flight_server.formats.json_rows import decoded
+from flight_server.formats.json_values import intervals_of
 from flight_server.formats.text_values import MisfitError, shown
 
 Wrong = dict[int, tuple[str | None, str]]
@@ -79,6 +80,8 @@ def from_values(values: pa.Array, kind: pa.DataType) -> pa.Array:
         return pa.nulls(len(plain), kind)
     if kinds.is_string(plain.type) or kinds.is_large_string(plain.type):
         return from_texts(plain.cast(pa.string()), kind)
+    if kinds.is_interval(kind) and kinds.is_struct(plain.type) and _is_interval(plain.type):
+        return intervals_of(plain)
     try:
         return _into(plain, kind)
     except pa.ArrowInvalid as error:
@@ -91,6 +94,11 @@ def from_values(values: pa.Array, kind: pa.DataType) -> pa.Array:
             f"Values of the type {values.type} cannot become {kind}.",
             code=ErrorCode.SCHEMA_MISMATCH,
         ) from None
+
+
+def _is_interval(kind: pa.StructType) -> bool:
+    """Whether it has what formats without intervals have in their place."""
+    return {field.name for field in kind} == {"months", "days", "nanoseconds"}
 
 
 def _plain(values: pa.Array) -> pa.Array:

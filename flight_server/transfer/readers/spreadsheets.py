@@ -54,7 +54,7 @@ class ExcelReader:
             self._workbook = fastexcel.read_excel(raw.read())
         except fastexcel.FastExcelError as error:
             raise _unreadable(file.name, error) from None
-        self._sheet = self._loaded()
+        self._sheet = self._loaded("string")
 
     def probe(self) -> Probe:
         """The columns of the header, and the types that the first values have."""
@@ -79,7 +79,7 @@ class ExcelReader:
             block.position = size * (at + part.num_rows) // texts.num_rows
             yield block
 
-    def _loaded(self) -> Any:
+    def _loaded(self, kind: str) -> Any:
         sheet = self._options.sheet
         names = self._workbook.sheet_names
         if isinstance(sheet, int) and not 0 <= sheet < len(names):
@@ -100,7 +100,7 @@ class ExcelReader:
                 header_row=None if header is None else self._options.skip_rows,
                 column_names=columns or None,
                 skip_rows=skipped if header is None else 0,
-                dtypes="string",
+                dtypes=kind,
             )
         except fastexcel.FastExcelError as error:
             raise _unreadable(self._file.name, error) from None
@@ -108,6 +108,11 @@ class ExcelReader:
     def _texts(self) -> tuple[pa.RecordBatch, Mapping[tuple[int, int], str]]:
         """The cells as text, and the errors that stand in some, by row and column."""
         batch, found = self._sheet.to_arrow_with_errors()
+        if any(pc.any(_is_rounded(column)).as_py() for column in batch.columns):
+            numbers, _ = self._loaded("float").to_arrow_with_errors()
+            pairs = zip(batch.columns, numbers.columns, strict=True)
+            exact = [_exactly(texts, one) for texts, one in pairs]
+            batch = pa.RecordBatch.from_arrays(exact, schema=batch.schema)
         errors: dict[tuple[int, int], str] = {}
         for error in found.errors if found else ():
             code = _ERROR.search(error.detail)
@@ -144,13 +149,36 @@ def _block(
 
 
 def _from_cells(texts: pa.Array, kind: pa.DataType) -> pa.Array:
-    """As `from_texts`; a date of Excel's has a time, too."""
+    """As `from_texts`; a date of Excel's has a time too, a time a date, and neither has a zone."""
     if kinds.is_date(kind):
         texts = pc.replace_substring_regex(texts, r"[ T]00:00:00(\.0+)?$", "")
+    elif kinds.is_time(kind):
+        texts = pc.replace_substring_regex(texts, r"^1899-12-3[01][ T]", "")
+    elif kinds.is_timestamp(kind) and kind.tz is not None:
+        texts = pc.replace_substring_regex(texts, r"^(\d{4}-\d\d-\d\d \d\d:\d\d:[\d.]+)$", r"\1Z")
     try:
         return from_texts(texts, kind)
     except pa.ArrowInvalid as error:
         raise MisfitError(str(error).splitlines()[0][:200]) from None
+
+
+def _is_rounded(texts: pa.Array) -> pa.Array:
+    """Where a number may have lost digits: as text it has nine at most behind its point."""
+    return pc.match_substring_regex(texts, r"^-?(0|\d+\.\d{9})$")
+
+
+def _exactly(texts: pa.Array, numbers: pa.Array) -> pa.Array:
+    """The texts, with all digits where they are those of a number."""
+    rounded = pc.and_(_is_rounded(texts), pc.and_(numbers.is_valid(), pc.not_equal(numbers, 0)))
+    if not pc.any(rounded).as_py():
+        return texts
+    triples = zip(texts.to_pylist(), rounded.to_pylist(), numbers.to_pylist(), strict=True)
+    # What is text in the sheet and looks like another number stays as it is.
+    found = [
+        repr(number) if is_one and float(text) == round(number, 9) else text
+        for text, is_one, number in triples
+    ]
+    return pa.array(found, texts.type)
 
 
 def _known(texts: pa.Array) -> pa.Array:

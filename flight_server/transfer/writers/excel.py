@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ TEXT_UNITS_MAX = 32_767
 # Numbers with more digits are others in Excel.
 DIGITS_MAX = 15
 WHOLE_MAX = 10**DIGITS_MAX
+# Between these, up to the sign, Excel has numbers; 0 besides.
+LEAST, GREATEST = 2.2251e-308, 9.9999e307
 # Excel takes 1900 for a leap year: earlier days are others there.
 FIRST_DAY = dt.date(1900, 3, 1)
 DAY_MS = 86_400_000
@@ -157,21 +160,24 @@ def _integers(array: pa.Array) -> Sequence[Any]:
 
 def _floats(array: pa.Array) -> Sequence[Any]:
     values = _same(array)
-    if pc.all(pc.is_finite(array), skip_nulls=True).as_py() is not False:
+    size = pc.abs(array.cast(pa.float64()))
+    known = pc.or_(pc.equal(size, 0), _within(size, LEAST, GREATEST))
+    if pc.all(known, skip_nulls=True).as_py() is not False:
         return values
-    pairs = zip(values, texts_of(array).to_pylist(), strict=True)
-    return [one if one is None or -_INFINITE < one < _INFINITE else text for one, text in pairs]
-
-
-_INFINITE = float("inf")
+    triples = zip(values, known.to_pylist(), texts_of(array).to_pylist(), strict=True)
+    return [value if is_known else text for value, is_known, text in triples]
 
 
 def _decimals(array: pa.Array) -> Sequence[Any]:
     pairs = zip(array.to_pylist(), texts_of(array).to_pylist(), strict=True)
-    return [
-        one if one is None else float(one) if len(one.as_tuple().digits) <= DIGITS_MAX else text
-        for one, text in pairs
-    ]
+    return [one if one is None else float(one) if _is_short(one) else text for one, text in pairs]
+
+
+def _is_short(value: Decimal) -> bool:
+    """Whether a number of Excel's has all of its digits."""
+    return (
+        len(value.as_tuple().digits) <= DIGITS_MAX and -DIGITS_MAX < value.adjusted() < DIGITS_MAX
+    )
 
 
 def _moments(array: pa.Array) -> Sequence[Any]:

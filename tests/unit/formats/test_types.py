@@ -19,6 +19,7 @@ from flight_server.formats.csv_rows import CsvWriter
 from flight_server.formats.fitting import Fitting
 from flight_server.formats.json_lines import read_json_lines, row_batches
 from flight_server.formats.json_rows import JsonWriter
+from flight_server.formats.text_values import MisfitError, times
 from flight_server.testing.types import CASES, TypeCase
 
 WITHOUT_UNIONS = [case for case in CASES if "union" not in case.name]
@@ -101,3 +102,20 @@ def test_most_types_are_written_by_duckdb() -> None:
         "sparse_union<number: int32=0, text: string=1>",
         "struct<>",
     }
+
+
+@pytest.mark.parametrize("kind", [pa.time32("s"), pa.time64("ns")], ids=str)
+def test_what_is_no_time_is_named(kind: pa.DataType) -> None:
+    with pytest.raises(MisfitError, match=r'"soon" is not a time'):
+        times(pa.array(["01:02:03", None, "soon"]), kind)
+
+
+def test_texts_within_json_keep_their_quotes() -> None:
+    """Also beside a column that DuckDB cannot write."""
+    values = pa.ExtensionArray.from_storage(pa.json_(), pa.array(['"text"', None, "{}"]))
+    others = pa.array([[1], None, []], pa.list_view(pa.int8()))
+    batch = pa.RecordBatch.from_arrays([values, others], ["j", "o"])
+    written = b"".join(CsvWriter(batch.schema).rows(batch))
+    schema, batches = read_csv_lines(io.BytesIO(written), Fitting(batch.schema))
+    found = pa.Table.from_batches(list(batches), schema)
+    assert found["j"].combine_chunks().storage.to_pylist() == values.storage.to_pylist()
