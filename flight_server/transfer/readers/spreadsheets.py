@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -79,7 +79,7 @@ class ExcelReader:
             block.position = size * (at + part.num_rows) // texts.num_rows
             yield block
 
-    def _loaded(self, kind: str) -> Any:
+    def _loaded(self, kind: Literal["string", "float"]) -> Any:
         sheet = self._options.sheet
         names = self._workbook.sheet_names
         if isinstance(sheet, int) and not 0 <= sheet < len(names):

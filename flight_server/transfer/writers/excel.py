@@ -198,7 +198,7 @@ def _times(array: pa.Array) -> Sequence[Any]:
     return _same(array.cast(unit, safe=False).cast(pa.time32("ms"), safe=False))
 
 
-def _within(numbers: pa.Array, least: int, most: int) -> pa.Array:
+def _within(numbers: pa.Array, least: float, most: float) -> pa.Array:
     return pc.and_(pc.greater_equal(numbers, least), pc.less_equal(numbers, most))
 
 
