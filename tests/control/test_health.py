@@ -68,10 +68,19 @@ def test_health_can_be_asked_by_head(api: httpx.Client) -> None:
         assert (answer.status_code, answer.content) == (200, b"")
 
 
-def test_a_server_that_is_stopping_is_live_but_not_ready(
-    doors: TwoDoors, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(doors.app.state, "serving", False)
+@pytest.fixture
+def stopping(doors: TwoDoors) -> Iterator[TwoDoors]:
+    """Doors of a server that is stopping, and goes on after the test.
+
+    Not by monkeypatch: its way back from what stands in no `__dict__` is to remove it.
+    """
+    doors.app.state.serving = False
+    yield doors
+    doors.app.state.serving = True
+
+
+def test_a_server_that_is_stopping_is_live_but_not_ready(stopping: TwoDoors) -> None:
+    doors = stopping
     assert ask(f"{doors.url}/health/live").status == 200
     answer = ask(f"{doors.url}/health/ready")
     assert (answer.status, answer.body["error"]["code"]) == (503, "unavailable")
