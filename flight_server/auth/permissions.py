@@ -43,6 +43,7 @@ from flight_server.auth.policy import BUILT_IN_ROLES, Action, Decision, Grant, R
 from flight_server.errors import AlreadyExists, Conflict, InvalidRequest, NotFound, did_you_mean
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import record_change
+from flight_server.metastore.disowning import disown_workspace
 from flight_server.metastore.tables import (
     grants,
     permission_changes,
@@ -294,7 +295,8 @@ class PermissionStore:
     def drop_workspace(self, name: str) -> None:
         """Removes a workspace with its roles and grants. NotFound; Conflict while it has anybody.
 
-        Its namespaces must be gone already, or be another workspace's.
+        Its namespaces must be gone already, or be another workspace's. Whoever gets the name later
+        gets nothing else of it.
         """
         with self._changed("drop_workspace", f"workspace:{name}") as connection:
             found_workspace(connection, name)
@@ -309,6 +311,7 @@ class PermissionStore:
             for table in (grants, roles, workspace_namespaces):
                 connection.execute(delete(table).where(table.c.workspace == name))
             connection.execute(delete(workspaces).where(workspaces.c.name == name))
+            disown_workspace(connection, name, _now())
 
     @contextmanager
     def _changed(self, action: str, resource: str, **details: object) -> Iterator[Connection]:

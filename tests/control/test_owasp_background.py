@@ -232,6 +232,31 @@ class TestBrokenObjectLevelAuthorization:
         assert not api.get(f"{BATCH}/schedules/{ids['schedule']}").json()["active"]
         assert api.get(f"{BATCH}/webhooks/{ids['hook']}").status_code == 404
 
+    def test_who_gets_the_name_of_a_workspace_that_has_gone_gets_nothing_else(
+        self, doors: TwoDoors, api: httpx.Client
+    ) -> None:
+        name = new_workspace(api)
+        with doors.client(doors.key_of("admin", name="of the first", workspace=name)) as first:
+            job = {"job_type": "media_processing"}
+            ids = {
+                "job": made(first.post(f"{BATCH}/jobs", json=job))["job_id"],
+                "schedule": made(
+                    first.post(f"{BATCH}/schedules", json={"cron": YEARLY, "job": job})
+                )["schedule_id"],
+                "hook": made(first.post(f"{BATCH}/webhooks", json=HOOK))["id"],
+                "upload": made(first.post(f"{BATCH}/uploads", json={"name": "a"}))["upload_id"],
+            }
+            key = first.get(f"{V1}/auth/me").json()["id"].removeprefix("key:")
+        assert api.delete(f"{V1}/auth/api-keys/{key}").is_success
+        assert api.patch(f"{V1}/workspaces/{name}", json={"namespaces": []}).is_success
+        assert api.delete(f"{V1}/workspaces/{name}").is_success
+        made(api.post(f"{V1}/workspaces", json={"name": name}))
+        with doors.client(doors.key_of("admin", name="of the other", workspace=name)) as other:
+            lists(other, ids)
+            for ask in (one for one in ASKED if one.method == "GET"):
+                told_by_http(other, ask, ids | {"delivery": ""})
+        assert not api.get(f"{BATCH}/schedules/{ids['schedule']}").json()["active"]
+
 
 def seen(ada: httpx.Client, ids: Mapping[str, str]) -> list[Any]:
     """What is Ada's, as she sees it."""
