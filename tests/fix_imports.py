@@ -123,11 +123,10 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Makes blocks and parts of text as small as a test needs them."""
 
     def make(size: int) -> None:
-        from flight_server.transfer.readers import delimited, json_objects, records
+        from flight_server.transfer.readers import json_objects, records
 
         monkeypatch.setattr(records, "BLOCK_BYTES", size)
         monkeypatch.setattr(records, "RECORD_BYTES_MAX", 4 * size)
-        monkeypatch.setattr(delimited, "PART_BYTES", size)
         monkeypatch.setattr(json_objects, "PART_BYTES", size)
 
     return make

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 # More of a row that was set aside is not kept.
@@ -91,6 +92,14 @@ class Block:
     def number(self, at: int) -> int:
         """The number of the row at a place in the batch."""
         return self.first + at if self.numbers is None else int(self.numbers[at])
+
+    def number_from(self, first: int) -> None:
+        """Gives the rows the numbers from `first` on; so far they have those from 1 on."""
+        before = first - 1
+        self.first = first
+        self.rejects = [replace(one, row=one.row + before) for one in self.rejects]
+        if self.numbers is not None:
+            self.numbers = np.asarray(self.numbers) + before
 
 
 class Reader(Protocol):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-BLOCK_BYTES = 8 * 2**20
+BLOCK_BYTES = 2**20
 RECORD_BYTES_MAX = 16 * 2**20
 KEPT_BYTES = 2**16
 
@@ -35,7 +35,7 @@ class Pieces:
 
     def __init__(self, stream: Any, start: int, cut: Cut, open_reason: str) -> None:
         self._stream = stream
-        self._cut = cut
+        self.cut = cut
         self._open_reason = open_reason
         self._at = start
         self._rest = b""
@@ -43,12 +43,27 @@ class Pieces:
 
     def __iter__(self) -> Iterator[Piece]:
         """Piece by piece, each after the one before."""
-        while self._more():
-            cut = self._cut(self._rest)
-            if cut:
-                yield self._taken(cut)
+        while group := self.group(1):
+            yield group[0]
+
+    def group(self, count: int) -> list[Piece]:
+        """The next pieces, at most so many; none at the end. A broken one comes alone."""
+        found: list[Piece] = []
+        while len(found) < count and self._more():
+            if cut := self.cut(self._rest):
+                found.append(self._taken(cut))
             elif self._is_at_end or len(self._rest) > RECORD_BYTES_MAX:
-                yield self._broken()
+                # Of a broken one not all is kept, so that nothing before it may be put back.
+                if not found:
+                    found.append(self._broken())
+                break
+        return found
+
+    def put_back(self, data: bytes, cut: Cut) -> None:
+        """Gives back the end of the last pieces, to be cut in another way, as all from now on."""
+        self._rest = data + self._rest
+        self._at -= len(data)
+        self.cut = cut
 
     def _more(self) -> bool:
         """Reads on, unless too much is there already."""

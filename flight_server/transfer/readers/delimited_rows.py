@@ -1,0 +1,261 @@
+"""Records of CSV as rows: read by Arrow into the columns' own types, and judged where it cannot.
+
+Arrow reads a part of a file at a time, as one block: its own cutting of blocks loses rows without
+a word where a quote is left open. What is wrong costs time in the part where it stands, and there
+only the columns that Arrow refuses are read as text, to find the values that are wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.types as kinds
+
+from flight_server.formats.csv_lines import from_texts
+from flight_server.formats.inference import Dialect
+from flight_server.formats.text_values import MisfitError
+from flight_server.transfer.readers.base import Block, Plan, Reject, shortened
+from flight_server.transfer.readers.casting import Wrong, fitted, kept_of, without
+from flight_server.transfer.readers.records import Quoted
+from flight_server.transfer.readers.values import values_of
+
+_TRUE, _FALSE = ["true", "True", "TRUE", "1"], ["false", "False", "FALSE", "0"]
+_COLUMN = re.compile(r"In CSV column #(\d+)")
+
+
+class DelimitedRows:
+    """Reads parts of whole records for one plan; from any number of threads."""
+
+    def __init__(
+        self, names: tuple[str, ...], plan: Plan, dialect: Dialect, quoted: Quoted
+    ) -> None:
+        self._names = list(names)
+        self._plan = plan
+        self._dialect = dialect
+        self._quoted = quoted
+        kinds_ = [_quick(field.type) for field in plan.schema]
+        self._types = dict(zip(plan.sources, kinds_, strict=True))
+
+    def read(self, data: bytes) -> Block:
+        """The rows of whole records, numbered from 1."""
+        batch = self._quickly(data)
+        return self._judged(data) if batch is None else self._block(data, batch)
+
+    def read_lines(self, data: bytes) -> Block | None:
+        """The rows of lines that begin with a record; None where they do not end with one."""
+        batch = self._quickly(data)
+        if batch is not None and self._are_lines(data, batch.num_rows):
+            return self._block(data, batch)
+        if self._quoted.cut(data) != len(data):
+            return None
+        return self._judged(data) if batch is None else self._block(data, batch)
+
+    def broken(self, data: bytes, reason: str) -> Block:
+        """The one row of a record that does not end."""
+        raw = _shown(data)
+        return Block(self._empty(), 1, 1, {}, 0, lambda at: raw, [Reject(1, None, reason, raw)], [])
+
+    def _are_lines(self, data: bytes, rows: int) -> bool:
+        """Whether each line is a record, of lines which Arrow has found to be so many rows."""
+        if rows != data.count(b"\n"):
+            return False
+        # A return alone ends a row, too, and would make up for a line's end within quotes.
+        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+            return False
+        # Arrow takes the end of what it reads for a closing quote.
+        last = data[data.rfind(b"\n", 0, len(data) - 1) + 1 :]
+        return self._quoted.cut(last) == len(last)
+
+    def _records(self, data: bytes, count: int | None = None) -> list[bytes]:
+        """The records that are rows: of more than one column an empty line is none.
+
+        `count` is how many there are, where Arrow has told.
+        """
+        lines = self._rows_of(data.splitlines(keepends=True))
+        return lines if len(lines) == count else self._rows_of(self._quoted.split(data))
+
+    def _rows_of(self, records: list[bytes]) -> list[bytes]:
+        if len(self._names) == 1:
+            return records
+        return [one for one in records if one not in (b"\n", b"\r\n", b"\r")]
+
+    def _block(self, data: bytes, batch: pa.RecordBatch) -> Block:
+        count = batch.num_rows
+        return Block(batch, 1, count, {}, 0, _Raw(lambda: self._records(data, count)))
+
+    def _quickly(self, data: bytes) -> pa.RecordBatch | None:
+        """What Arrow reads by itself; None where it does not."""
+        try:
+            table = self._parsed(data, self._types)
+            pairs = zip(map(_whole, table.columns), self._plan.schema, strict=True)
+            columns = [_typed(column, field.type) for column, field in pairs]
+        except (pa.ArrowInvalid, MisfitError, UnicodeDecodeError):
+            return None
+        return pa.RecordBatch.from_arrays(columns, schema=self._plan.schema)
+
+    def _parsed(
+        self,
+        data: bytes,
+        types: Mapping[str, pa.DataType],
+        judge: Callable[[Any], str] | None = None,
+    ) -> pa.Table:
+        return pa.csv.read_csv(
+            pa.BufferReader(data),
+            pa.csv.ReadOptions(
+                # One block: nothing is cut, and values may have lines.
+                block_size=len(data) + 1,
+                column_names=self._names,
+                use_threads=False,
+            ),
+            pa.csv.ParseOptions(
+                delimiter=self._dialect.delimiter,
+                quote_char=self._dialect.quote,
+                ignore_empty_lines=len(self._names) > 1,
+                invalid_row_handler=judge,
+            ),
+            pa.csv.ConvertOptions(
+                column_types=types,
+                include_columns=list(self._plan.sources),
+                null_values=["", *self._dialect.null_values],
+                true_values=_TRUE,
+                false_values=_FALSE,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+
+    def _judged(self, data: bytes) -> Block:
+        """The rows that can be read, and why the others cannot."""
+        batch, wrong, records = self._by_columns(data) or self._one_by_one(self._records(data))
+        rejects = [Reject(at + 1, *wrong[at], _shown(records[at])) for at in sorted(wrong)]
+        kept = np.flatnonzero(kept_of(len(records), wrong))
+        raw = _Raw(lambda: [records[at] for at in kept])
+        return Block(batch, 1, len(records), {}, 0, raw, rejects, kept + 1)
+
+    def _by_columns(self, data: bytes) -> tuple[pa.RecordBatch, Wrong, list[bytes]] | None:
+        """What Arrow reads once the columns that it refuses are text; None where it still does not.
+
+        Beside the rows, which are wrong, and the records that all of them were read from.
+        """
+        wrong: Wrong = {}
+
+        def judge(row: pa.csv.InvalidRow) -> str:
+            wrong[(row.number or 0) - 1] = (None, self._miscounted(row.actual_columns))
+            return "skip"
+
+        types = dict(self._types)
+        while True:
+            wrong.clear()
+            try:
+                table = self._parsed(data, types, judge)
+                break
+            except pa.ArrowInvalid as error:
+                refused = self._refused(str(error))
+                if refused is None or types[refused] == pa.string():
+                    return None
+                types[refused] = pa.string()
+        count = table.num_rows + len(wrong)
+        records = self._records(data, count)
+        if count != len(records):
+            return None
+        places = np.flatnonzero(kept_of(count, wrong))
+        columns = [_whole(column) for column in table.columns]
+        batch, misfits = fitted(columns, self._plan.schema, _typed)
+        wrong |= {int(places[at]): told for at, told in misfits.items()}
+        return without(batch, misfits), wrong, records
+
+    def _refused(self, error: str) -> str | None:
+        """The column that Arrow's error names; None where it is of another kind."""
+        found = _COLUMN.search(error)
+        return None if found is None else self._names[int(found[1])]
+
+    def _miscounted(self, count: int) -> str:
+        return f"it has {count} values, and there are {len(self._names)} columns"
+
+    def _one_by_one(self, records: list[bytes]) -> tuple[pa.RecordBatch, Wrong, list[bytes]]:
+        wrong: Wrong = {}
+        rows: list[list[str | None]] = []
+        places: list[int] = []
+        for place, record in enumerate(records):
+            try:
+                values = values_of(record.decode(), self._dialect, self._dialect.null_values)
+            except UnicodeDecodeError as error:
+                column = record[: error.start].count(self._dialect.delimiter.encode())
+                byte = record[error.start]
+                name = self._names[column] if column < len(self._names) else None
+                wrong[place] = (name, f"it is not UTF-8: the byte 0x{byte:02X}")
+                continue
+            if len(values) != len(self._names):
+                wrong[place] = (None, self._miscounted(len(values)))
+                continue
+            rows.append(values)
+            places.append(place)
+        columns = list(zip(*rows, strict=True)) if rows else [()] * len(self._names)
+        chosen = [self._names.index(name) for name in self._plan.sources]
+        texts = [pa.array(columns[at], pa.string()) for at in chosen]
+        batch, misfits = fitted(texts, self._plan.schema, _typed)
+        wrong |= {places[at]: told for at, told in misfits.items()}
+        return without(batch, misfits), wrong, records
+
+    def _empty(self) -> pa.RecordBatch:
+        return pa.RecordBatch.from_pylist([], self._plan.schema)
+
+
+class _Raw:
+    """What the records of a block say, taken apart when the first of them is asked for."""
+
+    def __init__(self, records: Callable[[], list[bytes]]) -> None:
+        self._split = records
+        self._records: list[bytes] | None = None
+
+    def __call__(self, at: int) -> str:
+        if self._records is None:
+            self._records = self._split()
+        return _shown(self._records[at])
+
+
+def _shown(record: bytes) -> str:
+    return shortened(record.decode("utf-8", "replace").rstrip("\r\n"))
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    found = column.combine_chunks()
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The column as it is, or what its texts mean; blanks around what is no text do not count.
+
+    Arrow's reader does not count them either. MisfitError.
+    """
+    if column.type == kind:
+        return column
+    if not (kinds.is_string(kind) or kinds.is_large_string(kind)):
+        column = pa.compute.utf8_trim_whitespace(column)
+    try:
+        return from_texts(column, kind)
+    except pa.ArrowInvalid as error:
+        raise MisfitError(str(error).splitlines()[0][:200]) from None
+
+
+def _quick(kind: pa.DataType) -> pa.DataType:
+    """The type in which Arrow's reader is to read a column; text where another reads it then."""
+    is_one = (
+        kinds.is_integer,
+        kinds.is_float32,
+        kinds.is_float64,
+        kinds.is_boolean,
+        kinds.is_decimal128,
+        kinds.is_date32,
+        kinds.is_large_string,
+    )
+    return kind if any(check(kind) for check in is_one) or _is_moment(kind) else pa.string()
+
+
+def _is_moment(kind: pa.DataType) -> bool:
+    return bool(kinds.is_timestamp(kind) and kind.tz in (None, "UTC"))
