@@ -23,6 +23,8 @@ from flight_server.formats.text_values import MisfitError, bytes_of, dates, misf
 
 BLOCK_BYTES = 2**20
 HEADER_BYTES_MAX = 2**20
+# So many values that Arrow refuses are read one by one; of more, the halves are tried first.
+SINGLY_MAX = 64
 # Arrow takes the end of a file for a closing quote. This, with a value too many, is put there.
 _END = "\x1e"
 
@@ -125,8 +127,12 @@ def _plainly(texts: pa.Array, kind: pa.DataType) -> pa.Array:
     try:
         return texts.cast(kind)
     except pa.ArrowInvalid:
-        # One by one they are read as JSON's are, which also says what is wrong.
-        return array_of(texts.to_pylist(), kind)
+        if len(texts) <= SINGLY_MAX:
+            # One by one they are read as JSON's are, which also says what is wrong.
+            return array_of(texts.to_pylist(), kind)
+    half = len(texts) // 2
+    parts = [_plainly(part, kind) for part in (texts.slice(0, half), texts.slice(half))]
+    return pa.concat_arrays(parts)
 
 
 def _booleans(texts: pa.Array, kind: pa.DataType) -> pa.Array:

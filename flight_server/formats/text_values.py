@@ -78,12 +78,21 @@ def _cast(texts: pa.Array, kind: pa.DataType) -> pa.Array:
 def _first_wrong(
     texts: pa.Array, read: Callable[[pa.Array], pa.Array], kind: pa.DataType
 ) -> MisfitError:
-    for at in range(len(texts)):
-        try:
-            read(texts.slice(at, 1))
-        except (pa.ArrowInvalid, MisfitError):
-            return misfit(texts[at].as_py(), f"a {kind}")
+    while len(texts) > 1:
+        half = len(texts) // 2
+        before, behind = texts.slice(0, half), texts.slice(half)
+        texts = behind if _reads(before, read) else before
+    if len(texts) and not _reads(texts, read):
+        return misfit(texts[0].as_py(), f"a {kind}")
     return MisfitError(f"a value is not a {kind}")
+
+
+def _reads(texts: pa.Array, read: Callable[[pa.Array], pa.Array]) -> bool:
+    try:
+        read(texts)
+    except (pa.ArrowInvalid, MisfitError):
+        return False
+    return True
 
 
 def bytes_of(texts: pa.Array, kind: pa.DataType) -> pa.Array:

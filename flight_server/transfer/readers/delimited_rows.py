@@ -43,17 +43,15 @@ class DelimitedRows:
 
     def read(self, data: bytes) -> Block:
         """The rows of whole records, numbered from 1."""
-        batch = self._quickly(data)
-        return self._judged(data) if batch is None else self._block(data, batch)
+        return self._by_arrow(data) or self._one_by_one(data)
 
     def read_lines(self, data: bytes) -> Block | None:
         """The rows of lines that begin with a record; None where they do not end with one."""
-        batch = self._quickly(data)
-        if batch is not None and self._are_lines(data, batch.num_rows):
-            return self._block(data, batch)
-        if self._quoted.cut(data) != len(data):
+        block = self._by_arrow(data)
+        are_lines = block is not None and self._are_lines(data, block.rows)
+        if not are_lines and self._quoted.cut(data) != len(data):
             return None
-        return self._judged(data) if batch is None else self._block(data, batch)
+        return block or self._one_by_one(data)
 
     def broken(self, data: bytes, reason: str) -> Block:
         """The one row of a record that does not end."""
@@ -74,29 +72,29 @@ class DelimitedRows:
     def _records(self, data: bytes, count: int | None = None) -> list[bytes]:
         """The records that are rows: of more than one column an empty line is none.
 
-        `count` is how many there are, where Arrow has told.
+        `count` is how many there are, where Arrow has told: of as many lines each is one.
         """
-        lines = self._rows_of(data.splitlines(keepends=True))
-        return lines if len(lines) == count else self._rows_of(self._quoted.split(data))
-
-    def _rows_of(self, records: list[bytes]) -> list[bytes]:
+        lines = data.splitlines(keepends=True)
+        if len(lines) == count:
+            return lines
+        records = self._quoted.split(data)
         if len(self._names) == 1:
             return records
         return [one for one in records if one not in (b"\n", b"\r\n", b"\r")]
 
-    def _block(self, data: bytes, batch: pa.RecordBatch) -> Block:
-        count = batch.num_rows
-        return Block(batch, 1, count, {}, 0, _Raw(lambda: self._records(data, count)))
-
-    def _quickly(self, data: bytes) -> pa.RecordBatch | None:
-        """What Arrow reads by itself; None where it does not."""
+    def _by_arrow(self, data: bytes) -> Block | None:
+        """What Arrow reads, columns that it refuses as text; None where it still does not."""
         try:
             table = self._parsed(data, self._types)
             pairs = zip(map(_whole, table.columns), self._plan.schema, strict=True)
-            columns = [_typed(column, field.type) for column, field in pairs]
-        except (pa.ArrowInvalid, MisfitError, UnicodeDecodeError):
-            return None
-        return pa.RecordBatch.from_arrays(columns, schema=self._plan.schema)
+            columns = [_typed(_trimmed(one, field.type), field.type) for one, field in pairs]
+        except pa.ArrowInvalid as error:
+            return self._by_columns(data, str(error))
+        except (MisfitError, UnicodeDecodeError):
+            return self._by_columns(data)
+        batch = pa.RecordBatch.from_arrays(columns, schema=self._plan.schema)
+        count = batch.num_rows
+        return Block(batch, 1, count, {}, 0, _Raw(lambda: self._records(data, count)))
 
     def _parsed(
         self,
@@ -129,19 +127,8 @@ class DelimitedRows:
             ),
         )
 
-    def _judged(self, data: bytes) -> Block:
-        """The rows that can be read, and why the others cannot."""
-        batch, wrong, records = self._by_columns(data) or self._one_by_one(self._records(data))
-        rejects = [Reject(at + 1, *wrong[at], _shown(records[at])) for at in sorted(wrong)]
-        kept = np.flatnonzero(kept_of(len(records), wrong))
-        raw = _Raw(lambda: [records[at] for at in kept])
-        return Block(batch, 1, len(records), {}, 0, raw, rejects, kept + 1)
-
-    def _by_columns(self, data: bytes) -> tuple[pa.RecordBatch, Wrong, list[bytes]] | None:
-        """What Arrow reads once the columns that it refuses are text; None where it still does not.
-
-        Beside the rows, which are wrong, and the records that all of them were read from.
-        """
+    def _by_columns(self, data: bytes, error: str = "") -> Block | None:
+        """What Arrow reads once the columns that its errors name are read as text."""
         wrong: Wrong = {}
 
         def judge(row: pa.csv.InvalidRow) -> str:
@@ -150,24 +137,38 @@ class DelimitedRows:
 
         types = dict(self._types)
         while True:
+            if refused := self._refused(error):
+                if types[refused] == pa.string():
+                    return None
+                types[refused] = pa.string()
             wrong.clear()
             try:
                 table = self._parsed(data, types, judge)
                 break
-            except pa.ArrowInvalid as error:
-                refused = self._refused(str(error))
-                if refused is None or types[refused] == pa.string():
+            except pa.ArrowInvalid as found:
+                error = str(found)
+                if self._refused(error) is None:
                     return None
-                types[refused] = pa.string()
         count = table.num_rows + len(wrong)
         records = self._records(data, count)
         if count != len(records):
             return None
         places = np.flatnonzero(kept_of(count, wrong))
-        columns = [_whole(column) for column in table.columns]
-        batch, misfits = fitted(columns, self._plan.schema, _typed)
+        return self._judged(records, [_whole(one) for one in table.columns], places, wrong)
+
+    def _judged(
+        self, records: list[bytes], columns: list[pa.Array], places: Any, wrong: Wrong
+    ) -> Block:
+        """The block of columns from the records at these places; the others are wrong already."""
+        schema = self._plan.schema
+        trimmed = [_trimmed(one, field.type) for one, field in zip(columns, schema, strict=True)]
+        batch, misfits = fitted(trimmed, schema, _typed)
         wrong |= {int(places[at]): told for at, told in misfits.items()}
-        return without(batch, misfits), wrong, records
+        rejects = [Reject(at + 1, *wrong[at], _shown(records[at])) for at in sorted(wrong)]
+        kept = np.flatnonzero(kept_of(len(records), wrong))
+        raw = _Raw(lambda: [records[at] for at in kept])
+        batch = without(batch, misfits)
+        return Block(batch, 1, len(records), {}, 0, raw, rejects, kept + 1)
 
     def _refused(self, error: str) -> str | None:
         """The column that Arrow's error names; None where it is of another kind."""
@@ -177,7 +178,9 @@ class DelimitedRows:
     def _miscounted(self, count: int) -> str:
         return f"it has {count} values, and there are {len(self._names)} columns"
 
-    def _one_by_one(self, records: list[bytes]) -> tuple[pa.RecordBatch, Wrong, list[bytes]]:
+    def _one_by_one(self, data: bytes) -> Block:
+        """What can be read of each record by itself."""
+        records = self._records(data)
         wrong: Wrong = {}
         rows: list[list[str | None]] = []
         places: list[int] = []
@@ -198,9 +201,7 @@ class DelimitedRows:
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self._names)
         chosen = [self._names.index(name) for name in self._plan.sources]
         texts = [pa.array(columns[at], pa.string()) for at in chosen]
-        batch, misfits = fitted(texts, self._plan.schema, _typed)
-        wrong |= {places[at]: told for at, told in misfits.items()}
-        return without(batch, misfits), wrong, records
+        return self._judged(records, texts, places, wrong)
 
     def _empty(self) -> pa.RecordBatch:
         return pa.RecordBatch.from_pylist([], self._plan.schema)
@@ -228,15 +229,18 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
-def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The column as it is, or what its texts mean; blanks around what is no text do not count.
+def _trimmed(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Texts without the blanks around what is no text: Arrow's reader does not count them."""
+    is_text = kinds.is_string(kind) or kinds.is_large_string(kind)
+    if is_text or column.type != pa.string():
+        return column
+    return pa.compute.utf8_trim_whitespace(column)
 
-    Arrow's reader does not count them either. MisfitError.
-    """
+
+def _typed(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The column as it is, or what its trimmed texts mean. MisfitError."""
     if column.type == kind:
         return column
-    if not (kinds.is_string(kind) or kinds.is_large_string(kind)):
-        column = pa.compute.utf8_trim_whitespace(column)
     try:
         return from_texts(column, kind)
     except pa.ArrowInvalid as error:
