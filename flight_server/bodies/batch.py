@@ -217,7 +217,8 @@ def _run_together(
     try:
         catalog = _catalog(batch)
         if token is None:
-            commit = operations.in_one_commit(services, call, catalog, "batch", work)
+            one = _one_table(batch)
+            commit = operations.in_one_commit(services, call, catalog, "batch", work, one)
         else:
             commit = _together_once(services, call, batch, outcome, catalog, token, work)
     except PixelflightError as error:
@@ -249,7 +250,8 @@ def _together_once(
         return json.dumps([[result[name] for name in _COUNTS] for result in outcome.results])
 
     asked = batch.model_dump_json(exclude={"token"})
-    done = operations.once(services, call, catalog, "batch", token, asked, counted)
+    one = _one_table(batch)
+    done = operations.once(services, call, catalog, "batch", token, asked, counted, one)
     if done.is_duplicate:
         for counts in json.loads(done.answer):
             outcome.add(Commit(-1, **dict(zip(_COUNTS, counts, strict=True))))
@@ -264,6 +266,12 @@ def _catalog(batch: Batch) -> str:
             f"One transaction is over one catalog, and these tables are of {sorted(catalogs)}."
         )
     return catalogs.pop() if catalogs else DEFAULT_CATALOG
+
+
+def _one_table(batch: Batch) -> TableRef | None:
+    """The table of all operations, if it is one."""
+    tables = {TableRef.parse(one.table) for one in batch.operations}
+    return tables.pop() if len(tables) == 1 else None
 
 
 def _run_each(
@@ -291,9 +299,9 @@ def _one_once(services: Services, call: Call, one: _OfTable, token: str) -> Comm
         commit = one.run(services, inside)
         return json.dumps([getattr(commit, name) for name in _COUNTS])
 
-    catalog = TableRef.parse(one.table).catalog
+    table = TableRef.parse(one.table)
     asked = one.model_dump_json()
-    done = operations.once(services, call, catalog, "batch", token, asked, counted)
+    done = operations.once(services, call, table.catalog, "batch", token, asked, counted, table)
     return Commit(done.snapshot, *json.loads(done.answer))
 
 

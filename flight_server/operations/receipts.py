@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from flight_server.engines.base import SupportsTransactions, require
 from flight_server.engines.receipts import LeavesReceipts
 from flight_server.errors import Conflict, ErrorCode, Unsupported
+from flight_server.model import TableRef
 from flight_server.operations.services import Call, Services
 
 
@@ -29,11 +30,13 @@ def once(
     token: str,
     asked: str,
     work: Callable[[Call], str],
+    resource: TableRef | None = None,
 ) -> Once:
     """One commit of what `work` does, unless there is one under the token already.
 
     `asked` is what was asked for, of which a digest is kept: Conflict (token_conflict) where the
     token stands for something else. `work` gives the answer that is kept.
+    `resource` is the one table that it touches, if it is one.
     """
     if call.transaction is not None:
         raise Unsupported(
@@ -41,7 +44,7 @@ def once(
         )
     digest = hashlib.sha256(asked.encode()).hexdigest()
     engine = require(services.engine(catalog), SupportsTransactions)
-    with engine.transaction(call.author(reason)) as transaction:
+    with engine.transaction(call.author(reason, resource)) as transaction:
         if not isinstance(transaction, LeavesReceipts):
             raise Unsupported(f"The catalog '{catalog}' keeps no receipts: leave the token out.")
         found = transaction.receipt(token, call.cancellation)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flight_server.engines.base import SupportsTransactions, require
 from flight_server.errors import NotFound
-from flight_server.model import TEMPORARY_CATALOG, Commit
+from flight_server.model import TEMPORARY_CATALOG, Commit, TableRef
 from flight_server.operations.services import Call, Services
 
 
@@ -22,12 +22,20 @@ def unless_missing(is_meant: bool, work: Callable[[], Commit | None]) -> Commit 
 
 
 def in_one_commit(
-    services: Services, call: Call, catalog: str, reason: str, work: Callable[[Call], Commit]
+    services: Services,
+    call: Call,
+    catalog: str,
+    reason: str,
+    work: Callable[[Call], Commit],
+    resource: TableRef | None = None,
 ) -> Commit:
-    """What `work` answers, done in the call's transaction, else in one that it gets to itself."""
+    """What `work` answers, done in the call's transaction, else in one that it gets to itself.
+
+    `resource` is the one table that it touches, if it is one.
+    """
     if call.transaction is not None or catalog == TEMPORARY_CATALOG:
         return work(call)
     engine = require(services.engine(catalog), SupportsTransactions)
-    with engine.transaction(call.author(reason)) as transaction:
+    with engine.transaction(call.author(reason, resource)) as transaction:
         done = work(replace(call, transaction=transaction))
         return replace(done, snapshot=transaction.commit().snapshot)
