@@ -120,8 +120,25 @@ class Workers:
             except Exception:
                 log.exception("jobs have to wait")
                 seconds = REST_SECONDS
-            self._woken.wait(seconds)
+            self._rest(seconds)
         self._stop_all()
+
+    def _rest(self, seconds: float) -> None:
+        """Waits for the next step: so long, or less once there is a job.
+
+        Many jobs may come in a second. The workers are told of each at once, and all else that a
+        step sees to is looked at twice a second.
+        """
+        soonest = time.monotonic() + STEP_SECONDS
+        until = time.monotonic() + seconds
+        while self._woken.wait(max(0.0, until - time.monotonic())):
+            self._woken.clear()
+            alive = [child for child in self._children if child.is_alive]
+            for child in alive:
+                child.tell(WAKE)
+            if self._is_closed or not alive or time.monotonic() >= soonest:
+                return
+            until = min(until, soonest)
 
     def _step(self) -> float:
         """Looks at everything once; gives how long it can wait until the next time."""
