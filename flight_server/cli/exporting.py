@@ -156,7 +156,9 @@ def _here(client: Client, parameters: dict[str, Any], target: str, quiet: bool) 
     place = FilePlace(path, name, layout.is_folder, wanted.overwrite, is_attested=False)
     place.refuse()
     began = time.monotonic()
-    output = _written(client, wanted, path, place, quiet)
+    # A file in a folder that is not there may be a slip; a folder is there to be made.
+    makes_folders = layout.is_folder or target.endswith("/")
+    output = _written(client, wanted, path, place, makes_folders, quiet)
     if not quiet:
         seconds = time.monotonic() - began
         files = f"{counted(len(output.files), 'file')}, " if layout.is_folder else ""
@@ -164,7 +166,16 @@ def _here(client: Client, parameters: dict[str, Any], target: str, quiet: bool) 
         say(f"{counted(output.rows, 'row')} into {path} in {seconds:.1f} s: {files}{pace}.")
 
 
-def _written(client: Client, wanted: ExportData, path: Path, place: Any, quiet: bool) -> Output:
+def _make_folders(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRequest(f"'{path}' cannot be made: {error.strerror or error}.") from None
+
+
+def _written(
+    client: Client, wanted: ExportData, path: Path, place: Any, makes_folders: bool, quiet: bool
+) -> Output:
     from flight_server.transfer.ahead import ahead
     from flight_server.transfer.manifests import manifest_of
     from flight_server.transfer.outputs import write_output
@@ -173,6 +184,8 @@ def _written(client: Client, wanted: ExportData, path: Path, place: Any, quiet: 
 
     plan = planned(client, wanted)
     what = wanted.table_name or "the answer"
+    if makes_folders:
+        _make_folders(path.parent)
     with (
         metered(f"{what} → {path}", plan.rows, quiet) as meter,
         scratch_beside(path) as scratch,

@@ -69,6 +69,20 @@ def test_a_table_into_a_file(do: Do, tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "f.parquet").num_rows == 5
 
 
+def test_folders_that_lead_to_it_are_made(do: Do, tmp_path: Path) -> None:
+    assert do("flights", f"{tmp_path}/new/", "--format", "csv", "-q") == (0, "")
+    assert (
+        do("flights", f"{tmp_path}/a/b/", "--partition-by", "origin", "-q", "--format", "csv")[0]
+        == 0
+    )
+    assert (tmp_path / "new" / "flights.csv").is_file()
+    assert (tmp_path / "a" / "b" / "origin=JFK").is_dir()
+    (tmp_path / "file").touch()
+    code, said = do("flights", f"{tmp_path}/file/new/", "--format", "csv")
+    assert code != 0
+    assert "cannot be made" in said
+
+
 def test_a_statement_and_a_compressed_file(do: Do, tmp_path: Path) -> None:
     statement = "select origin, count(*) as n from flights group by all order by origin"
     assert do(statement, tmp_path / "n.tsv.gz", "--no-headers", "-q")[0] == 0
