@@ -31,6 +31,8 @@ class Attempt:
         self, lease: Lease, leases: Leases, connect: Callable[[], Client], settings: Settings
     ) -> None:
         self.lease = lease
+        # From here on the lease may be gone because its job is done.
+        self.is_ending = False
         self._leases = leases
         self._connect = connect
         self._settings = settings

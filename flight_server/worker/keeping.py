@@ -82,7 +82,8 @@ class Keeper:
         try:
             self._keep(attempt)
         except LeaseLost as error:
-            log.warning("the job %s is no longer this worker's", attempt.id)
+            if not attempt.is_ending:
+                log.warning("the job %s is no longer this worker's", attempt.id)
             attempt.stop(error)
         except PixelflightError as error:
             if time.monotonic() - self._renewed_at > self._settings.job_lease_seconds:

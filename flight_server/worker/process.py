@@ -149,6 +149,7 @@ class Worker:
         self, attempt: Attempt, end: Callable[[], tuple[Job, Lease | None]]
     ) -> Lease | None:
         """Writes the end as soon as the metastore lets it. LeaseLost."""
+        attempt.is_ending = True
         while True:
             try:
                 return end()[1]

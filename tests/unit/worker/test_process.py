@@ -15,6 +15,7 @@ from flight_server.errors import Forbidden, LimitExceeded
 from flight_server.jobs import Job, JobSpec, JobStore, JobType, LeaseLost, Owner, Status, recover
 from flight_server.testing.server import LocalServer
 from flight_server.worker import JobRun, runners
+from flight_server.worker.keeping import STEP_SECONDS
 from flight_server.worker.process import RESULT_BYTES_MAX, Worker
 from tests import fix_lake
 
@@ -257,6 +258,26 @@ def test_whoever_has_lost_a_job_stops_and_writes_nothing(crew: Crew) -> None:
         recover(crew.server.services.metastore, ["w"])
         assert stopped.wait(10)
     assert (crew.found(job).status, crew.left) == (Status.FAILED, [])
+
+
+def test_a_job_whose_end_is_being_written_is_not_taken_for_lost(
+    crew: Crew, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew.runs(lambda run: {})
+    job = crew.submit()
+    worker = crew.worker()
+    end = worker._leases.complete_and_claim
+
+    def slowly(*given: Any, **named: Any) -> Any:
+        ended = end(*given, **named)
+        # The keeper looks again meanwhile.
+        time.sleep(3 * STEP_SECONDS)
+        return ended
+
+    monkeypatch.setattr(worker._leases, "complete_and_claim", slowly)
+    worker.run()
+    assert crew.found(job).status is Status.COMPLETED
+    assert "no longer this worker's" not in caplog.text
 
 
 def test_a_worker_that_is_told_to_stop_gives_back_what_it_does(crew: Crew) -> None:
