@@ -1,11 +1,18 @@
-"""Asks how fast a file becomes a table, by a job, beside DuckDB's own COPY … FROM in process."""
+"""Asks how fast a file becomes a table, by a job, beside DuckDB's own COPY … FROM in process.
+
+And what that costs: memory, those who query meanwhile, and a wrong row here and there.
+"""
 
 from __future__ import annotations
 
 import gc
 import itertools
 import os
-from contextlib import ExitStack
+import statistics
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +22,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from bench import sample
+from bench.calls import sql
 from bench.in_process import InProcess, ducklake
+from bench.load import Work, crowd
 from bench.machine import watched
 from bench.results import Row, row
 from bench.server import running
@@ -32,6 +41,7 @@ AT_LEAST = {"csv": 0.7, "parquet": 0.8}
 MEGABYTES_MAX, MEGABYTES_AIM = 800, 300
 # Every so many rows one is wrong, where that is asked about.
 WRONG_EVERY = 10_000
+PRICE_MAX = 3.0
 
 
 def measure(sizes: Sizes) -> list[Row]:
@@ -49,7 +59,9 @@ def measure(sizes: Sizes) -> list[Row]:
             timings = alternate(contestants, -(-sizes.rounds // 2), rows, _settle)
             question = f"import of {rows:,} rows of {name} ÷ COPY … FROM into DuckLake in process"
             found.append(_compared(question, timings, AT_LEAST[name]))
-        return [*found, *_memory(server, client, files), *_dirty(client, folder, files["csv"])]
+        found += _memory(server, client, files)
+        found.append(_price(server, client, files["csv"], sizes))
+        return [*found, *_dirty(client, folder, files["csv"])]
 
 
 def _written(folder: Path, rows: int) -> dict[str, Path]:
@@ -123,6 +135,52 @@ def _memory(server: ServerProcess, client: Client, files: dict[str, Path]) -> li
             )
         )
     return found
+
+
+def _price(server: ServerProcess, client: Client, path: Path, sizes: Sizes) -> Row:
+    """What an import costs those who query meanwhile."""
+    work = Work(server.url, server.key, sql("SELECT 1"))
+    idle, beside = [], []
+    with crowd(1) as askers:
+        for number in range(-(-sizes.rounds // 2)):
+            _settle()
+            idle.append(askers.run(work, sizes.seconds))
+            with _importing(client, f"beside_{number}", path):
+                beside.append(askers.run(work, sizes.seconds))
+    each = [a.percentile(99) / b.percentile(99) for a, b in zip(beside, idle, strict=True)]
+    return Row(
+        "p99 of SELECT 1 beside an import ÷ on an idle server",
+        statistics.median(each),
+        min(each),
+        max(each),
+        PRICE_MAX,
+        less_is_better=True,
+        detail=f"{beside[0].described} against {idle[0].described}",
+    )
+
+
+@contextmanager
+def _importing(client: Client, table: str, path: Path) -> Iterator[None]:
+    """One import after the other while the block runs."""
+    is_over, begun = threading.Event(), threading.Event()
+
+    def keep_on() -> None:
+        for number in itertools.count():
+            submitted = client.import_data(f"{table}_{number}", str(path))
+            begun.set()
+            client.wait_for_job(submitted["job_id"], pause_seconds=PAUSE_SECONDS)
+            client.drop_table(f"{table}_{number}")
+            if is_over.is_set():
+                return
+
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(keep_on)
+        begun.wait()
+        try:
+            yield
+        finally:
+            is_over.set()
+        running.result()
 
 
 def _dirty(client: Client, folder: Path, clean: Path) -> list[Row]:

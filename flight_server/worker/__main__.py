@@ -16,11 +16,15 @@ from flight_server.worker.process import Worker
 from flight_server.worker.standing import standing_worker
 
 STDIN = 0
+# Work that outlasts a request lets those go first who wait for an answer.
+NICENESS = 10
 
 
 def main() -> None:
     """Does jobs until the server says stop, or is gone."""
     given = json.loads(_first_line())
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     settings = Settings(**given["settings"])
     configure_logging(settings)
     path = settings.data / "metastore.sqlite"
