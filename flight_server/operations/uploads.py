@@ -75,7 +75,7 @@ def create_upload(
 def list_uploads(services: Services, call: Call) -> list[Upload]:
     """One's uploads, the youngest first."""
     found = UploadStore(services.metastore).of(call.principal.workspace, call.principal.id)
-    return [_told(services, kept) for kept in found]
+    return [_told(services, kept) for kept in found if _is_there(services, kept)]
 
 
 def describe_upload(services: Services, call: Call, id: str) -> Upload:
@@ -170,9 +170,15 @@ def _mine(services: Services, call: Call, id: str) -> KeptUpload:
     kept = UploadStore(services.metastore).find(id) if _ID.fullmatch(id) else None
     if kept is None or (kept.principal_id, kept.workspace) != (who.id, who.workspace):
         raise _not_found(id)
-    if _expiry(services, kept) < dt.datetime.now(dt.UTC) or not _path(services, id).exists():
+    if not _is_there(services, kept):
         raise _not_found(id)
     return kept
+
+
+def _is_there(services: Services, kept: KeptUpload) -> bool:
+    """Whether it can be used: it has not expired, and the server was not killed as it began it."""
+    is_young = _expiry(services, kept) >= dt.datetime.now(dt.UTC)
+    return is_young and _path(services, kept.id).exists()
 
 
 def _not_found(id: str) -> NotFound:

@@ -207,12 +207,24 @@ def test_what_an_upload_may_not_be(api: httpx.Client) -> None:
     assert answer.json()["error"]["code"] == "upload_not_found"
 
 
+def test_an_upload_that_was_begun_as_the_server_was_killed(
+    api: httpx.Client, server: LocalServer
+) -> None:
+    """It was written down, and its file was not made yet: nobody was told of it."""
+    named = api.post(f"{BATCH}/uploads", json={"name": "a.csv"}).json()["upload_id"]
+    (server.services.settings.data / "uploads" / named).unlink()
+    assert api.get(f"{BATCH}/uploads/{named}").status_code == 404
+    assert named not in [one["upload_id"] for one in api.get(f"{BATCH}/uploads").json()["uploads"]]
+
+
 def test_an_upload_expires(api: httpx.Client, server: LocalServer) -> None:
     named = uploaded(api, "old.csv", b"id\n1\n")
     folder = server.services.settings.data / "uploads"
     object.__setattr__(server.services.settings, "upload_seconds_max", 0.0)
     try:
         assert api.get(f"{BATCH}/uploads/{named}").status_code == 404
+        # What cannot be found is not listed.
+        assert api.get(f"{BATCH}/uploads").json() == {"uploads": []}
         assert (folder / named).exists()
         api.post(f"{BATCH}/uploads", json={"name": "new.csv"})
         assert not (folder / named).exists()
