@@ -75,9 +75,13 @@ test-load: venv  ## The long form of the test of mixed load: ten minutes, sixtee
 		-o faulthandler_timeout=3000 \
 		tests/end_to_end/test_mixed_load.py
 
-test-crash: venv  ## The long form of the crash test: the server is killed again and again.
+# All crash tests that have a long form.
+CRASHES = $(shell grep -l PIXELFLIGHT_TEST_CRASH tests/end_to_end/test_*_crash.py \
+	tests/end_to_end/test_crash.py)
+
+test-crash: venv  ## The long form of the crash tests: servers and workers are killed again and again.
 	PIXELFLIGHT_TEST_CRASH=long $(BIN)/python -m pytest -p no:randomly -s --timeout 3000 \
-		tests/end_to_end/test_crash.py tests/end_to_end/test_webhook_crash.py
+		-o faulthandler_timeout=3000 $(CRASHES)
 
 check: venv  ## Format, lint, direction of imports, types.
 	$(BIN)/ruff format --check .
