@@ -33,6 +33,7 @@ class Attempt:
         self.lease = lease
         # From here on the lease may be gone because its job is done.
         self.is_ending = False
+        self.has_failed = False
         self._leases = leases
         self._connect = connect
         self._settings = settings
@@ -82,7 +83,10 @@ class Attempt:
 
     @property
     def client(self) -> Client:
-        """The server, as the job's owner; connected when it is first asked for."""
+        """The server, as the job's owner; connected when it is first asked for.
+
+        Whoever connected it closes it.
+        """
         with self._lock:
             if self._client is None:
                 self._client = self._connect()
@@ -170,8 +174,6 @@ class Attempt:
     def close(self) -> None:
         """Lets go of what it has used."""
         with self._lock:
-            if self._client is not None:
-                self._client.close()
             if self._folder is not None:
                 shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -19,7 +19,7 @@ from flight_server.errors import (
     PixelflightError,
     Unavailable,
 )
-from flight_server.jobs import Job, JobError, Lease, LeaseLost, Leases, recover
+from flight_server.jobs import Job, JobError, JobType, Lease, LeaseLost, Leases, recover
 from flight_server.metastore import Metastore
 from flight_server.settings import Settings
 from flight_server.worker.attempts import Attempt
@@ -59,6 +59,7 @@ class Worker:
         self._woken = threading.Event()
         self._stopping = threading.Event()
         self._recovered_at = 0.0
+        self._kept: tuple[_Renewed, Client] | None = None
 
     def wake(self) -> None:
         """There may be a job."""
@@ -95,6 +96,7 @@ class Worker:
             else:
                 self._woken.wait(POLL_SECONDS)
         self._keeper.close()
+        self._disconnect()
 
     def _is_idle(self, seconds: float) -> bool:
         return self._idle_seconds is not None and seconds > self._idle_seconds
@@ -124,6 +126,9 @@ class Worker:
         finally:
             self._keeper.drop()
             attempt.close()
+            if lease.job.spec.job_type is JobType.CUSTOM or attempt.has_failed:
+                # What others, or an error, have left in it is nothing for the next job.
+                self._disconnect()
         return None
 
     def _run(self, attempt: Attempt) -> Callable[[], tuple[Job, Lease | None]]:
@@ -133,8 +138,10 @@ class Worker:
             result = dict(runner_of(lease.job.spec.job_type)(attempt))
             _check_size(result)
         except LeaseLost:
+            attempt.has_failed = True
             raise
         except Exception as error:
+            attempt.has_failed = True
             told = _told(attempt, error)
             _, lines = attempt.take()
             if isinstance(attempt.cause, Cancelled):
@@ -158,9 +165,21 @@ class Worker:
             time.sleep(_AGAIN_SECONDS)
 
     def _connected(self, job: Job) -> Client:
-        """The server, as whoever the job is of."""
+        """The server, as whoever the job is of; small jobs of one owner share a connection."""
+        if self._kept is not None:
+            token, client = self._kept
+            if token.turned_to(job):
+                return client
+            self._disconnect()
         token = _Renewed(self._secret, job)
-        return connect(key=token, **self._connection)
+        client = connect(key=token, **self._connection)
+        self._kept = token, client
+        return client
+
+    def _disconnect(self) -> None:
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept[1].close()
 
 
 class _Renewed:
@@ -170,6 +189,13 @@ class _Renewed:
         self._secret = secret
         self._job = job
         self._text, self._expires_at = "", 0.0
+
+    def turned_to(self, job: Job) -> bool:
+        """Makes it the token of another job, which has to be of the same owner."""
+        if job.owner != self._job.owner:
+            return False
+        self._job, self._expires_at = job, 0.0
+        return True
 
     def __call__(self) -> str:
         if self._expires_at - time.time() < TOKEN_SECONDS_LEFT:

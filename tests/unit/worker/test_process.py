@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from flight_server.errors import Forbidden, LimitExceeded
+from flight_server.errors import Forbidden, InvalidRequest, LimitExceeded
 from flight_server.jobs import Job, JobSpec, JobStore, JobType, LeaseLost, Owner, Status, recover
 from flight_server.testing.server import LocalServer
 from flight_server.worker import JobRun, runners
@@ -108,6 +108,24 @@ def test_the_client_is_the_owner(crew: Crew) -> None:
     job = crew.submit()
     crew.work()
     assert crew.found(job).result == {"tables": []}
+
+
+def test_jobs_of_one_owner_share_a_connection_until_one_fails(crew: Crew) -> None:
+    clients: list[Any] = []
+
+    def runner(run: JobRun) -> Mapping[str, Any]:
+        assert not run.client.tables()
+        clients.append(run.client)
+        if run.parameters:
+            raise InvalidRequest("no")
+        return {}
+
+    crew.runs(runner)
+    for parameters in ({}, {}, {"fails": True}, {}):
+        crew.submit(parameters=parameters, max_retries=0)
+    crew.work()
+    assert clients[0] is clients[1] is clients[2]
+    assert clients[3] is not clients[2]
 
 
 def test_a_key_that_was_revoked_opens_nothing(crew: Crew) -> None:
