@@ -23,7 +23,7 @@ from flight_server.testing.server import ServerProcess
 
 # Of what a gigabyte of CSV is made: 35 bytes a row in Arrow, 40 as text.
 ROWS_TIMES = 2.5
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.05
 FORMATS = {"csv": "FORMAT csv, HEADER", "parquet": "FORMAT parquet, COMPRESSION zstd"}
 AT_LEAST = {"csv": 0.7, "parquet": 0.8}
 MEGABYTES_MAX, MEGABYTES_AIM = 800, 400
