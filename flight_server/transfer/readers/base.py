@@ -34,7 +34,7 @@ class ReadOptions:
     sheet: str | int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Reject:
     """A row that will not be taken: its number from 1, why, and what it says."""
 

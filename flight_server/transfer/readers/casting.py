@@ -6,6 +6,7 @@ do not fit are alone: a few wrong ones among many cost little.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -19,27 +20,41 @@ from flight_server.formats.json_rows import decoded
 from flight_server.formats.json_values import intervals_of
 from flight_server.formats.text_values import MisfitError, shown
 
+ANY_NUMBER = sys.maxsize
 Wrong = dict[int, tuple[str | None, str]]
 # A whole column cast to a type. MisfitError where a value does not fit.
 Cast = Callable[[Any, pa.DataType], pa.Array]
 
 
-def fitted(columns: Sequence[Any], schema: pa.Schema, cast: Cast) -> tuple[pa.RecordBatch, Wrong]:
+class CrowdedError(Exception):
+    """More rows are wrong than may be."""
+
+
+def fitted(
+    columns: Sequence[Any], schema: pa.Schema, cast: Cast, wrong_max: int = ANY_NUMBER
+) -> tuple[pa.RecordBatch, Wrong]:
     """The columns in the types of the schema, and which rows do not fit: a column, and why.
 
     Where a row does not fit, its value is null. Of several reasons the first column's counts.
+    CrowdedError where more rows are wrong than may be.
     """
     wrong: Wrong = {}
     arrays = []
     for column, field in zip(columns, schema, strict=True):
         parts: list[pa.Array] = []
-        _halved(column, 0, field, cast, parts, wrong)
+        _halved(column, 0, field, cast, parts, wrong, wrong_max)
         arrays.append(parts[0] if len(parts) == 1 else pa.concat_arrays(parts))
     return pa.RecordBatch.from_arrays(arrays, schema=schema), wrong
 
 
 def _halved(
-    column: Any, first: int, field: pa.Field, cast: Cast, parts: list[pa.Array], wrong: Wrong
+    column: Any,
+    first: int,
+    field: pa.Field,
+    cast: Cast,
+    parts: list[pa.Array],
+    wrong: Wrong,
+    wrong_max: int,
 ) -> None:
     count = len(column)
     try:
@@ -48,10 +63,12 @@ def _halved(
         if count == 1:
             parts.append(pa.nulls(1, field.type))
             wrong.setdefault(first, (field.name, str(error)))
+            if len(wrong) > wrong_max:
+                raise CrowdedError from None
             return
         half = count // 2
-        _halved(column[:half], first, field, cast, parts, wrong)
-        _halved(column[half:], first + half, field, cast, parts, wrong)
+        _halved(column[:half], first, field, cast, parts, wrong, wrong_max)
+        _halved(column[half:], first + half, field, cast, parts, wrong, wrong_max)
 
 
 def without(batch: pa.RecordBatch, wrong: Collection[int]) -> pa.RecordBatch:

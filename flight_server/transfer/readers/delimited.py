@@ -13,10 +13,15 @@ from typing import Any
 import pyarrow as pa
 
 from flight_server.errors import ErrorCode, InvalidRequest
-from flight_server.formats.inference import SAMPLE_BYTES_MAX, Dialect, from_delimited
+from flight_server.formats.inference import (
+    COLUMNS_MAX,
+    SAMPLE_BYTES_MAX,
+    Dialect,
+    from_delimited,
+)
 from flight_server.transfer.readers.base import Block, Plan, Probe, ReadOptions
 from flight_server.transfer.readers.delimited_rows import DelimitedRows
-from flight_server.transfer.readers.records import Pieces, Quoted, cut_lines
+from flight_server.transfer.readers.records import Pieces, Quoted, cut_records
 from flight_server.transfer.readers.texts import File, Text
 from flight_server.transfer.readers.values import values_of
 
@@ -39,18 +44,23 @@ class DelimitedReader:
 
     def probe(self) -> Probe:
         """The columns of the header, and the types of the first values."""
-        cut = self._quoted.cut(self._head + b"\n" * (not self._head.endswith(b"\n")))
-        sample = (self._head[:cut] or self._head).decode("utf-8", "replace").encode()
+        whole = self._head
+        if len(whole) < SAMPLE_BYTES_MAX and not whole.endswith(b"\n"):
+            whole += b"\n"
+        # A record that the sample cuts has part of a value, which may look like another type.
+        sample = (whole[: self._quoted.cut(whole)] or whole).decode("utf-8", "replace").encode()
         sample = self._after_skipped(sample)
         names = self._names()
         _check_names(names, self._file.name)
         body = sample[self._header_bytes(sample) :]
-        if not body.strip():
-            return Probe(pa.schema([(name, pa.string()) for name in names]))
         dialect = Dialect(
             self._dialect.delimiter, self._dialect.quote, names, self._dialect.null_values
         )
-        return Probe(from_delimited(body, dialect).schema)
+        try:
+            return Probe(from_delimited(body, dialect).schema)
+        except InvalidRequest:
+            # No row of the sample is whole. What each of them lacks is told as it is read.
+            return Probe(pa.schema([(name, pa.string()) for name in names]))
 
     def blocks(self, plan: Plan, start: Mapping[str, Any]) -> Iterator[Block]:
         """The rows."""
@@ -60,7 +70,7 @@ class DelimitedReader:
             at = self._before_rows()
         text.skip(at)
         rows = DelimitedRows(self._names(), plan, self._dialect, self._quoted)
-        pieces = Pieces(text, at, cut_lines, _OPEN)
+        pieces = Pieces(text, at, cut_records, _OPEN, has_returns=True)
         with ThreadPoolExecutor(pa.cpu_count(), "pixelflight-csv") as threads:
             for block, end in self._read(pieces, rows, threads):
                 block.number_from(number)
@@ -77,13 +87,19 @@ class DelimitedReader:
             if reason := group[0].broken:
                 yield rows.broken(group[0].data, reason), group[0].end
                 continue
-            read = rows.read_lines if pieces.cut is cut_lines else rows.read
+            read = rows.read_lines if pieces.cut is cut_records else rows.read
             parts = [piece.data for piece in group]
-            for at, block in enumerate(threads.map(read, parts)):
-                if block is None:
+            for at, found in enumerate(threads.map(read, parts)):
+                if found is None:
                     pieces.put_back(b"".join(parts[at:]), self._quoted.cut)
                     break
-                yield block, group[at].end
+                if isinstance(found, Block):
+                    yield found, group[at].end
+                    continue
+                end = group[at].end - len(parts[at])
+                for block, size in rows.apart(found):
+                    end += size
+                    yield block, end
 
     def _text(self) -> Text:
         return Text(self._file.stream(), self._file.name, self._options.encoding)
@@ -111,6 +127,11 @@ class DelimitedReader:
         head = self._after_skipped(self._head)
         size = _first_record(self._quoted, head)
         record = head[:size] if size else head
+        if len(self._head) >= SAMPLE_BYTES_MAX and not record.endswith((b"\r", b"\n")):
+            raise _invalid(
+                f"The header of {self._file.name} does not end within its first "
+                f"{SAMPLE_BYTES_MAX} bytes."
+            )
         if not record.strip():
             raise _invalid(f"{self._file.name} is empty: CSV begins with a line of column names.")
         try:
@@ -143,12 +164,15 @@ def _first_record(quoted: Quoted, head: bytes) -> int:
     size = 0
     for line in head.splitlines(keepends=True):
         size += len(line)
-        if quoted.cut(head[:size] if line.endswith((b"\n", b"\r")) else head[:size] + b"\n"):
+        # However the line ends, it is over where no quote is open.
+        if quoted.cut(head[:size].rstrip(b"\r\n") + b"\n"):
             break
     return size
 
 
 def _check_names(names: tuple[str, ...], file: str) -> None:
+    if len(names) > COLUMNS_MAX:
+        raise _invalid(f"{file} has {len(names)} columns; {COLUMNS_MAX} are allowed.")
     seen: set[str] = set()
     for name in names:
         if not name or not name.strip():

@@ -8,7 +8,8 @@ only the columns that Arrow refuses are read as text, to find the values that ar
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,30 @@ from flight_server.formats.csv_lines import from_texts
 from flight_server.formats.inference import Dialect
 from flight_server.formats.text_values import MisfitError
 from flight_server.transfer.readers.base import Block, Plan, Reject, shortened
-from flight_server.transfer.readers.casting import Wrong, fitted, kept_of, without
-from flight_server.transfer.readers.records import Quoted
+from flight_server.transfer.readers.casting import (
+    ANY_NUMBER,
+    CrowdedError,
+    Wrong,
+    fitted,
+    kept_of,
+    without,
+)
+from flight_server.transfer.readers.records import Quoted, has_returns
 from flight_server.transfer.readers.values import values_of
 
 _TRUE, _FALSE = ["true", "True", "TRUE", "1"], ["false", "False", "FALSE", "0"]
+# Beyond so many wrong rows a part is read in smaller ones, or what is told of them takes too much.
+WRONG_MAX = 4096
+SMALL_BYTES = 2**16
+_ESCAPED = re.compile("[\udc80-\udcff]")
 _COLUMN = re.compile(r"In CSV column #(\d+)")
+
+
+@dataclass(frozen=True)
+class Crowded:
+    """A part in which much is wrong: it is read bit by bit, as its rows are asked for."""
+
+    data: bytes
 
 
 class DelimitedRows:
@@ -41,17 +60,31 @@ class DelimitedRows:
         kinds_ = [_quick(field.type) for field in plan.schema]
         self._types = dict(zip(plan.sources, kinds_, strict=True))
 
-    def read(self, data: bytes) -> Block:
+    def read(self, data: bytes) -> Block | Crowded:
         """The rows of whole records, numbered from 1."""
-        return self._by_arrow(data) or self._one_by_one(data)
+        if len(data) <= SMALL_BYTES:
+            return self._by_arrow(data) or self._one_by_one(data)
+        try:
+            return self._by_arrow(data, WRONG_MAX) or Crowded(data)
+        except CrowdedError:
+            return Crowded(data)
 
-    def read_lines(self, data: bytes) -> Block | None:
+    def read_lines(self, data: bytes) -> Block | Crowded | None:
         """The rows of lines that begin with a record; None where they do not end with one."""
-        block = self._by_arrow(data)
-        are_lines = block is not None and self._are_lines(data, block.rows)
-        if not are_lines and self._quoted.cut(data) != len(data):
-            return None
-        return block or self._one_by_one(data)
+        found = self.read(data)
+        are_lines = isinstance(found, Block) and self._are_lines(data, found.rows)
+        return found if are_lines or self._quoted.cut(data) == len(data) else None
+
+    def apart(self, crowded: Crowded) -> Iterator[tuple[Block, int]]:
+        """The rows in small blocks, each numbered from 1, and how many bytes each is of."""
+        data, at = crowded.data, 0
+        while at < len(data):
+            size = SMALL_BYTES
+            while not (cut := self._quoted.cut(data[at : at + size])) and at + size < len(data):
+                size *= 2
+            part = data[at : at + cut] if cut else data[at:]
+            at += len(part)
+            yield self._by_arrow(part) or self._one_by_one(part), len(part)
 
     def broken(self, data: bytes, reason: str) -> Block:
         """The one row of a record that does not end."""
@@ -63,7 +96,7 @@ class DelimitedRows:
         if rows != data.count(b"\n"):
             return False
         # A return alone ends a row, too, and would make up for a line's end within quotes.
-        if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+        if has_returns(data):
             return False
         # Arrow takes the end of what it reads for a closing quote.
         last = data[data.rfind(b"\n", 0, len(data) - 1) + 1 :]
@@ -82,16 +115,19 @@ class DelimitedRows:
             return records
         return [one for one in records if one not in (b"\n", b"\r\n", b"\r")]
 
-    def _by_arrow(self, data: bytes) -> Block | None:
-        """What Arrow reads, columns that it refuses as text; None where it still does not."""
+    def _by_arrow(self, data: bytes, wrong_max: int = ANY_NUMBER) -> Block | None:
+        """What Arrow reads, columns that it refuses as text; None where it still does not.
+
+        None or CrowdedError where more rows are wrong than may be.
+        """
         try:
             table = self._parsed(data, self._types)
             pairs = zip(map(_whole, table.columns), self._plan.schema, strict=True)
             columns = [_typed(_trimmed(one, field.type), field.type) for one, field in pairs]
         except pa.ArrowInvalid as error:
-            return self._by_columns(data, str(error))
+            return self._by_columns(data, wrong_max, str(error))
         except (MisfitError, UnicodeDecodeError):
-            return self._by_columns(data)
+            return self._by_columns(data, wrong_max)
         batch = pa.RecordBatch.from_arrays(columns, schema=self._plan.schema)
         count = batch.num_rows
         return Block(batch, 1, count, {}, 0, _Raw(lambda: self._records(data, count)))
@@ -127,11 +163,15 @@ class DelimitedRows:
             ),
         )
 
-    def _by_columns(self, data: bytes, error: str = "") -> Block | None:
+    def _by_columns(self, data: bytes, wrong_max: int, error: str = "") -> Block | None:
         """What Arrow reads once the columns that its errors name are read as text."""
+        if not _is_text(data):
+            return None
         wrong: Wrong = {}
 
         def judge(row: pa.csv.InvalidRow) -> str:
+            if len(wrong) >= wrong_max:
+                return "error"
             wrong[(row.number or 0) - 1] = (None, self._miscounted(row.actual_columns))
             return "skip"
 
@@ -154,15 +194,21 @@ class DelimitedRows:
         if count != len(records):
             return None
         places = np.flatnonzero(kept_of(count, wrong))
-        return self._judged(records, [_whole(one) for one in table.columns], places, wrong)
+        columns = [_whole(one) for one in table.columns]
+        return self._judged(records, columns, places, wrong, wrong_max)
 
     def _judged(
-        self, records: list[bytes], columns: list[pa.Array], places: Any, wrong: Wrong
+        self,
+        records: list[bytes],
+        columns: list[pa.Array],
+        places: Any,
+        wrong: Wrong,
+        wrong_max: int = ANY_NUMBER,
     ) -> Block:
         """The block of columns from the records at these places; the others are wrong already."""
         schema = self._plan.schema
         trimmed = [_trimmed(one, field.type) for one, field in zip(columns, schema, strict=True)]
-        batch, misfits = fitted(trimmed, schema, _typed)
+        batch, misfits = fitted(trimmed, schema, _typed, wrong_max)
         wrong |= {int(places[at]): told for at, told in misfits.items()}
         rejects = [Reject(at + 1, *wrong[at], _shown(records[at])) for at in sorted(wrong)]
         kept = np.flatnonzero(kept_of(len(records), wrong))
@@ -184,24 +230,29 @@ class DelimitedRows:
         wrong: Wrong = {}
         rows: list[list[str | None]] = []
         places: list[int] = []
+        chosen = [self._names.index(name) for name in self._plan.sources]
         for place, record in enumerate(records):
-            try:
-                values = values_of(record.decode(), self._dialect, self._dialect.null_values)
-            except UnicodeDecodeError as error:
-                column = record[: error.start].count(self._dialect.delimiter.encode())
-                byte = record[error.start]
-                name = self._names[column] if column < len(self._names) else None
-                wrong[place] = (name, f"it is not UTF-8: the byte 0x{byte:02X}")
-                continue
+            # Bytes that are no text stay what they are until it is known where they stand.
+            text = record.decode("utf-8", "surrogateescape")
+            values = values_of(text, self._dialect, self._dialect.null_values)
             if len(values) != len(self._names):
                 wrong[place] = (None, self._miscounted(len(values)))
-                continue
-            rows.append(values)
-            places.append(place)
+            elif told := self._undecoded((at, values[at]) for at in chosen):
+                wrong[place] = told
+            else:
+                rows.append(values)
+                places.append(place)
         columns = list(zip(*rows, strict=True)) if rows else [()] * len(self._names)
-        chosen = [self._names.index(name) for name in self._plan.sources]
         texts = [pa.array(columns[at], pa.string()) for at in chosen]
         return self._judged(records, texts, places, wrong)
+
+    def _undecoded(self, values: Iterable[tuple[int, str | None]]) -> tuple[str, str] | None:
+        """The first column whose value is not UTF-8, and the byte that is not."""
+        for at, value in values:
+            if found := _ESCAPED.search(value or ""):
+                byte = ord(found[0]) - 0xDC00
+                return self._names[at], f"it is not UTF-8: the byte 0x{byte:02X}"
+        return None
 
     def _empty(self) -> pa.RecordBatch:
         return pa.RecordBatch.from_pylist([], self._plan.schema)
@@ -222,6 +273,15 @@ class _Raw:
 
 def _shown(record: bytes) -> str:
     return shortened(record.decode("utf-8", "replace").rstrip("\r\n"))
+
+
+def _is_text(data: bytes) -> bool:
+    """Whether it is UTF-8: of rows that are not, Arrow cannot tell why they are wrong."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -97,17 +97,17 @@ class JsonLines:
 
     def _escaped(self, slashes: Any, size: int) -> Any:
         """The places that a backslash before them takes the meaning of."""
-        places = slashes.tolist()
-        escaped = [0] if self._is_escaped else []
-        last = 0 if self._is_escaped else -1
-        for at in places:
-            if at != last:
-                last = at + 1
-                escaped.append(last)
-        self._is_escaped = bool(escaped) and escaped[-1] == size
+        starts = np.flatnonzero(np.diff(slashes, prepend=-2) != 1)
+        lengths = np.diff(starts, append=len(slashes))
+        # In a row of backslashes every other one is itself what the one before it escapes.
+        within = np.arange(len(slashes)) - np.repeat(starts, lengths)
+        if self._is_escaped and len(slashes) and slashes[0] == 0:
+            within[: lengths[0]] += 1
+        escaped = slashes[within % 2 == 0] + 1
         if self._is_escaped:
-            escaped.pop()
-        return np.array(escaped, np.int64)
+            escaped = np.concatenate([[0], escaped])
+        self._is_escaped = bool(len(escaped)) and int(escaped[-1]) == size
+        return escaped[:-1] if self._is_escaped else escaped
 
     def _found_base(self, data: bytes) -> int | None:
         start = data.lstrip()[:1]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from flight_server.errors import ErrorCode, InvalidRequest, did_you_mean
@@ -22,12 +23,12 @@ from flight_server.transfer.readers.base import (
     Reject,
     shortened,
 )
-from flight_server.transfer.readers.casting import Wrong, fitted, without
+from flight_server.transfer.readers.casting import Wrong, fitted, kept_of, without
 from flight_server.transfer.readers.json_arrays import JsonLines
 from flight_server.transfer.readers.records import Piece, Pieces, cut_lines
 from flight_server.transfer.readers.texts import File, Text
 
-PART_BYTES = 2**18
+PART_BYTES = 2**17
 _OPEN = "it is longer than one row may be"
 
 
@@ -67,15 +68,26 @@ class JsonReader:
         stream.skip(at)
         rows = _Rows(plan)
         for piece in Pieces(stream, at, cut_lines, _OPEN):
-            block = rows.broken(piece, number) if piece.broken else rows.read(piece.data, number)
-            number += block.rows
-            block.end = {"offset": piece.end, "row": number - 1}
-            block.position = self._file.position
-            yield block
+            for block, end in _numbered(rows, piece, number):
+                number += block.rows
+                block.end = {"offset": end, "row": number - 1}
+                block.position = self._file.position
+                yield block
 
     def _stream(self) -> Any:
         text = Text(self._file.stream(), self._file.name, self._options.encoding)
         return text if self._is_lines else JsonLines(text, self._file.name)
+
+
+def _numbered(rows: _Rows, piece: Piece, number: int) -> Iterator[tuple[Block, int]]:
+    """The rows of a piece, and where each block of them ends."""
+    if piece.broken:
+        yield rows.broken(piece, number), piece.end
+        return
+    end = piece.end - len(piece.data)
+    for block, size in rows.read(piece.data, number):
+        end += size
+        yield block, end
 
 
 def _with_names(row: dict[str, Any], spelled: Mapping[str, str]) -> dict[str, Any]:
@@ -97,12 +109,19 @@ class _Rows:
         self._plan = plan
         self._places = {name.lower(): at for at, name in enumerate(plan.sources)}
 
-    def read(self, data: bytes, first: int) -> Block:
-        """The rows of whole lines."""
+    def read(self, data: bytes, first: int) -> Iterator[tuple[Block, int]]:
+        """The rows of whole lines, and how many bytes each block is of.
+
+        Only a part of what Arrow refuses is told of at a time: as much may be wrong with it.
+        """
         batch = self._quickly(data)
-        if batch is None:
-            return self._in_parts(data, first)
-        return Block(batch, first, batch.num_rows, {}, 0, _Raw(data))
+        if batch is not None:
+            yield Block(batch, first, batch.num_rows, {}, 0, _Raw(data)), len(data)
+            return
+        for part in _parts(data):
+            block = self._part(part, first)
+            first += block.rows
+            yield block, len(part)
 
     def broken(self, piece: Piece, first: int) -> Block:
         """The one row of a line that is too long."""
@@ -114,32 +133,26 @@ class _Rows:
         plan = self._plan
         return read_quickly(data, plan.sources, plan.schema, plan.only_these)
 
-    def _in_parts(self, data: bytes, first: int) -> Block:
-        batches, rejects, numbers = [], [], []
-        raws: list[bytes] = []
-        number, at = first, 0
-        while at < len(data):
-            cut = cut_lines(data[at : at + PART_BYTES])
-            cut = cut or (data.find(b"\n", at) + 1 or len(data)) - at
-            part = data[at : at + cut]
-            at += cut
-            lines = _lines(part)
-            batch = self._quickly(part)
-            kept = list(range(len(lines)))
-            if batch is None or batch.num_rows != len(lines):
-                batch, wrong = self._one_by_one(lines)
-                rejects += [
-                    Reject(number + place, wrong[place][0], wrong[place][1], _shown(lines[place]))
-                    for place in sorted(wrong)
-                ]
-                kept = [place for place in kept if place not in wrong]
-            batches.append(batch)
-            numbers += [number + place for place in kept]
-            raws += [lines[place] for place in kept]
-            number += len(lines)
-        batch = pa.concat_batches(batches) if batches else self._empty()
-        rows = number - first
-        return Block(batch, first, rows, {}, 0, lambda place: _shown(raws[place]), rejects, numbers)
+    def _part(self, part: bytes, first: int) -> Block:
+        lines = _lines(part)
+        batch = self._quickly(part)
+        if batch is not None and batch.num_rows == len(lines):
+            return Block(batch, first, len(lines), {}, 0, lambda place: _shown(lines[place]))
+        batch, wrong = self._one_by_one(lines)
+        rejects = [
+            Reject(first + place, *wrong[place], _shown(lines[place])) for place in sorted(wrong)
+        ]
+        kept = np.flatnonzero(kept_of(len(lines), wrong))
+        return Block(
+            batch,
+            first,
+            len(lines),
+            {},
+            0,
+            lambda place: _shown(lines[kept[place]]),
+            rejects,
+            kept + first,
+        )
 
     def _one_by_one(self, lines: list[bytes]) -> tuple[pa.RecordBatch, Wrong]:
         wrong: Wrong = {}
@@ -194,6 +207,16 @@ class _Raw:
         if self._found is None:
             self._found = _lines(self._data)
         return _shown(self._found[at])
+
+
+def _parts(data: bytes) -> Iterator[bytes]:
+    """The lines in parts of about the same size."""
+    at = 0
+    while at < len(data):
+        cut = cut_lines(data[at : at + PART_BYTES])
+        cut = cut or (data.find(b"\n", at) + 1 or len(data)) - at
+        yield data[at : at + cut]
+        at += cut
 
 
 def _lines(data: bytes) -> list[bytes]:

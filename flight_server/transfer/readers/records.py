@@ -31,12 +31,18 @@ class Piece:
 
 
 class Pieces:
-    """The pieces of a text from a place on. `start` is where the stream stands."""
+    """The pieces of a text from a place on. `start` is where the stream stands.
 
-    def __init__(self, stream: Any, start: int, cut: Cut, open_reason: str) -> None:
+    `has_returns` says that a return alone ends a line, too.
+    """
+
+    def __init__(
+        self, stream: Any, start: int, cut: Cut, open_reason: str, has_returns: bool = False
+    ) -> None:
         self._stream = stream
         self.cut = cut
         self._open_reason = open_reason
+        self._has_returns = has_returns
         self._at = start
         self._rest = b""
         self._is_at_end = False
@@ -50,7 +56,8 @@ class Pieces:
         """The next pieces, at most so many; none at the end. A broken one comes alone."""
         found: list[Piece] = []
         while len(found) < count and self._more():
-            if cut := self.cut(self._rest):
+            # Whether a record is too long is not to depend on where reading began.
+            if cut := self.cut(self._rest[:RECORD_BYTES_MAX]):
                 found.append(self._taken(cut))
             elif self._is_at_end or len(self._rest) > RECORD_BYTES_MAX:
                 # Of a broken one not all is kept, so that nothing before it may be put back.
@@ -72,7 +79,7 @@ class Pieces:
             self._rest = self._rest + data if self._rest else data
             if not data:
                 self._is_at_end = True
-                if self._rest and not self._rest.endswith((b"\n", b"\r")):
+                if self._rest and not self._rest.endswith(b"\n"):
                     self._rest += b"\n"
         return bool(self._rest) or not self._is_at_end
 
@@ -82,23 +89,32 @@ class Pieces:
         return Piece(data, self._at, broken)
 
     def _broken(self) -> Piece:
-        line = self._rest.find(b"\n") + 1
-        if line:
+        if line := self._first_line(self._rest[:RECORD_BYTES_MAX]):
             return self._taken(line, self._open_reason)
-        kept = self._rest[:KEPT_BYTES]
-        size = len(self._rest)
-        self._rest = b""
-        while not self._is_at_end:
-            data = bytes(self._stream.read(BLOCK_BYTES))
-            end = data.find(b"\n") + 1
-            size += end or len(data)
-            self._is_at_end = not data
-            if end:
-                self._rest = data[end:]
-                break
+        kept, size = self._rest[: min(KEPT_BYTES, RECORD_BYTES_MAX)], 0
+        data, self._rest = self._rest, b""
+        while not (end := self._first_line(data)) and not self._is_at_end:
+            # A return that is the last byte may be half of a line's end.
+            last = data[-1:] if data.endswith(b"\r") else b""
+            size += len(data) - len(last)
+            read = bytes(self._stream.read(BLOCK_BYTES))
+            self._is_at_end = not read
+            data = last + read
+        end = end or len(data)
+        self._rest = data[end:]
+        size += end
         self._at += size
         reason = f"it has {size} bytes, and one row may have {RECORD_BYTES_MAX}"
         return Piece(kept, self._at, reason)
+
+    def _first_line(self, data: bytes) -> int:
+        """The end of the first line; 0 where there is none."""
+        end = data.find(b"\n")
+        if self._has_returns:
+            back = data.find(b"\r", 0, end if end >= 0 else len(data) - 1)
+            if back >= 0 and data[back + 1 : back + 2] != b"\n":
+                end = back
+        return end + 1
 
 
 def _whole_read(stream: Any, size: int) -> bytes:
@@ -110,9 +126,19 @@ def _whole_read(stream: Any, size: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def has_returns(data: bytes) -> bool:
+    """Whether a return stands alone somewhere, which ends a record as a line's end does."""
+    return b"\r" in data and data.count(b"\r") != data.count(b"\r\n")
+
+
 def cut_lines(data: bytes) -> int:
     """The end of the last line."""
     return data.rfind(b"\n") + 1
+
+
+def cut_records(data: bytes) -> int:
+    """As `cut_lines`; where there is none, a return alone ends a line. So in CSV."""
+    return cut_lines(data) or data.rfind(b"\r", 0, max(len(data) - 1, 0)) + 1
 
 
 class Quoted:
@@ -126,8 +152,8 @@ class Quoted:
     def cut(self, data: bytes) -> int:
         """The end of the last whole record."""
         if self._quote not in data:
-            return cut_lines(data)
-        places = self._well_formed(data)
+            return cut_records(data)
+        places = None if has_returns(data) else self._well_formed(data)
         if places is None:
             return self._walked(data)
         end = data.rfind(b"\n")
@@ -174,7 +200,8 @@ class Quoted:
             at += len(line)
             if is_open or self._quote in line:
                 is_open = self._is_open(line, is_open)
-            if not is_open and line.endswith((b"\n", b"\r")):
+            # A return that is the last byte may be half of a line's end.
+            if not is_open and (line.endswith(b"\n") or at < len(data)):
                 end = at
         return end
 

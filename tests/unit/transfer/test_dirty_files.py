@@ -145,6 +145,56 @@ def test_dialects(imported: ImportedFiles) -> None:
     assert read.rows == [{"id": 1, "name": "a,b"}]
 
 
+def test_rows_that_the_sample_cuts_say_nothing_of_types(imported: ImportedFiles) -> None:
+    for pad in range(12):
+        content = b"id,day" + b"x" * pad + b"\n" + b"1,2026-01-31\n" * 90_000
+        assert imported.read("a.csv", content).schema.types == [pa.int64(), pa.date32()]
+
+
+def test_files_without_a_row_that_is_whole(imported: ImportedFiles) -> None:
+    read = imported.read("a.csv", b"id,name\n1\n2,a,b\n", target=Target(types={"id": pa.int64()}))
+    assert [one.row for one in read.rejects] == [1, 2]
+    with pytest.raises(InvalidRequest, match="does not end"):
+        imported.read("a.csv", b"x" * 2**21)
+
+
+def test_values_that_are_not_utf8_are_told_by_their_column(imported: ImportedFiles) -> None:
+    read = imported.read("a.csv", b'id,name,price\n1,"a,b",\xff\n2,"\xe4,",3\n', target=TARGET)
+    assert [(one.row, one.column) for one in read.rejects] == [(1, "price"), (2, "name")]
+    ignored = Target(types={"id": pa.int64()}, mapping={"name": None, "price": None})
+    read = imported.read("a.csv", b"id,name,price\n1,\xff,\nx,b,2\n", target=ignored)
+    assert ([row["id"] for row in read.rows], [one.row for one in read.rejects]) == ([1], [2])
+
+
+def test_returns_alone_end_lines(imported: ImportedFiles) -> None:
+    read = imported.read("a.csv", b'id,name\n1,a\r2,b\r3,"open\r4,d\r')
+    assert [row["id"] for row in read.rows] == [1, 2, 4]
+    assert [(one.row, one.raw) for one in read.rejects] == [(3, '3,"open')]
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "line"),
+    [
+        ("a.csv", "id,name,price\n1,a,2\n", "3\n"),
+        ("a.csv", "id,name,price\n1,a,2\n", '"3\n4"\n'),
+        ("a.csv", "id,name,price\n1,a,2\n", "x,b,2\n"),
+        ("a.jsonl", '{"id": 1}\n', '{"id": "x"}\n'),
+    ],
+)
+def test_much_that_is_wrong_is_told_bit_by_bit(
+    imported: ImportedFiles, name: str, head: str, line: str
+) -> None:
+    count = 2**19 // len(line) if line != "x,b,2\n" else 12_000
+    content = (head + line * count).encode()
+    read = imported.read(name, content, target=TARGET)
+    assert [row["id"] for row in read.rows] == [1]
+    assert [one.row for one in read.rejects] == list(range(2, count + 2))
+    assert max(len(part.rejects) for part in read.parts) < 50_000
+    starts = [part.begin for part in read.parts]
+    again = imported.read(name, content, target=TARGET, start=starts[-1])
+    assert again.rejects == read.parts[-1].rejects
+
+
 def test_mixed_types_in_json(imported: ImportedFiles) -> None:
     lines = [
         '{"id": 1, "name": "fig", "price": 1}',
