@@ -56,7 +56,7 @@ LIMITED: dict[str, dict[str, float]] = {
         "rows of parquet ÷ COPY … FROM into DuckLake in process": 0.8,
         "while it imports csv": 800,
         "while it imports parquet": 800,
-        "p99 of SELECT 1 beside an import": 3.0,
+        "p99 of SELECT 1 beside an import ÷ on an idle server": 3.0,
     },
 }
 BESIDE = {"scan": 7, "put": 2, "small_puts": 5, "group_by": 1, "point_read": 1, "memory": 0}
