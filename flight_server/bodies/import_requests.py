@@ -74,8 +74,6 @@ def checked_import(services: Services, call: Call, given: Mapping[str, Any]) -> 
 
     InvalidRequest; Forbidden; NotFound: of the table, the source, or an upload.
     """
-    if "upload_name" in given:
-        given = {name: value for name, value in given.items() if name != "upload_name"}
     asked = parsed(Import, given, WHAT)
     operations.import_target(services, call, asked.table, asked.mode, asked.create_if_missing)
     if asked.rejected is not None:
@@ -85,8 +83,8 @@ def checked_import(services: Services, call: Call, given: Mapping[str, Any]) -> 
     kept = asked.parameters()
     if asked.upload_id is not None:
         upload = operations.whole_upload(services, call, asked.upload_id)
-        kept["upload_name"] = upload.kept.name
-        asked = asked.model_copy(update={"upload_name": upload.kept.name})
+        kept["upload_name"] = asked.upload_name or upload.kept.name
+        asked = asked.model_copy(update={"upload_name": kept["upload_name"]})
     check_source(asked.source(services.settings.data / UPLOADS), services.settings)
     if asked.source_url is not None and asked.source_url.lower().startswith(_WEB):
         operations.check_outbound(services, asked.source_url)

@@ -126,8 +126,8 @@ class Import(Body):
     create_if_missing: bool = True
     atomic: bool | None = None
     batch_size: Annotated[int | None, Field(ge=1, le=10_000_000)] = None
-    # Filled in by the server: what the client called the file of an upload.
-    upload_name: str = ""
+    # What the file of an upload is called, where that is not the name that it was sent by.
+    upload_name: Annotated[str, Field(max_length=500)] = ""
 
     @field_validator("on_error", mode="before")
     @classmethod
@@ -143,6 +143,8 @@ class Import(Body):
     def _contradictions(self) -> Import:
         if (self.source_url is None) == (self.upload_id is None):
             raise ValueError("give either a 'source_url' or an 'upload_id'")
+        if self.upload_name and self.upload_id is None:
+            raise ValueError("'upload_name' goes with an 'upload_id'")
         if self.rejected_table is not None and self.on_error != "set_aside":
             raise ValueError('\'rejected_table\' goes with "on_error": "set_aside"')
         is_whole = self.mode in (IngestMode.OVERWRITE, IngestMode.CREATE)

@@ -297,6 +297,19 @@ def test_rights_are_those_of_whoever_asks(doors: TwoDoors, inbox: Path, client: 
             assert reads.post(f"{BATCH}/{path}", json=hidden).status_code == 404
 
 
+def test_an_upload_under_another_name(api: httpx.Client) -> None:
+    named = uploaded(api, "export-17", b"id;name\n1;a\n")
+    body = {"table_name": "renamed", "upload_id": named}
+    assert api.post(f"{BATCH}/import/preview", json=body).status_code == 400
+    looked = api.post(f"{BATCH}/import/preview", json={**body, "upload_name": "a.csv"})
+    assert (looked.json()["format"], looked.json()["rows"]) == ("csv", [{"id": 1, "name": "a"}])
+    assert imported(api, **body, upload_name="a.csv")["rows"] == 1
+    wrong = {"table_name": "renamed", "source_url": "/a", "upload_name": "a.csv"}
+    answer = api.post(f"{BATCH}/import", json=wrong)
+    assert answer.status_code == 400
+    assert "'upload_name' goes with an 'upload_id'" in answer.text
+
+
 def test_urls_of_private_addresses_are_refused(
     api: httpx.Client, local_servers: Callable[..., WebServer]
 ) -> None:
