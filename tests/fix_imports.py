@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from flight_server.transfer.cleaning import Rows, cleaned
+from flight_server.transfer.memory import bounded_memory
 from flight_server.transfer.planning import Target, plan_for
 from flight_server.transfer.readers import ReadOptions, Reject, open_reader
 from flight_server.transfer.readers.texts import File
@@ -70,10 +71,11 @@ class ImportedFiles:
         rules: Mapping[str, ColumnRules] | None = None,
         keys: Sequence[Sequence[str]] = (),
         start: Mapping[str, Any] | None = None,
+        memory_max: int = 2**40,
     ) -> Read:
         path = self.folder / name if content is None else self.write(name, content)
         format_name, compression = kind_of(name)
-        with closing(LocalFile.at(name, path)) as source:
+        with bounded_memory(memory_max), closing(LocalFile.at(name, path)) as source:
             file = File(source, compression, self.folder, UNPACKED_MAX)
             reader = open_reader(file, format_name, options)
             plan = plan_for(reader.probe(), target)

@@ -6,16 +6,15 @@ archive's own list of sizes is not believed, each part is counted as it is opene
 
 from __future__ import annotations
 
-import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as kinds
 
-from flight_server.errors import ErrorCode, InvalidRequest, LimitExceeded, did_you_mean
+from flight_server.errors import ErrorCode, InvalidRequest, LimitExceeded
 from flight_server.formats.csv_lines import from_texts
 from flight_server.formats.inference import type_of_texts
 from flight_server.formats.text_values import MisfitError
@@ -23,42 +22,30 @@ from flight_server.transfer.readers.base import ROWS_MAX, Block, Plan, Probe, Re
 from flight_server.transfer.readers.casting import fitted, without
 from flight_server.transfer.readers.columnar import raw_of
 from flight_server.transfer.readers.texts import CHUNK_BYTES, File
+from flight_server.transfer.readers.workbooks import read_sheet, unreadable
 
 # What the parts of a workbook unpack to; its cells take several times as much.
 UNPACKED_BYTES_MAX = 128 * 2**20
 SAMPLE_ROWS = 10_000
-_ERROR = re.compile(r"got 'Error\((\w+)\)'")
-_MEANINGS = {
-    "Div0": "#DIV/0!",
-    "NA": "#N/A",
-    "Name": "#NAME?",
-    "Null": "#NULL!",
-    "Num": "#NUM!",
-    "Ref": "#REF!",
-    "Value": "#VALUE!",
-}
 
 
 class ExcelReader:
     """One sheet of a workbook."""
 
     def __init__(self, file: File, options: ReadOptions) -> None:
-        import fastexcel
-
         self._file = file
-        self._options = options
         raw = file.seekable()
         _check_size(raw, file.name)
         raw.seek(0)
-        try:
-            self._workbook = fastexcel.read_excel(raw.read())
-        except fastexcel.FastExcelError as error:
-            raise _unreadable(file.name, error) from None
-        self._sheet = self._loaded("string")
+        path = file.scratch / "workbook"
+        with path.open("wb") as target:
+            while data := raw.read(CHUNK_BYTES):
+                target.write(data)
+        self._sheet = read_sheet(path, file.name, options)
 
     def probe(self) -> Probe:
         """The columns of the header, and the types that the first values have."""
-        table, _ = self._texts()
+        table = self._sheet.texts
         fields = [
             pa.field(name, type_of_texts(_known(column.slice(0, SAMPLE_ROWS))))
             for name, column in zip(table.schema.names, table.columns, strict=True)
@@ -71,54 +58,13 @@ class ExcelReader:
 
     def blocks(self, plan: Plan, start: Mapping[str, Any]) -> Iterator[Block]:
         """The rows."""
-        texts, errors = self._texts()
+        texts, errors = self._sheet.texts, self._sheet.errors
         size = self._file.source.size
         for at in range(int(start.get("row", 0)), texts.num_rows, ROWS_MAX):
             part = texts.slice(at, ROWS_MAX)
             block = _block(part, plan, at, errors)
             block.position = size * (at + part.num_rows) // texts.num_rows
             yield block
-
-    def _loaded(self, kind: Literal["string", "float"]) -> Any:
-        sheet = self._options.sheet
-        names = self._workbook.sheet_names
-        if isinstance(sheet, int) and not 0 <= sheet < len(names):
-            raise InvalidRequest(f"{self._file.name} has {len(names)} sheets, counted from 0.")
-        if isinstance(sheet, str) and sheet not in names:
-            raise InvalidRequest(
-                f"{self._file.name} has no sheet '{sheet[:80]}'.{did_you_mean(sheet, names)} "
-                f"It has {', '.join(names)[:300]}."
-            )
-        columns = list(self._options.columns)
-        header = 0 if self._options.header and not columns else None
-        skipped = self._options.skip_rows + (self._options.header and bool(columns))
-        import fastexcel
-
-        try:
-            return self._workbook.load_sheet(
-                sheet,
-                header_row=None if header is None else self._options.skip_rows,
-                column_names=columns or None,
-                skip_rows=skipped if header is None else 0,
-                dtypes=kind,
-            )
-        except fastexcel.FastExcelError as error:
-            raise _unreadable(self._file.name, error) from None
-
-    def _texts(self) -> tuple[pa.RecordBatch, Mapping[tuple[int, int], str]]:
-        """The cells as text, and the errors that stand in some, by row and column."""
-        batch, found = self._sheet.to_arrow_with_errors()
-        if any(pc.any(_is_rounded(column)).as_py() for column in batch.columns):
-            numbers, _ = self._loaded("float").to_arrow_with_errors()
-            pairs = zip(batch.columns, numbers.columns, strict=True)
-            exact = [_exactly(texts, one) for texts, one in pairs]
-            batch = pa.RecordBatch.from_arrays(exact, schema=batch.schema)
-        errors: dict[tuple[int, int], str] = {}
-        for error in found.errors if found else ():
-            code = _ERROR.search(error.detail)
-            meaning = _MEANINGS.get(code[1], code[1]) if code else error.detail
-            errors[error.offset_position] = f"the cell holds the error {meaning}"
-        return batch, errors
 
 
 def _block(
@@ -162,25 +108,6 @@ def _from_cells(texts: pa.Array, kind: pa.DataType) -> pa.Array:
         raise MisfitError(str(error).splitlines()[0][:200]) from None
 
 
-def _is_rounded(texts: pa.Array) -> pa.Array:
-    """Where a number may have lost digits: as text it has nine at most behind its point."""
-    return pc.match_substring_regex(texts, r"^-?(0|\d+\.\d{9})$")
-
-
-def _exactly(texts: pa.Array, numbers: pa.Array) -> pa.Array:
-    """The texts, with all digits where they are those of a number."""
-    rounded = pc.and_(_is_rounded(texts), pc.and_(numbers.is_valid(), pc.not_equal(numbers, 0)))
-    if not pc.any(rounded).as_py():
-        return texts
-    triples = zip(texts.to_pylist(), rounded.to_pylist(), numbers.to_pylist(), strict=True)
-    # What is text in the sheet and looks like another number stays as it is.
-    found = [
-        repr(number) if is_one and float(text) == round(number, 9) else text
-        for text, is_one, number in triples
-    ]
-    return pa.array(found, texts.type)
-
-
 def _known(texts: pa.Array) -> pa.Array:
     """The values that say something of a column's type; days where no value has a time."""
     known = texts.drop_null()
@@ -212,7 +139,7 @@ def _check_size(raw: pa.NativeFile, name: str) -> None:
         EOFError,
         ValueError,
     ) as error:
-        raise _unreadable(name, error) from None
+        raise unreadable(name, error) from None
 
 
 def _too_large(name: str) -> LimitExceeded:
@@ -221,12 +148,4 @@ def _too_large(name: str) -> LimitExceeded:
         "it as CSV.",
         code=ErrorCode.TOO_LARGE,
         details={"limit": UNPACKED_BYTES_MAX},
-    )
-
-
-def _unreadable(name: str, error: Exception) -> InvalidRequest:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return InvalidRequest(
-        f"{name} cannot be read as Excel: {lines[0][:200].removesuffix('.')}.",
-        code=ErrorCode.INVALID_DATA,
     )

@@ -57,7 +57,7 @@ class File:
     ) -> None:
         self.source = source
         self._compression = compression
-        self._scratch = scratch
+        self.scratch = scratch
         self._bytes_max = bytes_max
         self._raw: pa.NativeFile | None = None
 
@@ -89,7 +89,7 @@ class File:
         if self._compression is None:
             self._raw = self.source.open()
             return self._raw
-        copy = self._scratch / "opened"
+        copy = self.scratch / "opened"
         with self.readable("a compressed file"), copy.open("wb") as target:
             stream = self.stream()
             while data := stream.read(CHUNK_BYTES):
@@ -101,6 +101,9 @@ class File:
         """A block in which what libraries say of the file's content becomes InvalidRequest."""
         try:
             yield
+        except pa.ArrowMemoryError:
+            # It is told by whoever has set the bound.
+            raise
         except (pa.ArrowException, OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
             lines = str(error).strip().splitlines() or [type(error).__name__]
             raise InvalidRequest(

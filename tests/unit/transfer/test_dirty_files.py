@@ -313,6 +313,16 @@ def test_bombs(imported: ImportedFiles, monkeypatch: pytest.MonkeyPatch) -> None
         imported.read("a.xlsx", sheet.getvalue())
 
 
+def test_workbooks_with_a_cell_far_away(imported: ImportedFiles) -> None:
+    target = io.BytesIO()
+    with xlsxwriter.Workbook(target) as book:
+        sheet = book.add_worksheet()
+        sheet.write(0, 0, "id")
+        sheet.write(1_048_575, 16_383, "far")
+    with pytest.raises(LimitExceeded, match="one that stands far away"):
+        imported.read("a.xlsx", target.getvalue(), memory_max=2**28)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [
