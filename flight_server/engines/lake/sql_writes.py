@@ -155,7 +155,7 @@ def merge_rows(
     kinds = {"inserted": inserted, "updated": updated, "deleted": deleted}
     transaction.note(found.table, *(kind for kind, rows in kinds.items() if rows))
     transaction.local_rows.updated(found.table, count)
-    transaction.local_rows.inserted(found.table, inserted)
+    transaction.local_rows.merged(found.table, inserted)
     transaction.count_rows(done.rows)
     return done
 

@@ -64,7 +64,7 @@ def merge_stage(
     check_rows(transaction, found, later, f" SEMI JOIN temp.{STAGE} AS sent ON {matches}")
     inserted = transaction.count(count) - before
     transaction.local_rows.updated(found.table, changed)
-    transaction.local_rows.inserted(found.table, inserted)
+    transaction.local_rows.merged(found.table, inserted)
     kinds = (("inserted", inserted), ("updated", changed - inserted))
     transaction.note(found.table, *(kind for kind, rows in kinds if rows))
     rows = transaction.count(f"SELECT count(*) FROM temp.{STAGE}")

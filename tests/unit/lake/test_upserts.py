@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.errors import Cancelled, ErrorCode
-from flight_server.model import CommitEvery
+from flight_server.model import CommitEvery, IngestMode, IngestRequest, ScanRequest
 from flight_server.settings import Settings
 from flight_server.testing.conformance.handles import (
+    AUTHOR,
     TableHandle,
     batches_of,
     reader_of,
@@ -121,3 +122,31 @@ def test_a_cancelled_upsert_changes_nothing(lake: LakeEngine) -> None:
     assert table.ids() == list(range(1_000))
     # Nothing of it is in the way of the next.
     assert table.stream(reader_of(batches_of(range(500, 1_500), 500)), "upsert").rows_updated == 500
+
+
+def keyed(rows: list[dict[str, Any]]) -> pa.RecordBatchReader:
+    return pa.Table.from_pylist(rows, KEYED).to_reader()
+
+
+@pytest.mark.parametrize("rows", [1, 3_000], ids=["inlined", "in files"])
+@pytest.mark.parametrize("first", ["upsert", "merge"])
+def test_values_beside_an_upsert_that_brings_only_nulls_are_found(
+    lake: LakeEngine, first: str, rows: int
+) -> None:
+    table = TableHandle(lake).create(KEYED)
+    nulls = [{"k": -n, "part": "x", "a": None, "b": None} for n in range(1, rows + 1)]
+    zeros = [{"k": n, "part": "x", "a": 0, "b": "zero"} for n in range(rows)]
+    with lake.transaction(AUTHOR) as transaction:
+        by_key = IngestRequest(IngestMode(first), key=("k", "part"))
+        transaction.ingest(table.ref, by_key, keyed(nulls), AUTHOR)
+        transaction.ingest(table.ref, IngestRequest(), keyed(zeros), AUTHOR)
+        transaction.commit()
+    # Whoever knows no bounds of the rows before would take those of this one for the table's.
+    one = [{"k": -10_000, "part": "x", "a": 1, "b": "zzz"}]
+    lake.ingest(table.ref, IngestRequest(), keyed(one), AUTHOR)
+    for version in (None, lake.snapshot() - 1):
+        for condition in ("a = 0", "b = 'zero'", "a IS NOT NULL AND a < 1"):
+            found = lake.scan(table.ref, ScanRequest(filter=condition, version=version))
+            assert found.read_all().num_rows == rows, (version, condition)
+        ordered = lake.scan(table.ref, ScanRequest(order_by="a", limit=1, version=version))
+        assert ordered.read_all()["a"].to_pylist() == [0]
