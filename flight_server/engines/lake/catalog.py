@@ -184,15 +184,27 @@ def kinds(changes: str, ids: set[str], created: bool, notes: str | None) -> tupl
     return tuple(dict.fromkeys((["created"] if created else []) + told + found))
 
 
-def deletes(instance: Instance, table: int, start: int, until: int) -> list[int]:
-    """The snapshots from `start` to `until` that deleted or updated rows of a table."""
+def deletes(instance: Instance, table: int, start: int, until: int) -> list[tuple[int, str, str]]:
+    """The snapshots from `start` to `until` that deleted or updated rows of a table.
+
+    Each with the namespace and the name that the table had then.
+    """
     rows = instance.rows(
-        f"SELECT snapshot_id FROM {METADATA}.ducklake_snapshot_changes "
-        "WHERE snapshot_id BETWEEN $1 AND $2 AND list_has_any(string_split(changes_made, ','), "
+        f"SELECT c.snapshot_id, s.schema_name, t.table_name "
+        f"FROM {METADATA}.ducklake_snapshot_changes c "
+        f"JOIN {METADATA}.ducklake_table t ON t.table_id = $3 AND {_lasts('t')} "
+        f"JOIN {METADATA}.ducklake_schema s ON s.schema_id = t.schema_id AND {_lasts('s')} "
+        "WHERE c.snapshot_id BETWEEN $1 AND $2 AND list_has_any(string_split(changes_made, ','), "
         "['deleted_from_table:' || $3, 'inlined_delete:' || $3]) ORDER BY 1",
         [start, until, table],
     )
-    return [int(snapshot) for (snapshot,) in rows]
+    return [(int(snapshot), namespace, name) for snapshot, namespace, name in rows]
+
+
+def _lasts(kept: str) -> str:
+    """Whether a row of the catalog holds in the snapshot of `c`."""
+    ended = f"({kept}.end_snapshot IS NULL OR c.snapshot_id < {kept}.end_snapshot)"
+    return f"c.snapshot_id >= {kept}.begin_snapshot AND {ended}"
 
 
 def is_touched(instance: Instance, table: int, after: int, until: int) -> bool:

@@ -238,15 +238,15 @@ def _changes_sql(
     start: int,
     until: int,
     images: Images,
-    deletes: list[int],
+    deletes: Sequence[tuple[int, str, str]],
 ) -> str:
     """Rows that came and rows that went; one that did both in a commit was updated.
 
     DuckLake's table_changes dates the deletes of rows wrong whose versions were flushed into one
     file, and tells of files written anew. Asked for one snapshot it is right, so it is asked for
-    each that deleted something.
+    each that deleted something, by the name that the table had in it.
     """
-    table = f"'{CATALOG}', {literal(found.table.namespace)}, {literal(found.table.name)}"
+    table = _argument(found.table.namespace, found.table.name)
     upkeep = " OR ".join(f"starts_with(changes_made, '{verb}:')" for verb in catalog.MAINTENANCE)
     # Under names of ours, for a table may have a column that is called as DuckLake calls its own.
     ours = [quoted(f"{HIDDEN_PREFIX}_{place}") for place in range(len(names))]
@@ -260,8 +260,8 @@ def _changes_sql(
     )
     went = " UNION ALL ".join(
         f"SELECT rowid AS {_ROW}, {snapshot}::BIGINT AS {_AT}, {shown} "
-        f"FROM ducklake_table_deletions({table}, {snapshot}, {snapshot}) {fed}"
-        for snapshot in deletes
+        f"FROM ducklake_table_deletions({_argument(namespace, name)}, {snapshot}, {snapshot}) {fed}"
+        for snapshot, namespace, name in deletes
     )
     columns = ", ".join(_expression(field) for field in found.schema)
     parts = [_told("came", "went", "insert", "update_postimage", columns)]
@@ -274,6 +274,11 @@ def _changes_sql(
         f"WITH came AS ({came}), went AS ({went or 'SELECT * FROM came WHERE false'}) "
         f"{' UNION ALL '.join(parts)} ORDER BY 1, 2, 3 DESC"
     )
+
+
+def _argument(namespace: str, name: str) -> str:
+    """A table as DuckLake's functions are given it."""
+    return f"'{CATALOG}', {literal(namespace)}, {literal(name)}"
 
 
 _BOTH = f"({_ROW}, {_AT}) IN (SELECT ({_ROW}, {_AT}) FROM %s)"

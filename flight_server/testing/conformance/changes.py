@@ -155,6 +155,31 @@ class ChangesTests(EngineCase):
             marks.append(engine.snapshot())
             assert unordered(list(replay.values())) == table.rows()
 
+    def test_changes_under_another_name_are_its_own(self, engine: Any, table: TableHandle) -> None:
+        """Whatever else had the table's name meanwhile."""
+        since = engine.snapshot()
+        away = TableHandle(engine, "away")
+        engine.rename_table(table.ref, away.ref, AUTHOR)
+        # Another table gets the name, and loses a row as this one does.
+        table.create()
+        table.put(THREE)
+        with engine.transaction(AUTHOR) as transaction:
+            transaction.delete(table.ref, "id = 3", AUTHOR)
+            transaction.delete(away.ref, "id = 2", AUTHOR)
+            transaction.commit()
+        away.update({"amount": "7"}, "id = 1")
+        engine.drop_table(table.ref, AUTHOR)
+        engine.rename_table(away.ref, table.ref, AUTHOR)
+        table.delete("id = 3")
+        found = _changes(table, after=since, images=Images.BOTH)
+        told = [(row["_change"], row["id"], row["amount"]) for row in found]
+        assert told == [
+            ("delete", 2, None),
+            ("update_preimage", 1, 1.5),
+            ("update_postimage", 1, 7.0),
+            ("delete", 3, -3.0),
+        ]
+
     def test_a_rename_changes_no_row(self, engine: Any, table: TableHandle) -> None:
         """And the feed goes on over it."""
         start = engine.snapshot()
