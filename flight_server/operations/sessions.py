@@ -262,6 +262,11 @@ class Session:
         """How many transactions have begun and not ended."""
         return sum(one.has_begun for one in list(self.transactions.values()))
 
+    @property
+    def holds_anything(self) -> bool:
+        """Whether anything is kept for it but handles of transactions that have not begun."""
+        return self.open_transactions > 0 or self.temporary is not None
+
     def leave(self) -> None:
         """Undoes what is under way, since the client is gone; handles of what is not stay."""
         for one in list(self.transactions.values()):

@@ -72,7 +72,7 @@ def _opened(
     state: ServerState, visit: Visit, call: Call, transaction: str | None
 ) -> OpenTransaction | None:
     if transaction is not None:
-        return state.sessions.transaction(visit.principal.id, transaction)[1]
+        return state.sessions.transaction(transaction, visit.session_names()[-1])
     if call.session is None or call.session.current is None:
         return None
     # One that was idle for too long is told of by COMMIT or ROLLBACK, and stops all till then.

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from flight_server.errors import ErrorCode, LimitExceeded, NotFound
 from flight_server.wire.reads import ReadPlan
-from flight_server.wire.sessions import Session
+from flight_server.wire.sessions import GONE, Session
 
 STATEMENTS_MAX = 10_000
 # So that no client takes the places of all others; likewise of the bytes.
@@ -115,11 +115,13 @@ class PreparedStatements:
                 del self._statements[statement.handle]
 
     def sweep(self, idle_seconds: float) -> None:
-        """Forgets those that nobody has used for so long."""
+        """Forgets those that nobody has used for so long, and what lost clients have prepared."""
         oldest = self._now() - idle_seconds
         with self._lock:
             self._statements = {
-                handle: one for handle, one in self._statements.items() if one.used_at > oldest
+                handle: one
+                for handle, one in self._statements.items()
+                if one.used_at > oldest and one.session.connection != GONE
             }
 
     @property

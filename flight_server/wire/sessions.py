@@ -53,8 +53,8 @@ class SessionName:
 class Session:
     """The options that were set, what operations keep for it, and when it was last used.
 
-    `connection` is the number of the connection that it goes by, None where it goes by a token
-    or by a cookie that the client has shown, or where numbers are not known.
+    `connection` is the number of the connection that it goes by, GONE once that is lost, None where
+    it goes by a token or by a cookie that the client has shown, or where numbers are not known.
     """
 
     state: operations.Session
@@ -130,15 +130,18 @@ class Sessions:
             self._forget(session)
         self._end([session])
 
-    def transaction(self, principal: str, name: str) -> tuple[operations.Session, OpenTransaction]:
-        """A principal's open transaction, whichever session began it. NotFound.
+    def transaction(self, name: str, caller: SessionName) -> OpenTransaction:
+        """The caller's open transaction, whichever session began it. NotFound.
 
-        Its name is enough: a client whose connection broke goes on behind another address.
+        Its name is enough: a client whose connection broke goes on behind another address, and
+        its session goes by that from then on.
         """
         for session in self._all():
-            if session.state.principal == principal and name in session.state.transactions:
+            if session.state.principal == caller.principal and name in session.state.transactions:
                 session.used_at = self._now()
-                return session.state, session.state.find(name)
+                if session.connection == GONE and caller.kind == "peer":
+                    self._go_by(session, caller)
+                return session.state.find(name)
         raise operations.transaction_not_found(name)
 
     def sweep(self, transaction_idle_seconds: float) -> None:
@@ -146,7 +149,8 @@ class Sessions:
         self._end(self._take_old())
         alive = self._connections()
         for session in self._all():
-            if self._is_lost(session, alive):
+            # A call that came before the end may begin something after it.
+            if self._is_lost(session, alive) and (session.address or session.state.holds_anything):
                 self._lose(session)
             session.state.expire(transaction_idle_seconds)
 
@@ -182,13 +186,16 @@ class Sessions:
         state = operations.Session(last.principal, self._now)
         session = Session(state, {}, self._now(), expires_at or float("inf"), begun)
         if last.kind == "peer":
-            session.address = address_of(last.value)
-            session.connection = self._number(session.address, self._connections())
+            self._go_by(session, last)
         with self._lock:
             spare = self._make_room()
             self._sessions.update(dict.fromkeys(begun, session))
         self._end(spare)
         return session, cookie
+
+    def _go_by(self, session: Session, peer: SessionName) -> None:
+        session.address = address_of(peer.value)
+        session.connection = self._number(session.address, self._connections())
 
     def _make_room(self) -> list[Session]:
         """The session that was not used for longest, taken away where there are too many."""
@@ -217,14 +224,15 @@ class Sessions:
         Handles of transactions that hold nothing stay: a driver that was idle for long connects
         anew, and goes on with the handle it has.
         """
-        session.connection = None
-        kept = SessionName(session.state.principal, "lost", secrets.token_hex(8))
+        session.connection, session.address = GONE, None
         with self._lock:
             for name in [name for name in session.names if name.kind == "peer"]:
                 self._sessions.pop(name, None)
                 session.names.remove(name)
-            session.names.append(kept)
-            self._sessions[kept] = session
+            if "lost" not in {name.kind for name in session.names}:
+                kept = SessionName(session.state.principal, "lost", secrets.token_hex(8))
+                session.names.append(kept)
+                self._sessions[kept] = session
         session.state.leave()
         self._tell(session)
 

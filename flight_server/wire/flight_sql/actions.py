@@ -67,7 +67,7 @@ def end_transaction(state: ServerState, visit: Visit, request: Any) -> None:
             f"The action {request.action} ends no transaction: send {COMMIT} to commit, "
             f"{ROLLBACK} to roll back."
         )
-    _, opened = state.sessions.transaction(visit.principal.id, name or "")
+    opened = state.sessions.transaction(name or "", visit.session_names()[-1])
     if request.action == COMMIT:
         opened.commit(visit.running.cancellation)
     else:

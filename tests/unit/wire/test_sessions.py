@@ -6,6 +6,7 @@ import pytest
 
 from flight_server import operations
 from flight_server.errors import LimitExceeded, NotFound
+from flight_server.wire.prepared import PreparedStatements
 from flight_server.wire.sessions import (
     IDLE_SECONDS_MAX,
     OPTIONS_MAX,
@@ -17,6 +18,7 @@ from flight_server.wire.sessions import (
 from tests.fix_metastore import Clock
 
 PEER = SessionName("ana", "peer", "ipv4:127.0.0.1:1")
+OTHER_PEER = SessionName("ana", "peer", "ipv4:127.0.0.1:2")
 TOKEN = SessionName("ana", "token", "abc")
 
 
@@ -112,7 +114,7 @@ def test_an_address_that_passes_to_another_client_is_another_session(clock: Cloc
     assert handle.left == 1
     again, _ = sessions.open([PEER])
     assert again is not session
-    found: object = sessions.transaction("ana", "t")[1]
+    found: object = sessions.transaction("t", PEER)
     assert found is handle
 
 
@@ -128,6 +130,46 @@ def test_a_lost_connection_is_noticed_without_a_call(clock: Clock) -> None:
     assert sessions.open_transactions == 0
     sessions.sweep(300)
     assert handle.left == 1
+
+
+def test_what_a_call_begins_after_the_loss_of_its_connection_is_undone(clock: Clock) -> None:
+    alive = {("127.0.0.1", 1): 7}
+    sessions = Sessions(clock, lambda: alive)
+    _, handle = with_handle(sessions)
+    alive.clear()
+    sessions.sweep(300)
+    handle.has_begun = True
+    sessions.sweep(300)
+    assert handle.left == 2
+
+
+def test_what_a_call_prepares_after_the_loss_of_its_connection_is_forgotten(clock: Clock) -> None:
+    alive = {("127.0.0.1", 1): 7, ("127.0.0.1", 2): 8}
+    sessions, statements = Sessions(clock, lambda: alive), PreparedStatements(clock)
+    lost, kept = (sessions.open([peer])[0] for peer in (PEER, OTHER_PEER))
+    del alive["127.0.0.1", 1]
+    sessions.sweep(300)
+    for session in (lost, kept):
+        statements.add(session, "SELECT 1", True, (), None)
+    statements.sweep(300)
+    assert statements._of(lost) == []
+    assert len(statements) == 1
+
+
+def test_a_transaction_that_goes_on_behind_another_address_goes_by_that(clock: Clock) -> None:
+    alive = {("127.0.0.1", 1): 7}
+    sessions = Sessions(clock, lambda: alive)
+    _, handle = with_handle(sessions)
+    alive.clear()
+    sessions.sweep(300)
+    alive["127.0.0.1", 2] = 8
+    sessions.transaction("t", OTHER_PEER)
+    handle.has_begun = True
+    sessions.sweep(300)
+    assert handle.has_begun
+    alive.clear()
+    sessions.sweep(300)
+    assert not handle.has_begun
 
 
 def test_a_session_that_begins_after_its_connection_has_gone_is_lost(clock: Clock) -> None:
