@@ -15,12 +15,14 @@ from flight_server.auth import (
     UserStore,
     signing_secret,
 )
+from flight_server.engines.base import Engine
 from flight_server.engines.lake.engine import LakeEngine
+from flight_server.engines.pixeltable.engine import PixeltableEngine
 from flight_server.jobs import Workers
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import AuditTrail
 from flight_server.metastore.kept_answers import KeptAnswers
-from flight_server.model import DEFAULT_CATALOG
+from flight_server.model import DEFAULT_CATALOG, PIXELTABLE_CATALOG
 from flight_server.operations import Services, bound_to, read_measures
 from flight_server.operations.audit import Audit
 from flight_server.operations.followers import AuditedCommits
@@ -61,7 +63,7 @@ def assemble(settings: Settings) -> Services:
     limits = Limits(settings, usage, stored_limits(metastore))
     services = Services(
         settings=settings,
-        engines={DEFAULT_CATALOG: lake},
+        engines=_engines(settings, lake),
         access=Access(permissions.current, bound_to),
         permissions=permissions,
         keys=keys,
@@ -92,6 +94,16 @@ def assemble(settings: Settings) -> Services:
     rights = HookRights(services.access, services.authenticator.principal_of)
     services.webhooks.start(lake, rights)
     return services
+
+
+def _engines(settings: Settings, lake: LakeEngine) -> dict[str, Engine]:
+    """The catalogs by their names. InvalidRequest where one of them cannot be had."""
+    engines: dict[str, Engine] = {DEFAULT_CATALOG: lake}
+    if settings.pixeltable is not None:
+        engines[PIXELTABLE_CATALOG] = PixeltableEngine.at(
+            settings.pixeltable, settings.pixeltable_database
+        )
+    return engines
 
 
 def _issuer(settings: Settings) -> Issuer | None:

@@ -18,6 +18,7 @@ import pyarrow as pa
 from flight_server.errors import ErrorCode, InvalidRequest, NotFound
 
 DEFAULT_CATALOG = "lake"
+PIXELTABLE_CATALOG = "pixeltable"
 DEFAULT_NAMESPACE = "main"
 # The workspace of the server itself: it has every namespace that no other one has.
 DEFAULT_WORKSPACE = "default"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import BaseModel, Field
 
-from flight_server.setting_values import Destinations, Names
+from flight_server.setting_values import ConfidentialUrl, Destinations, Names
 
 
 class JobSettings(BaseModel):
@@ -76,6 +78,19 @@ class TransferSettings(BaseModel):
     )
     export_seconds_max: float = Field(
         24 * 3600, ge=0, description="How long the result of an export can be downloaded."
+    )
+
+
+class PixeltableSettings(BaseModel):
+    """Where multimodal tables are."""
+
+    pixeltable: Path | None = Field(
+        None,
+        description="A Pixeltable home, made if missing: its tables are the catalog pixeltable.",
+    )
+    pixeltable_database: ConfidentialUrl | None = Field(
+        None,
+        description="postgresql://USER:PASSWORD@HOST/DATABASE of that home, where it is not in it.",
     )
 
 

@@ -23,7 +23,12 @@ from pydantic import (
 )
 
 from flight_server.errors import InvalidRequest, did_you_mean
-from flight_server.setting_groups import JobSettings, TransferSettings, WebhookSettings
+from flight_server.setting_groups import (
+    JobSettings,
+    PixeltableSettings,
+    TransferSettings,
+    WebhookSettings,
+)
 from flight_server.setting_values import (
     Address,
     Compression,
@@ -303,7 +308,7 @@ class ServerSettings(BaseModel):
         return self
 
 
-class Settings(WebhookSettings, TransferSettings, JobSettings, ServerSettings):
+class Settings(PixeltableSettings, WebhookSettings, TransferSettings, JobSettings, ServerSettings):
     """Every setting there is; documents list those of the last class first."""
 
 

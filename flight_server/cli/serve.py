@@ -36,6 +36,9 @@ def serve(
     http: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Where HTTP is served.")
     ] = None,
+    pixeltable: Annotated[
+        Path | None, typer.Option(help="A Pixeltable home: its tables are a catalog of their own.")
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="TOML file of settings; PIXELFLIGHT_CONFIG names one too.")
     ] = None,

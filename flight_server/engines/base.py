@@ -287,6 +287,15 @@ class SupportsListings(Protocol):
         """As `describe`, of the newest version; those that are missing are left out."""
 
 
+@runtime_checkable
+class SupportsRest(Protocol):
+    """It costs nothing until it is asked something: who only wants to know how it is does not."""
+
+    @property
+    def is_awake(self) -> bool:
+        """Whether it has been asked, and runs."""
+
+
 Ability = TypeVar("Ability")
 
 ABILITIES: tuple[type[Any], ...] = (

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from flight_server.engines.base import SupportsRest
 from flight_server.operations.services import Services
 
 CHECK_SECONDS = 2.0
@@ -99,7 +100,9 @@ def _ask_metastore(services: Services) -> str:
 
 
 def _ask_engine(services: Services, name: str) -> str:
-    services.engines[name].namespaces()
+    engine = services.engines[name]
+    if not isinstance(engine, SupportsRest) or engine.is_awake:
+        engine.namespaces()
     return OK
 
 

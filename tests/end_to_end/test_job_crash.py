@@ -28,6 +28,8 @@ from tests.fix_jobs import ALLOWED, install, workers
 IS_LONG = os.environ.get("PIXELFLIGHT_TEST_CRASH") == "long"
 SERVER_KILLS, WORKER_KILLS = (16, 24) if IS_LONG else (2, 3)
 JOBS_AT_ONCE = 8
+OPEN = ("pending", "running")
+STALLED_SECONDS = 60
 SETTINGS: dict[str, Any] = {
     "job_custom": ALLOWED,
     "job_workers": 2,
@@ -89,14 +91,18 @@ def restarted(data: Path) -> Iterator[ServerProcess]:
 
 
 def until_over(client: Client, ids: list[str]) -> dict[str, dict[str, Any]]:
-    """All jobs, once they have ended."""
-    ends = time.monotonic() + 120
+    """All jobs, once they have ended: however long that takes, while some of them end."""
+    over: dict[str, dict[str, Any]] = {}
+    ended_at = time.monotonic()
     while True:
-        found = {one: client.job(one) for one in ids}
-        open_ones = [job for job in found.values() if job["status"] in ("pending", "running")]
-        if not open_ones:
-            return found
-        assert time.monotonic() < ends, open_ones
+        asked = [client.job(one) for one in ids if one not in over]
+        ended = {job["job_id"]: job for job in asked if job["status"] not in OPEN}
+        over |= ended
+        if len(over) == len(ids):
+            return over
+        ended_at = time.monotonic() if ended else ended_at
+        still_open = [job for job in asked if job["job_id"] not in over]
+        assert time.monotonic() < ended_at + STALLED_SECONDS, still_open
         time.sleep(0.2)
 
 

@@ -14,6 +14,7 @@ ENTRY_POINTS = (
     "flight_server.__main__",
     "flight_server.worker.__main__",
     "flight_server.worker.previewing",
+    "flight_server.engines.pixeltable.worker.__main__",
     "flight_server.metastore.migrations.",
     # Run as a process of its own.
     "flight_server.webhooks.courier",

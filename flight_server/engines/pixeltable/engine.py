@@ -1,0 +1,150 @@
+"""The engine of the catalog `pixeltable`: questions to the process that holds Pixeltable.
+
+It is started by the first of them; a server that nobody asks for this catalog pays nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import importlib.util
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.pixeltable.channel import Channel, raise_failure, received_rows
+from flight_server.engines.pixeltable.processes import Process
+from flight_server.engines.stream import BatchStream
+from flight_server.errors import InvalidRequest, Unsupported
+from flight_server.model import (
+    PIXELTABLE_CATALOG,
+    ScanRequest,
+    TableInfo,
+    TableRef,
+    TableSpec,
+    TableVersion,
+)
+
+
+class PixeltableEngine:
+    """The tables, views and snapshots of one Pixeltable home.
+
+    A snapshot is the number of a table's own version: there is none of all tables together.
+    """
+
+    def __init__(self, name: str, home: Path, database: str | None = None) -> None:
+        self.name = name
+        self._process = Process({"home": str(home.resolve()), "database": database})
+
+    @classmethod
+    def at(cls, home: Path, database: str | None = None) -> PixeltableEngine:
+        """The engine of a home, or of a PostgreSQL beside it. InvalidRequest."""
+        if importlib.util.find_spec("pixeltable") is None:
+            raise InvalidRequest(
+                "The setting 'pixeltable' needs Pixeltable, which is not installed: "
+                "pip install 'pixelflight[pixeltable]'."
+            )
+        if home.exists() and not home.is_dir():
+            raise InvalidRequest(f"'{home}' is no folder: the setting 'pixeltable' names one.")
+        return cls(PIXELTABLE_CATALOG, home, database)
+
+    def namespaces(self) -> list[str]:
+        """The home's directories; the root is `main`."""
+        return list(self._asked("namespaces")["namespaces"])
+
+    def tables(self, namespace: str) -> list[TableRef]:
+        """The tables, views and snapshots right in a directory. NAMESPACE_NOT_FOUND."""
+        found = self._asked("tables", namespace=namespace)["tables"]
+        return [TableRef(self.name, *names) for names in found]
+
+    def resolve(self, table: TableRef, version: int | None = None) -> TableVersion:
+        """The table at one of its versions."""
+        return self._version(self._about("resolve", table, version))
+
+    def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
+        """The table with everything known about it."""
+        told = self._about("describe", table, version)
+        at = self._version(told)
+        return TableInfo(
+            at.table,
+            at.spec,
+            at.snapshot,
+            rows=told["rows"],
+            bytes=told["bytes"],
+            files=told["files"],
+            versions=told["versions"],
+            created_at=dt.datetime.fromisoformat(told["created_at"]),
+            changed_at=dt.datetime.fromisoformat(told["changed_at"]),
+        )
+
+    def scan(
+        self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
+    ) -> BatchStream:
+        """The rows asked for. They are read whole before the first of them comes."""
+        if request.with_row_id or request.slice is not None:
+            raise Unsupported("Rows of Pixeltable's tables have no ids that could be asked for.")
+        channel = self._process.request("scan", _scan(table, request))
+        try:
+            with cancellation.interrupting(channel.shut):
+                raise_failure(channel.receive())
+                reader = channel.rows()
+        except BaseException:
+            channel.close()
+            raise
+        return BatchStream(reader.schema, _rows(channel, reader, cancellation), channel.close)
+
+    def close(self) -> None:
+        """Ends the process, and with it PostgreSQL where nobody else uses it."""
+        self._process.close()
+
+    @property
+    def is_awake(self) -> bool:
+        """Whether the process runs."""
+        return self._process.is_running
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """What the process told of itself when it was started last."""
+        return self._process.about
+
+    def _about(self, verb: str, table: TableRef, version: int | None) -> Mapping[str, Any]:
+        return self._asked(verb, namespace=table.namespace, name=table.name, version=version)
+
+    def _asked(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
+        with closing(self._process.request(verb, arguments)) as channel:
+            answer = channel.receive()
+        raise_failure(answer)
+        result: Mapping[str, Any] = answer["result"]
+        return result
+
+    def _version(self, told: Mapping[str, Any]) -> TableVersion:
+        schema = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(told["schema"])))
+        spec = TableSpec(schema, key=tuple(told["key"]), comment=told["comment"])
+        return TableVersion(
+            TableRef(self.name, told["namespace"], told["name"]), spec, told["version"]
+        )
+
+
+def _scan(table: TableRef, request: ScanRequest) -> dict[str, Any]:
+    return {
+        "namespace": table.namespace,
+        "name": table.name,
+        "version": request.version,
+        "columns": None if request.columns is None else list(request.columns),
+        "filter": request.filter,
+        "order_by": request.order_by,
+        "limit": request.limit,
+        "offset": request.offset,
+        "lane": None,
+    }
+
+
+def _rows(
+    channel: Channel, reader: pa.RecordBatchReader, cancellation: Cancellation
+) -> Iterator[pa.RecordBatch]:
+    with cancellation.interrupting(channel.shut):
+        yield from received_rows(channel, reader)

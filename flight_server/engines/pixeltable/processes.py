@@ -1,0 +1,138 @@
+"""The process that holds Pixeltable: started at its first request, and anew where it has died.
+
+For each request it is handed one end of a socket of its own, so requests know nothing of each
+other, and whoever closes the other end takes the request back. It ends when this process does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from flight_server.engines.pixeltable.channel import Channel, raise_failure
+from flight_server.errors import Unavailable
+
+# PostgreSQL may have to recover first.
+START_SECONDS_MAX = 60.0
+STOP_SECONDS_MAX = 15.0
+
+log = logging.getLogger(__name__)
+
+
+class Process:
+    """A process of `worker`. Its methods may be called from any thread."""
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._closed = False
+        # What it has told of itself.
+        self.about: Mapping[str, Any] = {}
+
+    def request(self, verb: str, arguments: Mapping[str, Any]) -> Channel:
+        """Where the answer to a request comes from. Unavailable."""
+        control = self._started()
+        ours, theirs = socket.socketpair()
+        channel = Channel(ours)
+        try:
+            with theirs:
+                socket.send_fds(control, [b"r"], [theirs.fileno()])
+            channel.send({"verb": verb, "arguments": dict(arguments)})
+        except OSError as error:
+            channel.close()
+            raise Unavailable("The process that holds Pixeltable has just ended.") from error
+        return channel
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and has not died."""
+        return self._process is not None and self._process.poll() is None
+
+    def close(self) -> None:
+        """Ends it, and waits for that."""
+        with self._lock:
+            self._closed = True
+            self._stop()
+
+    def _started(self) -> socket.socket:
+        with self._lock:
+            if self._closed:
+                raise Unavailable("The server is stopping.")
+            if not self.is_running:
+                self._stop()
+                self._start()
+            assert self._control is not None, "it was started just now"
+            return self._control
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", f"{__package__}.worker", str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env=_environment(),
+                # A Ctrl-C is for the server, which then ends it.
+                process_group=0,
+            )
+        self._control = ours
+        try:
+            self.about = self._greeted(ours)
+        except BaseException:
+            self._stop()
+            raise
+        log.info(
+            "Pixeltable %s has been started: process %d", self.about["version"], self._process.pid
+        )
+
+    def _greeted(self, control: socket.socket) -> Mapping[str, Any]:
+        control.settimeout(START_SECONDS_MAX)
+        try:
+            with control.makefile("rwb") as lines:
+                lines.write(json.dumps(self._given).encode() + b"\n")
+                lines.flush()
+                line = lines.readline()
+        except TimeoutError as error:
+            raise Unavailable(
+                f"Pixeltable did not start within {START_SECONDS_MAX:g} seconds."
+            ) from error
+        if not line:
+            raise Unavailable("Pixeltable ended while it started: the server's log says why.")
+        control.settimeout(None)
+        told: dict[str, Any] = json.loads(line)
+        raise_failure(told)
+        return told
+
+    def _stop(self) -> None:
+        control, self._control = self._control, None
+        process, self._process = self._process, None
+        if control is not None:
+            # The end of this is what it ends at.
+            control.close()
+        if process is None:
+            return
+        try:
+            process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """The server's own, with this very package where Python looks for packages first."""
+    here = str(Path(__file__).resolve().parents[3])
+    known = os.environ.get("PYTHONPATH")
+    return os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{known}" if known else here}

@@ -1,0 +1,163 @@
+"""Cells as they lie in Pixeltable's PostgreSQL, as Arrow.
+
+Arrays and bytes of more than 512 bytes lie in files, each many cells one after the other; what is
+told of a cell says in which, and from where to where. JSON may refer to such places from within.
+Arrays are in NumPy's NPY format (numpy.lib.format), those of truth values as packed bits.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pixeltable.exec.cell_reconstruction_node import (
+    CellFileReader,
+    json_has_inlined_objs,
+    load_array,
+    reconstruct_json,
+)
+from pixeltable.exprs import CellMd
+
+from flight_server.engines.pixeltable.worker.columns import (
+    Column,
+    Shape,
+    extension,
+    fixed,
+    json_text,
+    tensors,
+)
+
+# The start of a file of NumPy's, and where the length of its header stands.
+_MAGIC, _LENGTH_AT = b"\x93NUMPY\x01\x00", 8
+
+
+class Unfit(Exception):
+    """This query, or a cell of it, is not for the fast lane."""
+
+
+def converted(column: Column, values: pa.Array, told: pa.Array | None) -> pa.Array:
+    """A column of the SQL as the column of the table. Unfit."""
+    match column.shape:
+        case Shape.JSON:
+            return _json(column, values, told)
+        case Shape.BINARY:
+            return _whole_bytes(values, told).cast(column.field.type)
+        case Shape.ARRAY:
+            return _arrays(column, values, told)
+        case _:
+            return _plain(column, values)
+
+
+def _plain(column: Column, values: pa.Array) -> pa.Array:
+    arrow = column.field.type
+    if values.type == arrow:
+        return values
+    try:
+        return values.cast(arrow)
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid) as error:
+        raise Unfit(f"'{column.name}' came as {values.type}") from error
+
+
+def _json(column: Column, values: pa.Array, told: pa.Array | None) -> pa.Array:
+    arrow = column.field.type
+    storage = getattr(values, "storage", values)
+    inlined = _inlined(told)
+    if not inlined:
+        return pa.ExtensionArray.from_storage(arrow, storage.cast(arrow.storage_type))
+    texts = storage.to_pylist()
+    with closing(CellFileReader()) as files:
+        for at, cell in inlined.items():
+            value = json.loads(texts[at])
+            if json_has_inlined_objs(value):
+                value = reconstruct_json(value, cell.file_urls or [], files)
+            texts[at] = json_text(value)
+    return extension(arrow, texts)
+
+
+def _whole_bytes(values: pa.Array, told: pa.Array | None) -> pa.Array:
+    """Bytes, with those that lie in files in their places."""
+    inlined = _inlined(told)
+    if not inlined:
+        return values
+    whole: list[bytes | None] = values.to_pylist()
+    with closing(CellFileReader()) as files:
+        for at, cell in inlined.items():
+            place = cell.binary_md or cell.array_md
+            if place is not None and cell.file_urls:
+                file = files.open_file(cell.file_urls[0])
+                file.seek(place.start)
+                whole[at] = file.read(place.end - place.start)
+    return pa.array(whole, pa.large_binary())
+
+
+def _arrays(column: Column, values: pa.Array, told: pa.Array | None) -> pa.Array:
+    if not (pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type)):
+        raise Unfit(f"'{column.name}' came as {values.type}")
+    files = _whole_bytes(values, told)
+    packed = _inlined(told)
+    if not any(cell.array_md and cell.array_md.is_bool for cell in packed.values()):
+        stacked = _stacked(column, files)
+        if stacked is not None:
+            return stacked
+    arrays = [_loaded(file, packed.get(at)) for at, file in enumerate(files.to_pylist())]
+    return tensors(column, arrays)
+
+
+def _stacked(column: Column, files: pa.Array) -> pa.Array | None:
+    """Arrays of one shape without a step for each: None where their files differ in form."""
+    arrow = column.field.type
+    if not pa.types.is_fixed_size_list(getattr(arrow, "storage_type", arrow)):
+        return None
+    present = files.drop_null()
+    lengths = pc.binary_length(present).unique()
+    if len(lengths) != 1:
+        return None
+    length = lengths[0].as_py()
+    offsets = np.frombuffer(present.buffers()[1], np.int64 if _is_large(present) else np.int32)
+    start = int(offsets[present.offset])
+    flat = np.frombuffer(present.buffers()[2], np.uint8)[start : start + length * len(present)]
+    rows = flat.reshape(len(present), length)
+    first = rows[0].tobytes()
+    header = _LENGTH_AT + 2 + int.from_bytes(first[_LENGTH_AT : _LENGTH_AT + 2], "little")
+    value = np.load(io.BytesIO(first), allow_pickle=False)
+    same = (
+        first.startswith(_MAGIC) and value.flags.c_contiguous and value.shape == column.type.shape
+    )
+    if not same or value.dtype != column.type.dtype or (rows[:, :header] != rows[0, :header]).any():
+        return None
+    is_null = files.is_null().to_numpy(zero_copy_only=False)
+    stacked = np.zeros((len(files), *value.shape), value.dtype)
+    values = np.ascontiguousarray(rows[:, header:]).view(value.dtype)
+    stacked[~is_null] = values.reshape(len(present), *value.shape)
+    return fixed(column, stacked, is_null)
+
+
+def _loaded(file: bytes | None, cell: CellMd | None) -> np.ndarray[Any, Any] | None:
+    if file is None:
+        return None
+    place = None if cell is None else cell.array_md
+    is_bool, shape = (False, None) if place is None else (place.is_bool, place.shape)
+    loaded: np.ndarray[Any, Any]
+    loaded = load_array(io.BytesIO(file), 0, len(file), bool(is_bool), shape)
+    return loaded
+
+
+def _inlined(told: pa.Array | None) -> dict[int, CellMd]:
+    """What is told of the cells that lie in files, or refer to some, by the numbers of rows."""
+    if told is None or told.null_count == len(told):
+        return {}
+    texts: Sequence[str | None] = getattr(told, "storage", told).to_pylist()
+    cells = {
+        at: CellMd.from_dict(json.loads(text)) for at, text in enumerate(texts) if text is not None
+    }
+    return {at: cell for at, cell in cells.items() if cell.file_urls}
+
+
+def _is_large(values: pa.Array) -> bool:
+    return bool(pa.types.is_large_binary(values.type))

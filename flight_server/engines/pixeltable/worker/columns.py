@@ -1,0 +1,186 @@
+"""Pixeltable's types in Arrow, and values of either lane as arrays of them.
+
+Arrays of one known shape are fixed-size lists, or `arrow.fixed_shape_tensor` beyond one
+dimension; arrays of which the number of dimensions is known are nested lists; any other is kept as
+a file in NumPy's NPY format. Media are URLs, and the field's metadata say of what. Images that are
+computed whenever they are read have no URL: they are the bytes of a file.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import PIL.Image
+import pixeltable as pxt
+import pyarrow as pa
+from pixeltable import type_system as types
+from pixeltable.catalog.table_metadata import TableMetadata
+
+# What a field's metadata say of its column.
+TYPE, COMPUTED_WITH, COMMENT = b"pixeltable.type", b"pixeltable.computed_with", b"comment"
+
+
+class Shape(Enum):
+    """How values of a column become an array."""
+
+    PLAIN = "plain"  # Arrow takes them as they are
+    JSON = "json"
+    ARRAY = "array"
+    BINARY = "binary"
+    MEDIA = "media"  # a URL
+    IMAGE = "image"  # a picture in memory
+
+
+_PLAIN: dict[type[types.ColumnType], pa.DataType] = {
+    types.StringType: pa.string(),
+    types.IntType: pa.int64(),
+    types.FloatType: pa.float64(),
+    types.BoolType: pa.bool_(),
+    types.TimestampType: pa.timestamp("us", "UTC"),
+    types.DateType: pa.date32(),
+    types.UUIDType: pa.uuid(),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its field, how its values are taken, and of arrays what they are."""
+
+    field: pa.Field
+    shape: Shape
+    type: types.ColumnType
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return str(self.field.name)
+
+
+def schema_of(table: pxt.Table, told: TableMetadata) -> pa.Schema:
+    """The Arrow schema of a table."""
+    return pa.schema([column.field for column in columns_of(table, told)])
+
+
+def columns_of(table: pxt.Table, told: TableMetadata) -> list[Column]:
+    """The columns of a table, in their order."""
+    kinds: dict[str, types.ColumnType] = table._get_schema()
+    return [_column(name, kinds[name], told["columns"][name]) for name in told["columns"]]
+
+
+def _column(name: str, kind: types.ColumnType, told: Any) -> Column:
+    shape, arrow = _arrow(kind, told["is_stored"])
+    metadata: dict[bytes, str] = {}
+    if shape is not Shape.PLAIN:
+        metadata[TYPE] = repr(kind).removesuffix(" | None")
+    if told["computed_with"]:
+        metadata[COMPUTED_WITH] = told["computed_with"]
+    if told["comment"]:
+        metadata[COMMENT] = told["comment"]
+    return Column(pa.field(name, arrow, kind.nullable, metadata or None), shape, kind)
+
+
+def _arrow(kind: types.ColumnType, is_stored: bool) -> tuple[Shape, pa.DataType]:
+    if type(kind) in _PLAIN:
+        return Shape.PLAIN, _PLAIN[type(kind)]
+    if isinstance(kind, types.JsonType):
+        return Shape.JSON, pa.json_(pa.string())
+    if isinstance(kind, types.BinaryType):
+        return Shape.BINARY, pa.large_binary()
+    if isinstance(kind, types.ArrayType):
+        return Shape.ARRAY, _array_type(kind)
+    if isinstance(kind, types.ImageType) and not is_stored:
+        return Shape.IMAGE, pa.large_binary()
+    assert kind.is_media_type(), kind
+    return Shape.MEDIA, pa.string()
+
+
+def _array_type(kind: types.ArrayType) -> pa.DataType:
+    if kind.shape is None or kind.dtype is None:
+        return pa.large_binary()
+    item = pa.string() if kind.dtype.kind == "U" else pa.from_numpy_dtype(kind.dtype)
+    if None not in kind.shape and kind.dtype.kind != "U":
+        if len(kind.shape) == 1:
+            return pa.list_(item, kind.shape[0])
+        return pa.fixed_shape_tensor(item, kind.shape)
+    for _ in kind.shape:
+        item = pa.list_(item)
+    return item
+
+
+def array_of(column: Column, values: Sequence[Any]) -> pa.Array:
+    """The values that Pixeltable's cursor gives."""
+    arrow = column.field.type
+    match column.shape:
+        case Shape.JSON:
+            return extension(arrow, [None if v is None else json_text(v) for v in values])
+        case Shape.ARRAY:
+            return tensors(column, values)
+        case Shape.IMAGE:
+            return pa.array([None if value is None else _file_of(value) for value in values], arrow)
+        case _:
+            return pa.array(values, arrow)
+
+
+def tensors(column: Column, values: Sequence[np.ndarray[Any, Any] | None]) -> pa.Array:
+    """Arrays of NumPy as one of Arrow."""
+    arrow = column.field.type
+    if pa.types.is_large_binary(arrow):
+        return pa.array([None if value is None else _npy(value) for value in values], arrow)
+    if pa.types.is_list(arrow):
+        return pa.array([None if value is None else value.tolist() for value in values], arrow)
+    empty = np.zeros(_shape(column), column.type.dtype)
+    stacked = np.stack([empty if value is None else value for value in values]) if values else empty
+    return fixed(column, stacked, np.array([value is None for value in values], bool))
+
+
+def fixed(column: Column, stacked: np.ndarray[Any, Any], is_null: np.ndarray[Any, Any]) -> pa.Array:
+    """Arrays of one shape, from one of NumPy that holds them all: the first dimension is rows."""
+    arrow = column.field.type
+    storage = getattr(arrow, "storage_type", arrow)
+    flat = pa.array(np.ascontiguousarray(stacked).reshape(-1), storage.value_type)
+    listed = pa.FixedSizeListArray.from_arrays(flat, type=storage, mask=pa.array(is_null))
+    return pa.ExtensionArray.from_storage(arrow, listed) if storage is not arrow else listed
+
+
+def extension(arrow: pa.DataType, values: Iterable[Any]) -> pa.Array:
+    """Values of an extension type by what they are stored as."""
+    return pa.ExtensionArray.from_storage(arrow, pa.array(values, arrow.storage_type))
+
+
+def json_text(value: Any) -> str:
+    """A JSON value as text. Arrays in it become lists, and bytes and pictures become base64."""
+    return json.dumps(value, ensure_ascii=False, default=_json_value)
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, PIL.Image.Image):
+        value = _file_of(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return str(value)
+
+
+def _file_of(image: PIL.Image.Image) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "WEBP" if image.has_transparency_data else "JPEG")
+    return file.getvalue()
+
+
+def _npy(value: np.ndarray[Any, Any]) -> bytes:
+    file = io.BytesIO()
+    np.save(file, value, allow_pickle=False)
+    return file.getvalue()
+
+
+def _shape(column: Column) -> tuple[int, ...]:
+    shape: tuple[int, ...] = column.type.shape
+    return shape

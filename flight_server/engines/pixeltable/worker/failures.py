@@ -1,0 +1,62 @@
+"""Pixeltable's errors as ours. Their texts may quote whole rows, and are cut before that."""
+
+from __future__ import annotations
+
+import pixeltable.exceptions as theirs
+
+from flight_server.errors import (
+    AlreadyExists,
+    Conflict,
+    ErrorCode,
+    Forbidden,
+    InvalidRequest,
+    LimitExceeded,
+    NotFound,
+    PixelflightError,
+    TimedOut,
+    Unavailable,
+    Unsupported,
+)
+
+TEXT_LENGTH_MAX = 300
+
+_Known = dict[theirs.ErrorCode, tuple[type[PixelflightError], ErrorCode | None]]
+_BY_CODE: _Known = {
+    theirs.ErrorCode.COLUMN_NOT_FOUND: (InvalidRequest, ErrorCode.COLUMN_NOT_FOUND),
+    theirs.ErrorCode.PATH_NOT_FOUND: (NotFound, ErrorCode.TABLE_NOT_FOUND),
+    theirs.ErrorCode.TABLE_NOT_FOUND: (NotFound, ErrorCode.TABLE_NOT_FOUND),
+    theirs.ErrorCode.DIRECTORY_NOT_FOUND: (NotFound, ErrorCode.NAMESPACE_NOT_FOUND),
+    theirs.ErrorCode.UNSUPPORTED_OPERATION: (Unsupported, None),
+    theirs.ErrorCode.RATE_LIMITED: (LimitExceeded, None),
+    theirs.ErrorCode.PROVIDER_TIMEOUT: (TimedOut, None),
+}
+_BY_CLASS: tuple[tuple[type[theirs.Error], type[PixelflightError]], ...] = (
+    (theirs.NotFoundError, NotFound),
+    (theirs.AlreadyExistsError, AlreadyExists),
+    (theirs.RequestError, InvalidRequest),
+    (theirs.AuthorizationError, Forbidden),
+    (theirs.ExternalServiceError, Unavailable),
+    (theirs.ServiceUnavailableError, Unavailable),
+    (theirs.ConcurrencyError, Conflict),
+)
+
+
+def of_request(error: Exception) -> PixelflightError | None:
+    """Our error for one that a request ended with; None where that is a bug."""
+    if not isinstance(error, theirs.Error):
+        return None
+    kind, code = _BY_CODE.get(error.error_code, (None, None))
+    if kind is None:
+        kind = next((ours for known, ours in _BY_CLASS if isinstance(error, known)), None)
+    return None if kind is None else kind(f"Pixeltable: {_text(error)}", code=code)
+
+
+def of_start(error: Exception) -> PixelflightError:
+    """Our error for what kept a home from being opened."""
+    return Unavailable(f"Pixeltable could not open its home: {_text(error)}")
+
+
+def _text(error: Exception) -> str:
+    # What follows the first line is the row, or a trace of somebody's function.
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:TEXT_LENGTH_MAX]

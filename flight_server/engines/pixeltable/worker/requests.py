@@ -1,0 +1,93 @@
+"""Requests from the server: each is done by one of a few threads, and answered by its own.
+
+Pixeltable keeps a connection and what it knows of tables for every thread: so there are few that
+use it. Rows are whole before the first is sent, and a client that reads slowly holds up a thread
+that nobody else needs.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import Any
+
+from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.pixeltable.channel import Channel, failure_of
+from flight_server.engines.pixeltable.worker import failures, listings, reading
+from flight_server.engines.pixeltable.worker.home import Home
+from flight_server.engines.pixeltable.worker.spools import Spool
+from flight_server.errors import Internal, PixelflightError
+
+THREADS = 4
+
+Answer = Mapping[str, Any] | Spool
+Verb = Callable[[Home, Mapping[str, Any], Cancellation], Answer]
+
+VERBS: Mapping[str, Verb] = {
+    "namespaces": listings.namespaces,
+    "tables": listings.tables,
+    "resolve": listings.resolve,
+    "describe": listings.describe,
+    "scan": reading.scan,
+}
+
+log = logging.getLogger(__name__)
+
+
+def serve(control: socket.socket, home: Home) -> None:
+    """Answers every request, until there is nobody to ask."""
+    pool = ThreadPoolExecutor(THREADS, "pixeltable")
+    while True:
+        told, descriptors, *_ = socket.recv_fds(control, 1, 1)
+        if not told:
+            pool.shutdown(wait=False, cancel_futures=True)
+            return
+        channel = Channel(socket.socket(fileno=descriptors[0]))
+        answering = threading.Thread(target=_answer, args=(channel, home, pool), daemon=True)
+        answering.start()
+
+
+def _answer(channel: Channel, home: Home, pool: ThreadPoolExecutor) -> None:
+    with closing(channel):
+        try:
+            request = channel.receive()
+            cancellation = Cancellation(is_gone=channel.is_shut)
+            verb = VERBS[request["verb"]]
+            done = pool.submit(_done, verb, home, request["arguments"], cancellation).result()
+            _send(channel, done)
+        except (PixelflightError, OSError) as error:
+            # The server took the request back.
+            log.debug("an answer was not sent: %s", error)
+
+
+def _done(
+    verb: Verb, home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
+) -> Answer | PixelflightError:
+    try:
+        cancellation.check(surely=True)
+        return verb(home, arguments, cancellation)
+    except PixelflightError as error:
+        return error
+    except Exception as error:
+        known = failures.of_request(error)
+        if known is None:
+            log.exception("A request to Pixeltable failed")
+            return Internal("Pixeltable met an error of its own: the server's log tells of it.")
+        return known
+
+
+def _send(channel: Channel, answer: Answer | PixelflightError) -> None:
+    if isinstance(answer, PixelflightError):
+        channel.send({"failure": failure_of(answer)})
+    elif isinstance(answer, Spool):
+        with answer:
+            channel.send({"rows": True})
+            shutil.copyfileobj(answer.stream(), channel.outgoing, 2**20)
+            channel.send({})
+    else:
+        channel.send({"result": answer})

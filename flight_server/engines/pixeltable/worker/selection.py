@@ -1,0 +1,84 @@
+"""Which rows a filter keeps, in which order: judged by DuckDB, as in SQL over the table.
+
+Only the numbers of the rows come back from it; the rows themselves are then taken as they were
+read, so no type is changed on the way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.pixeltable.worker.columns import Column
+from flight_server.engines.pixeltable.worker.spools import Spool
+from flight_server.errors import ErrorCode, InvalidRequest
+from flight_server.model import quoted
+
+ROWS_EACH = 64 * 2**10
+_NUMBER = "_pixelflight_number"
+
+
+def columns_used(condition: str | None, order: str | None, every: Sequence[Column]) -> list[Column]:
+    """The columns that a filter or an order may mean: those whose names stand in it."""
+    text = f"SELECT 1 WHERE {condition or 'true'} ORDER BY {order or '1'}"
+    with duckdb.connect() as connection:
+        found = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
+    assert found is not None, "one row was asked for"
+    names = {name.lower() for name in _names(json.loads(found[0]))}
+    return [column for column in every if column.name.lower() in names]
+
+
+def selected(
+    rows: Spool,
+    names: Sequence[str],
+    used: Sequence[Column],
+    request: Mapping[str, Any],
+    cancellation: Cancellation,
+) -> Spool:
+    """The rows that the request asks for, with the columns of these names."""
+    table = rows.rows().read_all()
+    numbers = _numbers(table, [column.name for column in used], request, cancellation)
+    taken = table.select(list(names))
+    return Spool(taken.schema, _taken(taken, numbers))
+
+
+def _numbers(
+    table: pa.Table, used: Sequence[str], request: Mapping[str, Any], cancellation: Cancellation
+) -> pa.ChunkedArray:
+    numbered = table.select(list(used)).append_column(_NUMBER, pa.array(range(table.num_rows)))
+    limit = "" if request["limit"] is None else f"LIMIT {int(request['limit'])}"
+    sql = (
+        f"SELECT {quoted(_NUMBER)} FROM numbered WHERE ({request['filter'] or 'true'}) "
+        f"ORDER BY {request['order_by'] or quoted(_NUMBER)} {limit} OFFSET {int(request['offset'])}"
+    )
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        connection.register("numbered", numbered)
+        try:
+            with cancellation.interrupting(connection.interrupt):
+                return connection.execute(sql).to_arrow_table().column(0)
+        except duckdb.Error as error:
+            text = str(error).splitlines()[0]
+            raise InvalidRequest(f"{text}", code=ErrorCode.INVALID_SQL) from error
+
+
+def _taken(table: pa.Table, numbers: pa.ChunkedArray) -> Iterator[pa.RecordBatch]:
+    for start in range(0, len(numbers), ROWS_EACH):
+        yield from table.take(numbers.slice(start, ROWS_EACH)).to_batches()
+
+
+def _names(node: Any) -> Iterator[str]:
+    """Every part of every name of a column in a parse tree of DuckDB's."""
+    if isinstance(node, dict):
+        if node.get("class") == "COLUMN_REF":
+            yield from node["column_names"]
+        for value in node.values():
+            yield from _names(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _names(value)
