@@ -35,7 +35,10 @@ class Channel:
 
     def receive(self) -> dict[str, Any]:
         """The next line. Unavailable where the other end is gone."""
-        line = self._incoming.readline(LINE_BYTES_MAX)
+        try:
+            line = self._incoming.readline(LINE_BYTES_MAX)
+        except OSError as error:
+            raise gone() from error
         if not line.endswith(b"\n"):
             raise gone()
         message: dict[str, Any] = json.loads(line)

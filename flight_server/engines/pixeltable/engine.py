@@ -38,7 +38,7 @@ class PixeltableEngine:
 
     def __init__(self, name: str, home: Path, database: str | None = None) -> None:
         self.name = name
-        self._process = Process({"home": str(home.resolve()), "database": database})
+        self._process = Process(str(home.resolve()), database)
 
     @classmethod
     def at(cls, home: Path, database: str | None = None) -> PixeltableEngine:

@@ -31,8 +31,9 @@ log = logging.getLogger(__name__)
 class Process:
     """A process of `worker`. Its methods may be called from any thread."""
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
-        self._given = given
+    def __init__(self, home: str, database: str | None) -> None:
+        self._home = home
+        self._database = database
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -101,19 +102,26 @@ class Process:
         control.settimeout(START_SECONDS_MAX)
         try:
             with control.makefile("rwb") as lines:
-                lines.write(json.dumps(self._given).encode() + b"\n")
+                lines.write(json.dumps(self._given()).encode() + b"\n")
                 lines.flush()
                 line = lines.readline()
         except TimeoutError as error:
             raise Unavailable(
                 f"Pixeltable did not start within {START_SECONDS_MAX:g} seconds."
             ) from error
+        except OSError:
+            line = b""
         if not line:
             raise Unavailable("Pixeltable ended while it started: the server's log says why.")
         control.settimeout(None)
         told: dict[str, Any] = json.loads(line)
         raise_failure(told)
         return told
+
+    def _given(self) -> Mapping[str, Any]:
+        """What it opens. One before it may have started PostgreSQL, for this one to stop."""
+        found = self.about.get("found_running")
+        return {"home": self._home, "database": self._database, "found_running": found}
 
     def _stop(self) -> None:
         control, self._control = self._control, None

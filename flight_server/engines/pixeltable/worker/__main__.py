@@ -25,7 +25,7 @@ def main(descriptor: int) -> None:
         lines = control.makefile("rwb")
         given = json.loads(lines.readline())
         try:
-            home = Home(given["home"], given["database"])
+            home = Home(**given)
         except Exception as error:
             told = error if isinstance(error, PixelflightError) else failures.of_start(error)
             lines.write(json.dumps({"failure": failure_of(told)}).encode() + b"\n")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+
+import adbc_driver_manager as adbc
 import pixeltable.exceptions as theirs
+import sqlalchemy as sa
 
 from flight_server.errors import (
     AlreadyExists,
@@ -43,6 +47,8 @@ _BY_CLASS: tuple[tuple[type[theirs.Error], type[PixelflightError]], ...] = (
 
 def of_request(error: Exception) -> PixelflightError | None:
     """Our error for one that a request ended with; None where that is a bug."""
+    if is_of_database(error):
+        return Unavailable("Pixeltable's PostgreSQL broke off: send the request again.")
     if not isinstance(error, theirs.Error):
         return None
     kind, code = _BY_CODE.get(error.error_code, (None, None))
@@ -51,8 +57,19 @@ def of_request(error: Exception) -> PixelflightError | None:
     return None if kind is None else kind(f"Pixeltable: {_text(error)}", code=code)
 
 
+def is_of_database(error: Exception) -> bool:
+    """Whether PostgreSQL, or the way to it, failed, and not what was asked of it."""
+    if isinstance(error, theirs.Error):
+        return error.error_code is theirs.ErrorCode.DATABASE_UNAVAILABLE
+    return isinstance(
+        error, (sa.exc.OperationalError, sa.exc.InterfaceError, adbc.OperationalError)
+    )
+
+
 def of_start(error: Exception) -> PixelflightError:
     """Our error for what kept a home from being opened."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return Unavailable("Pixeltable's PostgreSQL did not start: the log in 'pgdata' says why.")
     return Unavailable(f"Pixeltable could not open its home: {_text(error)}")
 
 

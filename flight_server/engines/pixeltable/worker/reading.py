@@ -20,7 +20,7 @@ from flight_server.engines.pixeltable.worker.columns import Column, Shape, array
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
 from flight_server.engines.pixeltable.worker.spools import Spool
-from flight_server.errors import ErrorCode, InvalidRequest, did_you_mean
+from flight_server.errors import ErrorCode, InvalidRequest, Unsupported, did_you_mean
 
 ROWS_EACH = 4096
 
@@ -81,7 +81,7 @@ def read(
             return fast.read(home, query, columns, schema, cancellation)
         except fast.Unfit as unfit:
             if lane == "fast":
-                raise
+                raise Unsupported(f"The fast lane cannot read this: {unfit}.") from unfit
             log.debug("a query is read by Pixeltable's cursor: %s", unfit)
     return Spool(schema, _by_cursor(query, columns, schema, cancellation))
 

