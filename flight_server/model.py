@@ -414,7 +414,8 @@ class SqlRequest:
     """One SQL statement. `parameters` is a list for `?` and `$1`, a mapping for `$name`.
 
     A parameter is a Python value or an Arrow scalar, which keeps its type. `temporary` says that
-    temporary tables are read. `rows` are what the SQL reads as `PARAMETER_ROWS`.
+    temporary tables are read. `rows` are what the SQL reads as `PARAMETER_ROWS`, and `scans` are
+    the tables of other engines (`engines.sql.ForeignScan`) that it reads by the names of these.
     """
 
     sql: str
@@ -422,6 +423,7 @@ class SqlRequest:
     version: int | None = None
     temporary: bool = False
     rows: pa.Table | None = None
+    scans: tuple[Any, ...] = ()
 
 
 class IngestMode(StrEnum):

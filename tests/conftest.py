@@ -15,6 +15,7 @@ pytest_plugins = [
     "tests.fix_dialled",
     "tests.fix_exports",
     "tests.fix_flight_sql",
+    "tests.fix_foreign",
     "tests.fix_http",
     "tests.fix_imports",
     "tests.fix_identity",

@@ -5,7 +5,8 @@ A part of the abilities of `base`, in a file of their own for their length.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import pyarrow as pa
@@ -16,6 +17,19 @@ from flight_server.model import Author, Commit, SqlRequest, TableRef, TableVersi
 
 if TYPE_CHECKING:
     from flight_server.engines.base import TemporaryTables
+
+
+@dataclass(frozen=True, eq=False)
+class ForeignScan:
+    """A table of another engine that SQL reads by a name.
+
+    `schema` holds the columns that may be read, and `open` gives the rows of those that are named,
+    in their order, as of one version, whenever it is called; whoever reads them closes them.
+    """
+
+    name: str
+    schema: pa.Schema
+    open: Callable[[tuple[str, ...], Cancellation], Batches]
 
 
 @runtime_checkable
@@ -40,6 +54,9 @@ class SupportsSql(Protocol):
         self, tables: TemporaryTables, table: TableRef, cancellation: Cancellation = NEVER
     ) -> TableRef:
         """What a session's temporary table is called in SQL that this runs next. NotFound."""
+
+    def scan_sql(self, name: str, schema: pa.Schema) -> str:
+        """The SELECT by which SQL reads a `ForeignScan`, with values as it sees them in columns."""
 
     def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
         """The columns that SQL sees otherwise than they are kept, and the expressions for them.

@@ -2,6 +2,7 @@
 
 What a query means once it has been rewritten for a principal is the key, with its parameters and
 its snapshot: rights that change make another query of it, and a commit makes another snapshot.
+Tables of other engines change without one, so that answers of theirs are not kept.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def cached_query(services: Services, call: Call, request: SqlRequest) -> tuple[B
     statement = parsed_for(call, request.sql)
     checked, _ = authorised(services, call, statement, request)
     key = _key(checked)
-    if statement.kind != "select" or _VOLATILE.search(checked.sql) or call.session is not None:
+    is_kept = statement.kind == "select" and call.session is None and not checked.scans
+    if not is_kept or _VOLATILE.search(checked.sql):
         return query(services, call, request), request.version, False
     found = services.results.find(key)
     if found is not None:

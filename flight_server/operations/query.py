@@ -30,7 +30,8 @@ from flight_server.model import (
     quoted,
 )
 from flight_server.operations import rows
-from flight_server.operations.authorise import permitted
+from flight_server.operations.authorise import Permitted, permitted
+from flight_server.operations.foreign import is_foreign, pushed
 from flight_server.operations.kinds import kind_of
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.sources import (
@@ -43,6 +44,7 @@ from flight_server.operations.sources import (
 )
 from flight_server.query import (
     Merge,
+    ScanShape,
     Statement,
     Write,
     merge_source,
@@ -181,7 +183,8 @@ def authorised(
     given = request.parameters
     types = sql_engine(services, call).parameter_types(given) if given else {}
     sql = rewrite(statement, sources, types)
-    return replace(request, sql=sql, temporary=sources.temporary), sources.bytes
+    checked = replace(request, sql=sql, temporary=sources.temporary, scans=sources.scans)
+    return checked, sources.bytes
 
 
 def authorised_merge(
@@ -192,13 +195,14 @@ def authorised_merge(
     table, names = target.table, tuple[str, ...]()
     if target.spec.defaults and not request.parameters:
         source = replace(request, sql=merge_source(statement, sources))
+        source = replace(source, scans=sources.scans)
         names = tuple(sql_engine(services, call).sql_schema(source).names)
     engine = require(engine_of(services, call, table.catalog), SupportsSqlWrites)
     if table.catalog == TEMPORARY_CATALOG:
         table = cast(TemporaryTables, engine).sql_name(table)
     assigned = engine.sql_assignments(target)
     sql = rewrite_merge(statement, sources, table, target.spec.defaults, names, assigned)
-    return replace(request, sql=sql, temporary=sources.temporary)
+    return replace(request, sql=sql, temporary=sources.temporary, scans=sources.scans)
 
 
 def rows_for(services: Services, call: Call, table: TableRef, source: SqlRequest) -> SqlRequest:
@@ -223,7 +227,7 @@ def outside(call: Call, table: TableRef, statement: Statement) -> Call:
     if table.catalog != TEMPORARY_CATALOG or transaction is None:
         return call
     reads = {located(call, use).catalog for use in statement.tables}
-    if transaction.has_written and reads != {TEMPORARY_CATALOG}:
+    if transaction.has_written and transaction.name in reads:
         raise Unsupported(
             f"The temporary table '{table.name}' cannot be changed by what an open transaction "
             "has written. Copy that into a temporary table first, or commit."
@@ -289,10 +293,17 @@ def _scan_of(
         rows.schema_of_scan(services, call, table, scan)
         if names_shown(services, call, allowed, (scan.filter, scan.order_by)):
             return None
+        if is_foreign(table) and not _judged_alike(allowed, shape):
+            return None
     except (InvalidRequest, Forbidden, Unsupported):
         # What is wrong with it, if anything, is said by the statement's own way.
         return None
     return table, scan
+
+
+def _judged_alike(allowed: Permitted, shape: ScanShape) -> bool:
+    """Whether the table's own engine answers a scan as SQL would: one may order NaN otherwise."""
+    return shape.order_by is None and len(pushed(allowed, shape.table)) == shape.conditions
 
 
 def _snapshot(services: Services, request: SqlRequest) -> int:

@@ -19,6 +19,7 @@ from flight_server.errors import Conflict, ErrorCode, InvalidRequest, NotFound, 
 from flight_server.model import ROW_ID, ScanRequest, SqlRequest, TableRef
 from flight_server.operations.authorise import known_columns, permitted, refuse_views
 from flight_server.operations.cached_queries import pinned_query
+from flight_server.operations.foreign import is_foreign
 from flight_server.operations.maintenance import hold
 from flight_server.operations.rows import checked_scan, without_metadata
 from flight_server.operations.services import Call, Services
@@ -95,18 +96,22 @@ def aggregate(
     """What the rows of a scan come to. InvalidRequest besides the errors of `query`."""
     if request.columns is not None or request.with_row_id:
         raise InvalidRequest("With 'aggregate' there is no 'select' and no 'with_row_id'.")
-    found = permitted(services, call, table, Action.READ, request.version).table
+    found = permitted(services, call, table, Action.READ, request.version).version
+    # A statement's version is the lake's: of another engine's table each reference names its own.
+    own = found.snapshot if is_foreign(found.table) else None
     sql = aggregate_sql(
-        found,
+        found.table,
         aggregates,
         group_by,
         request.filter,
         request.order_by,
         request.limit,
         request.offset,
+        own,
     )
-    rows, snapshot = pinned_query(services, call, SqlRequest(sql, version=request.version))
-    return Found(rows, snapshot)
+    version = request.version if own is None else None
+    rows, snapshot = pinned_query(services, call, SqlRequest(sql, version=version))
+    return Found(rows, snapshot if own is None else own)
 
 
 def page(

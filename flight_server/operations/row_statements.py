@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from flight_server.auth import Action
 from flight_server.engines.base import require
-from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
+from flight_server.engines.sql import SupportsSql
 from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError, Unsupported
 from flight_server.model import DEFAULT_CATALOG, TEMPORARY_CATALOG, Commit, SqlRequest, TableRef
 from flight_server.operations import rows
@@ -21,6 +21,7 @@ from flight_server.operations.authorise import (
     narrow,
     permitted,
 )
+from flight_server.operations.foreign import is_foreign, sql_writer
 from flight_server.operations.parameters import matched
 from flight_server.operations.query import (
     authorised,
@@ -68,6 +69,8 @@ def insert(services: Services, call: Call, statement: Insert, request: SqlReques
     What reads tables may take long: it keeps nobody from committing meanwhile, as a put does not.
     """
     target = located(call, statement.target)
+    if is_foreign(target):
+        sql_writer(_insertable(services, call, statement))
     uses = statement.query.tables if statement.query is not None else ()
     if not uses or any(located(call, use).catalog == TEMPORARY_CATALOG for use in uses):
         return _insert(services, call, statement, request)
@@ -91,7 +94,7 @@ def _insert(services: Services, call: Call, statement: Insert, request: SqlReque
         source, _ = authorised(services, call, statement.query, _used(statement.query, request))
         columns = _insert_columns(services, call, allowed, statement, source)
         source = rows_for(services, call, allowed.table, source)
-    engine = require(allowed.engine, SupportsSqlWrites)
+    engine = sql_writer(allowed)
     author = call.author("insert", allowed.table)
     return engine.insert_rows(allowed.table, columns, source, author, call.cancellation)
 
@@ -113,7 +116,7 @@ def insert_each(
         return None
     source = SqlRequest(sql, rows=numbered)
     columns = _insert_columns(services, call, allowed, statement, source)
-    engine = require(allowed.engine, SupportsSqlWrites)
+    engine = sql_writer(allowed)
     author = call.author("insert", allowed.table)
     return engine.insert_rows(allowed.table, columns, source, author, call.cancellation)
 
@@ -135,7 +138,7 @@ def update(services: Services, call: Call, statement: Update, request: SqlReques
     check_in_sight(columns, allowed, permitted(services, call, table, Action.READ))
     reading = outside(call, table, statement.rows)
     source, _ = authorised(services, reading, statement.rows, _used(statement.rows, request))
-    engine = require(allowed.engine, SupportsSqlWrites)
+    engine = sql_writer(allowed)
     return engine.update_rows(
         allowed.table,
         columns,
@@ -156,7 +159,7 @@ def delete(services: Services, call: Call, statement: Delete, request: SqlReques
     allowed = permitted(services, call, table, Action.DELETE)
     reading = outside(call, table, statement.rows)
     source, _ = authorised(services, reading, statement.rows, _used(statement.rows, request))
-    engine = require(allowed.engine, SupportsSqlWrites)
+    engine = sql_writer(allowed)
     author = call.author("delete", allowed.table)
     return engine.delete_rows(allowed.table, source, allowed.row_filter, author, call.cancellation)
 
@@ -174,6 +177,8 @@ def merge(services: Services, call: Call, statement: Merge, request: SqlRequest)
     allowed = permitted(services, call, table, Action.READ)
     if not allowed.whole:
         raise Forbidden(f"You may read a part of '{allowed.table}' only; MERGE needs all of it.")
+    if is_foreign(allowed.table):
+        sql_writer(allowed)
     _check_one_change(statement, table)
     for clause in statement.clauses:
         action = _MERGE_ACTIONS.get(clause.action)
@@ -189,7 +194,7 @@ def merge(services: Services, call: Call, statement: Merge, request: SqlRequest)
     checked = authorised_merge(
         services, reading, statement, allowed.version, _used(statement.statement, request)
     )
-    engine = require(allowed.engine, SupportsSqlWrites)
+    engine = sql_writer(allowed)
     author = call.author("merge", allowed.table)
     return engine.merge_rows(allowed.table, checked, author, call.cancellation)
 

@@ -12,7 +12,7 @@ from flight_server.engines.base import (
     require,
 )
 from flight_server.engines.history import SupportsVersions
-from flight_server.engines.sql import SupportsSql
+from flight_server.engines.sql import ForeignScan, SupportsSql
 from flight_server.errors import Forbidden, Unsupported
 from flight_server.model import (
     DEFAULT_CATALOG,
@@ -22,6 +22,7 @@ from flight_server.model import (
     table_not_found,
 )
 from flight_server.operations.authorise import Permitted, permitted
+from flight_server.operations.foreign import foreign_scan, is_foreign
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.query import Source, TableUse
 
@@ -53,6 +54,13 @@ class Sources:
         self.is_part = False
         self.identities: list[tuple[Any, ...]] = []
         self.tables: set[TableRef] = set()
+        self._foreign: dict[tuple[TableRef, int | None], Permitted] = {}
+        self._scans: dict[str, ForeignScan] = {}
+
+    @property
+    def scans(self) -> tuple[ForeignScan, ...]:
+        """The tables of other engines, as the statement reads them."""
+        return tuple(self._scans.values())
 
     def __call__(self, use: TableUse) -> Source:
         """The source of one use. NotFound; Forbidden."""
@@ -61,7 +69,7 @@ class Sources:
         if use.table.catalog == TEMPORARY_CATALOG:
             self.temporary = True
             return _temporary_source(services, call, use)
-        allowed = _readable(services, call, use, self._version, self._through)
+        allowed = self._readable(use)
         below = allowed.below
         is_part = not allowed.whole or (below is not None and below.is_part)
         if self._is_plan and is_part:
@@ -76,6 +84,8 @@ class Sources:
             self.identities.append((*below.identity, allowed.columns, allowed.row_filter))
             return below.source
         self.bytes += bytes_read(services, allowed)
+        if is_foreign(allowed.table):
+            return self._foreign_source(use, allowed)
         source = Source(
             allowed.table,
             None if allowed.whole else allowed.columns,
@@ -85,6 +95,31 @@ class Sources:
         )
         self.identities.append((replace(source, version=None), allowed.version.schema))
         return source
+
+    def _readable(self, use: TableUse) -> Permitted:
+        services, call, table = self._services, self._call, use.table
+        if table.catalog not in services.engines:
+            raise table_not_found(table)
+        at = version_of(services, call, use, self._version)
+        # All uses of another engine's table read one version of it, whatever is made meanwhile.
+        known = self._foreign.get((table, at)) if is_foreign(table) else None
+        if known is not None:
+            return known
+        allowed = permitted(services, call, table, Action.READ, at, self._through)
+        if is_foreign(table):
+            self._foreign[table, at] = allowed
+        return allowed
+
+    def _foreign_source(self, use: TableUse, allowed: Permitted) -> Source:
+        if self._through:
+            raise Unsupported(
+                f"'{allowed.table}' is of the catalog '{allowed.table.catalog}', and a view reads "
+                f"tables of the catalog '{DEFAULT_CATALOG}' only. Copy it into a table there."
+            )
+        scan = foreign_scan(allowed, use)
+        self._scans[scan.name] = scan
+        query = sql_engine(self._services, self._call).scan_sql(scan.name, scan.schema)
+        return Source(allowed.table, allowed.columns, allowed.row_filter, query=query)
 
 
 def located(call: Call, use: TableUse) -> TableRef:
@@ -117,31 +152,28 @@ def names_shown(
 
 def _shown(services: Services, call: Call, allowed: Permitted) -> tuple[tuple[str, str], ...]:
     """The columns that SQL sees otherwise than they are kept, with their expressions."""
-    if allowed.table.catalog not in (DEFAULT_CATALOG, TEMPORARY_CATALOG):
+    if is_foreign(allowed.table):
         return ()
     columns = sql_engine(services, call).sql_columns(allowed.version)
     return tuple((name, sql) for name, sql in columns.items() if name in allowed.columns)
 
 
-def _readable(
-    services: Services,
-    call: Call,
-    use: TableUse,
-    version: int | None,
-    through: tuple[TableRef, ...],
-) -> Permitted:
-    if use.table.catalog not in services.engines:
-        raise table_not_found(use.table)
-    at = version_of(services, call, use, version)
-    return permitted(services, call, use.table, Action.READ, at, through)
-
-
 def version_of(services: Services, call: Call, use: TableUse, version: int | None) -> int | None:
-    """The snapshot that one reference reads: its own AT, else the statement's."""
-    if use.version is not None or use.as_of is None:
-        return use.version if use.version is not None else version
+    """The version that one reference reads: its own AT, else the statement's, which is the lake's.
+
+    Of another engine's table it is the newest, or that of the session's moment.
+    """
+    if use.version is not None:
+        return use.version
+    as_of = use.as_of
+    if as_of is None:
+        if not is_foreign(use.table):
+            return version
+        as_of = call.session.as_of if call.session is not None else None
+    if as_of is None:
+        return None
     engine = services.engine(use.table.catalog)
-    return require(engine, SupportsVersions).snapshot_at(use.as_of)
+    return require(engine, SupportsVersions).snapshot_at(as_of)
 
 
 def sql_engine(services: Services, call: Call) -> SupportsSql:

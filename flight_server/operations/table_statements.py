@@ -40,6 +40,7 @@ from flight_server.model import (
 )
 from flight_server.operations import tables, views
 from flight_server.operations.authorise import known, may_in_namespace, permitted
+from flight_server.operations.foreign import is_foreign, not_written_by_sql
 from flight_server.operations.query import authorised, rows_for, used_parameters
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.sources import located
@@ -90,6 +91,8 @@ def create_table(
     """Makes a table from columns or from the answer of a query, in one commit."""
     table = statement.target.table
     is_temporary = statement.temporary or TEMPORARY_CATALOG in (table.catalog, table.namespace)
+    if statement.query is not None and table.catalog in services.engines and is_foreign(table):
+        raise not_written_by_sql(table)
     if is_temporary:
         table = TableRef(TEMPORARY_CATALOG, DEFAULT_NAMESPACE, table.name)
         open_temporary(services, call)

@@ -30,7 +30,7 @@ from flight_server.query.row_filters import (
 from flight_server.query.rules import check_rule
 from flight_server.query.scans import ScanShape, simple_scan
 from flight_server.query.statement import Statement, parse, rewrite
-from flight_server.query.tables import Source, TableUse
+from flight_server.query.tables import Conjunct, Source, TableUse
 from flight_server.query.value_lists import with_defaults, with_set_defaults
 from flight_server.query.widths import width_of
 from flight_server.query.writes import (
@@ -62,6 +62,7 @@ __all__ = [
     "AlterTable",
     "Asker",
     "Column",
+    "Conjunct",
     "Control",
     "CreateNamespace",
     "CreateTable",

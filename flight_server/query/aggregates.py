@@ -26,12 +26,17 @@ def aggregate_sql(
     order_by: str | None = None,
     limit: int | None = None,
     offset: int = 0,
+    version: int | None = None,
 ) -> str:
-    """The SELECT, which is to be checked as any other. InvalidRequest (invalid_sql)."""
+    """The SELECT, which is to be checked as any other. InvalidRequest (invalid_sql).
+
+    Without a version it reads the table as the statement is read.
+    """
     groups = _list(group_by, "group_by") if group_by else []
     shown = [*groups, *_list(aggregates, "aggregate")]
     columns = ", ".join(f"{text} AS {quoted(name)}" for text, name in shown)
-    clauses = [f"SELECT {columns} FROM {table.sql}"]
+    at = "" if version is None else f" AT (VERSION => {version:d})"
+    clauses = [f"SELECT {columns} FROM {table.sql}{at}"]
     if filter is not None:
         clauses.append(f"WHERE {written_expression(parsed_expression(filter, 'filter'))}")
     if groups:

@@ -13,6 +13,7 @@ from typing import Any
 from flight_server.errors import PixelflightError
 from flight_server.model import ROW_ID
 from flight_server.query import dialect
+from flight_server.query.conjuncts import conditions_of
 from flight_server.query.dialect import Tree
 from flight_server.query.expressions import CLOCK_WORDS, written_expression
 from flight_server.query.row_writes import nodes
@@ -26,7 +27,8 @@ _REFUSED = frozenset({"LAMBDA", "PARAMETER", "POSITIONAL_REFERENCE", "STAR", "SU
 class ScanShape:
     """A scan: `columns` None are all. The texts name columns by their bare names.
 
-    `check_predicate` and `check_order_by` say whether the texts can be used.
+    `conditions` is of how many the filter is made that must all be met. `check_predicate` and
+    `check_order_by` say whether the texts can be used.
     """
 
     table: TableUse
@@ -35,6 +37,7 @@ class ScanShape:
     order_by: str | None = None
     limit: int | None = None
     offset: int = 0
+    conditions: int = 0
 
 
 class _NoScanError(Exception):
@@ -59,6 +62,7 @@ def _shape(node: Tree, use: TableUse) -> ScanShape:
     qualifiers = _qualifiers(node["from_table"], use)
     limit, offset = _limits(node["modifiers"])
     where, order_by = node["where_clause"], None
+    conditions = len(conditions_of(where))
     for modifier in node["modifiers"]:
         if modifier["type"] == "ORDER_MODIFIER":
             order_by = _order(modifier["orders"], qualifiers)
@@ -69,6 +73,7 @@ def _shape(node: Tree, use: TableUse) -> ScanShape:
         order_by,
         limit,
         offset,
+        conditions,
     )
 
 

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from flight_server.errors import ErrorCode, Forbidden, InvalidRequest
 from flight_server.model import quoted
 from flight_server.query import dialect
+from flight_server.query.conjuncts import with_conjuncts
 from flight_server.query.dialect import Tree
 from flight_server.query.hints import materialized
 from flight_server.query.prefix import split_prefix
@@ -82,7 +83,7 @@ def parse_composed(sql: str, defaults: tuple[str, str], row_ids: bool = False) -
     tree = finder.checked(dialect.parsed(sql))
     return Statement(
         kind="select",
-        tables=tuple(finder.found),
+        tables=with_conjuncts(tree, finder.found),
         parameters=_parameters(tree),
         tree=json.dumps(tree),
         names_virtual_column=finder.names_virtual_column,

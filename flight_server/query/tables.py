@@ -22,17 +22,30 @@ _RECURRING = "\0recurring "
 
 
 @dataclass(frozen=True)
+class Conjunct:
+    """A condition on columns of one table that no row of the answer is without: see `conjuncts`.
+
+    `sql` names the columns by their bare names. `columns` says of each what it is compared with:
+    `number`, `text`, or `any`, where only nulls are asked for.
+    """
+
+    sql: str
+    columns: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
 class TableUse:
     """One reference to a table. `table` is written as the client did, with defaults filled in.
 
     `version` and `as_of` are what `AT (VERSION => …)` and `AT (TIMESTAMP => …)` say. `bare` says
-    that the client gave the table's own name alone.
+    that the client gave the table's own name alone. `conjuncts` are known of other catalogs only.
     """
 
     table: TableRef
     version: int | None = None
     as_of: dt.datetime | None = None
     bare: bool = False
+    conjuncts: tuple[Conjunct, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,13 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from flight_server.engines.lake.bindings import casts
-from flight_server.engines.lake.sql_types import counted, misfit, natural_of, sql_columns
+from flight_server.engines.lake.sql_types import (
+    counted,
+    misfit,
+    natural_of,
+    scan_sql,
+    sql_columns,
+)
 from flight_server.engines.lake.types import is_uuid, storage_type
 from flight_server.model import TableVersion
 
@@ -57,6 +63,10 @@ class SqlValues:
     def sql_columns(self, table: TableVersion) -> Mapping[str, str]:
         """See `SupportsSql.sql_columns`."""
         return sql_columns(table.schema)
+
+    def scan_sql(self, name: str, schema: pa.Schema) -> str:
+        """See `SupportsSql.scan_sql`."""
+        return scan_sql(name, schema)
 
     def parameter_types(self, parameters: Sequence[Any] | Mapping[str, Any]) -> Mapping[str, str]:
         """See `SupportsSql.parameter_types`."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -24,6 +24,7 @@ import pyarrow.types as kinds
 from duckdb.sqltypes import DuckDBPyType
 from duckdb.value.constant import Value
 
+from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake.sql_types import MICROSECONDS, natural_of
 from flight_server.engines.lake.types import INTERVAL_STORAGE, is_list_like, storage_of
 from flight_server.errors import ErrorCode, InvalidRequest
@@ -62,16 +63,25 @@ def casts(parameters: Parameters) -> dict[str, str]:
 
 
 @contextmanager
-def rows_bound(connection: duckdb.DuckDBPyConnection, request: SqlRequest) -> Iterator[None]:
-    """While the block runs, SQL on the connection reads the request's rows as their table."""
-    if request.rows is None:
+def inputs_bound(
+    connection: duckdb.DuckDBPyConnection,
+    request: SqlRequest,
+    cancellation: Cancellation | None,
+) -> Iterator[None]:
+    """While the block runs, SQL on the connection reads the request's rows and its scans.
+
+    Without a cancellation the scans are empty. See `foreign_rows` for what they raise.
+    """
+    with ExitStack() as stack:
+        if request.rows is not None:
+            connection.register(PARAMETER_ROWS, request.rows)
+            stack.callback(connection.unregister, PARAMETER_ROWS)
+        if request.scans:
+            # Imported here, since most statements read the lake alone.
+            from flight_server.engines.lake.foreign_rows import scans_bound
+
+            stack.enter_context(scans_bound(connection, request.scans, cancellation))
         yield
-        return
-    connection.register(PARAMETER_ROWS, request.rows)
-    try:
-        yield
-    finally:
-        connection.unregister(PARAMETER_ROWS)
 
 
 def _bound(value: Any, name: str) -> Any:

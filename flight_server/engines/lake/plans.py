@@ -11,7 +11,13 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import duckdb
+
+from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.lake.bindings import bound, inputs_bound
+from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.instance import TEMPORARY
+from flight_server.model import SqlRequest
 
 _TOLD = (
     "Table",
@@ -31,6 +37,24 @@ _TOLD = (
 )
 _HIDDEN = re.compile(rf'{TEMPORARY}\.\w+\.|"?temp"?\.main\."?_pixelflight_lent_\d+_')
 _PRIVATE_NAMES = ("EXPLAIN_ANALYZE",)
+
+
+def explained(
+    connection: duckdb.DuckDBPyConnection,
+    request: SqlRequest,
+    analyze: bool,
+    cancellation: Cancellation,
+) -> str:
+    """DuckDB's plan of a statement as text; to be analyzed, it is run."""
+    verb = "EXPLAIN (ANALYZE, FORMAT json)" if analyze else "EXPLAIN (FORMAT json)"
+    with (
+        inputs_bound(connection, request, cancellation if analyze else None),
+        translated("The query"),
+        cancellation.interrupting(connection.interrupt),
+    ):
+        answer = connection.execute(f"{verb} {request.sql}", bound(request.parameters))
+        text = str(answer.fetchall()[0][1])
+    return analyzed(text) if analyze else planned(text)
 
 
 def planned(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import duckdb
@@ -14,14 +14,14 @@ import pyarrow as pa
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake import catalog
 from flight_server.engines.lake.answers import arrow_reader, checked
-from flight_server.engines.lake.bindings import bound
+from flight_server.engines.lake.bindings import bound, inputs_bound
 from flight_server.engines.lake.catalog import DataFile
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.hot import HotScans
 from flight_server.engines.lake.instance import Instance, Reader, literal
 from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.pins import Pins
-from flight_server.engines.lake.plans import analyzed, planned
+from flight_server.engines.lake.plans import explained
 from flight_server.engines.lake.tables import true_name
 from flight_server.engines.lake.traced import begun
 from flight_server.engines.lake.types import select_expression
@@ -45,6 +45,7 @@ CACHED_CHARACTERS_MAX = 8192
 VARIABLE_BYTES = 16
 # How DuckDB tells columns of one name apart.
 _NUMBERED = re.compile(r"_\d+$")
+_NO_INPUTS = SqlRequest("")
 _SLICE = re.compile(r"(\d{1,9}):(\d{0,9}):([0-9a-f]{16})")
 
 
@@ -114,7 +115,7 @@ class Scans:
             self.query_rows,
             cancellation,
             request.version,
-            fresh=request.temporary,
+            request,
         )
         return BatchStream(schema, checked(schema, batches), batches.close)
 
@@ -208,10 +209,13 @@ class Scans:
         rows_each: int,
         cancellation: Cancellation,
         oldest: int | None,
-        fresh: bool = False,
+        inputs: SqlRequest = _NO_INPUTS,
     ) -> tuple[pa.Schema, Any]:
-        """The schema of the answer, and a generator of its batches that can be closed."""
-        running = self._running(sql, parameters, rows_each, cancellation, oldest, fresh)
+        """The schema of the answer, and a generator of its batches that can be closed.
+
+        `inputs` says what is read besides the lake.
+        """
+        running = self._running(sql, parameters, rows_each, cancellation, oldest, inputs)
         # The first item is the schema, so that running and its clean-up stand in one place.
         return begun(running)
 
@@ -222,13 +226,14 @@ class Scans:
         rows_each: int,
         cancellation: Cancellation,
         oldest: int | None,
-        fresh: bool = False,
+        inputs: SqlRequest,
     ) -> Iterator[Any]:
         # Pinned before the transaction begins, so that nothing can go in between.
         pinned = self._newest() if oldest is None else oldest
-        with translated("The query"), self._pins.stream(pinned):
-            reader = self._instance.lend(self._newest(), fresh)
-            yield from self._lent(reader, sql, parameters, rows_each, cancellation)
+        with self._pins.stream(pinned):
+            with translated("The query"):
+                reader = self._instance.lend(self._newest(), inputs.temporary)
+            yield from self._lent(reader, sql, parameters, rows_each, cancellation, inputs)
 
     @contextmanager
     def _reading(self, temporary: bool = False) -> Iterator[Reader]:
@@ -246,14 +251,20 @@ class Scans:
         parameters: Any,
         rows_each: int,
         cancellation: Cancellation,
+        inputs: SqlRequest,
     ) -> Iterator[Any]:
         finished = False
+        connection = reader.connection
         try:
-            with cancellation.interrupting(reader.connection.interrupt):
-                answer = reader.connection.execute(sql(reader.snapshot), bound(parameters))
-                batches = arrow_reader(answer, rows_each)
-                yield batches.schema
-                yield from batches
+            with (
+                inputs_bound(connection, inputs, cancellation),
+                translated("The query"),
+                cancellation.interrupting(connection.interrupt),
+            ):
+                answer = connection.execute(sql(reader.snapshot), bound(parameters))
+                with closing(arrow_reader(answer, rows_each)) as batches:
+                    yield batches.schema
+                    yield from batches
             finished = True
         finally:
             # A connection whose answer was not read to its end is busy, or its transaction spoilt.
@@ -280,7 +291,9 @@ def _schema_key(request: SqlRequest) -> tuple[Any, ...] | None:
 
     The text of a pinned statement says of each table at which version it is read.
     """
-    if request.version is None or request.temporary or len(request.sql) > CACHED_CHARACTERS_MAX:
+    if request.version is None or request.temporary or request.scans:
+        return None
+    if len(request.sql) > CACHED_CHARACTERS_MAX:
         return None
     given = request.parameters
     values = given.items() if isinstance(given, Mapping) else enumerate(given)
@@ -291,7 +304,7 @@ def _schema_key(request: SqlRequest) -> tuple[Any, ...] | None:
 def query_schema(connection: duckdb.DuckDBPyConnection, request: SqlRequest) -> pa.Schema:
     """The schema of a SELECT's answer; it is bound and planned, and reads no row."""
     sql = f"SELECT * FROM ({request.sql}\n) LIMIT 0"
-    with translated("The query"):
+    with inputs_bound(connection, request, None), translated("The query"):
         answer = connection.execute(sql, bound(request.parameters))
         schema = arrow_reader(answer, BATCH_ROWS_MIN).schema
         if any(_NUMBERED.search(name) for name in schema.names):
@@ -307,20 +320,6 @@ def _with_own_names(
     return pa.schema(
         [field.with_name(row[0]) for field, row in zip(schema, described, strict=True)]
     )
-
-
-def explained(
-    connection: duckdb.DuckDBPyConnection,
-    request: SqlRequest,
-    analyze: bool,
-    cancellation: Cancellation,
-) -> str:
-    """DuckDB's plan as text; see `plans`."""
-    verb = "EXPLAIN (ANALYZE, FORMAT json)" if analyze else "EXPLAIN (FORMAT json)"
-    with translated("The query"), cancellation.interrupting(connection.interrupt):
-        answer = connection.execute(f"{verb} {request.sql}", bound(request.parameters))
-        text = str(answer.fetchall()[0][1])
-    return analyzed(text) if analyze else planned(text)
 
 
 def scan_sql(

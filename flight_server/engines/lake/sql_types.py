@@ -28,6 +28,7 @@ from flight_server.engines.lake.types import (
     is_uuid,
     storage_of,
 )
+from flight_server.errors import InvalidRequest
 from flight_server.model import quoted
 
 Expression = Callable[[str], str]
@@ -66,6 +67,40 @@ def sql_columns(schema: pa.Schema) -> Mapping[str, str]:
     """The expressions for those columns that are not natural as they are kept, by name."""
     shown = ((field.name, sql_expression(field, quoted(field.name))) for field in schema)
     return {name: sql for name, sql in shown if sql is not None}
+
+
+@lru_cache(maxsize=1024)
+def scan_sql(name: str, schema: pa.Schema) -> str:
+    """A SELECT of rows of this schema that are kept, under a name, as the lake would keep them.
+
+    Each column becomes an expression: see `foreign_rows`. One that the lake could not keep is an
+    error where it is read.
+    """
+    kept = ", ".join(f"{_kept_expression(field)} AS {quoted(field.name)}" for field in schema)
+    rows = f"SELECT {kept} FROM {quoted(name)}"
+    shown = sql_columns(pa.schema([field for field in schema if can_be_shown(field)]))
+    if not shown:
+        return rows
+    replaced = ", ".join(f"{sql} AS {quoted(column)}" for column, sql in shown.items())
+    return f"SELECT * REPLACE ({replaced}) FROM ({rows})"
+
+
+def can_be_shown(field: pa.Field) -> bool:
+    """Whether the lake has a type that keeps the column's values."""
+    try:
+        storage_of(field.type, field.name, top=True)
+    except InvalidRequest:
+        return False
+    return True
+
+
+def _kept_expression(field: pa.Field) -> str:
+    column = quoted(field.name)
+    if can_be_shown(field):
+        kept = storage_of(field.type, field.name, top=True).sql
+        return f"CASE WHEN {column} IS NOT NULL THEN CAST({column} AS {kept}) END"
+    what = f"SQL cannot read the column '{field.name}', whose type is {field.type}."
+    return f"CAST(error({literal(what)}) AS VARCHAR)"
 
 
 def natural_of(data_type: pa.DataType, path: str, *, top: bool = False) -> Natural:

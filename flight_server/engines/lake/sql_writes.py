@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake.assignments import assignment_expression
-from flight_server.engines.lake.bindings import bound, rows_bound
+from flight_server.engines.lake.bindings import bound, inputs_bound
 from flight_server.engines.lake.checks import (
     ID,
     Rule,
@@ -250,7 +250,7 @@ def _and(filter: str | None) -> str:
 def _count(
     transaction: WriteTransaction, sql: str, request: SqlRequest, cancellation: Cancellation
 ) -> int:
-    with _refusing(), rows_bound(transaction.connection, request):
+    with _refusing(), inputs_bound(transaction.connection, request, cancellation):
         return transaction.count(sql, bound(request.parameters), cancellation)
 
 

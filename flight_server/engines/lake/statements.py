@@ -15,9 +15,11 @@ import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake.answers import arrow_reader
+from flight_server.engines.lake.bindings import bound, inputs_bound
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.failures import translated
 from flight_server.errors import Conflict, InvalidRequest, PixelflightError
+from flight_server.model import SqlRequest
 
 
 class Statements:
@@ -42,11 +44,11 @@ class Statements:
             raise
 
     def stream(
-        self, sql: str, parameters: Any, rows_each: int, cancellation: Cancellation
+        self, request: SqlRequest, rows_each: int, cancellation: Cancellation
     ) -> tuple[pa.Schema, Any]:
         """The schema of a SELECT's answer, and a generator of its batches that can be closed."""
         self.check()
-        running = self._running(sql, parameters, rows_each, cancellation)
+        running = self._running(request, rows_each, cancellation)
         return next(running), running
 
     def check(self) -> None:
@@ -65,13 +67,17 @@ class Statements:
             )
 
     def _running(
-        self, sql: str, parameters: Any, rows_each: int, cancellation: Cancellation
+        self, request: SqlRequest, rows_each: int, cancellation: Cancellation
     ) -> Iterator[Any]:
-        connection = self._transaction.connection
+        connection, parameters = self._transaction.connection, bound(request.parameters)
         self._is_read = True
         try:
-            with translated("The query"), cancellation.interrupting(connection.interrupt):
-                batches = arrow_reader(connection.execute(sql, parameters), rows_each)
+            with (
+                inputs_bound(connection, request, cancellation),
+                translated("The query"),
+                cancellation.interrupting(connection.interrupt),
+            ):
+                batches = arrow_reader(connection.execute(request.sql, parameters), rows_each)
                 try:
                     yield batches.schema
                     yield from batches

@@ -20,7 +20,7 @@ from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import row_sql
 from flight_server.engines.lake.assignments import SqlValues
-from flight_server.engines.lake.bindings import bound, rows_bound
+from flight_server.engines.lake.bindings import bound, inputs_bound
 from flight_server.engines.lake.checks import check_rules
 from flight_server.engines.lake.commits import CommitLog, WriteTransaction
 from flight_server.engines.lake.failures import translated
@@ -228,7 +228,9 @@ class LakeTemporaryTables(SqlValues):
     ) -> Commit:
         """Sets columns to SQL expressions over the old values where the filter holds."""
         found = self._registry.inner(table)
-        rows = self._count(found, row_sql.updated(found, assignments, filter), (), cancellation)
+        rows = self._count(
+            found, SqlRequest(row_sql.updated(found, assignments, filter)), cancellation
+        )
         return Commit(-1, rows=rows, rows_updated=rows)
 
     def delete(
@@ -240,7 +242,7 @@ class LakeTemporaryTables(SqlValues):
     ) -> Commit:
         """Deletes the rows where the filter holds, all without one."""
         found = self._registry.inner(table)
-        rows = self._count(found, row_sql.deleted(found, filter), (), cancellation)
+        rows = self._count(found, SqlRequest(row_sql.deleted(found, filter)), cancellation)
         return Commit(-1, rows=rows, rows_deleted=rows)
 
     def insert_rows(
@@ -258,7 +260,7 @@ class LakeTemporaryTables(SqlValues):
         parameters = request.parameters if columns else ()
         with (
             self._registry.writing(found) as transaction,
-            rows_bound(transaction.connection, request),
+            inputs_bound(transaction.connection, request, cancellation),
         ):
             rows = transaction.count(sql, bound(parameters), cancellation)
         return Commit(-1, rows=rows, rows_inserted=rows)
@@ -275,7 +277,7 @@ class LakeTemporaryTables(SqlValues):
         """See `SupportsSqlWrites.update_rows`."""
         found = self._registry.inner(table)
         sql = row_sql.updated_rows(found, columns, request.sql, filter)
-        rows = self._count(found, sql, request.parameters, cancellation)
+        rows = self._count(found, replace(request, sql=sql), cancellation)
         return Commit(-1, rows=rows, rows_updated=rows)
 
     def delete_rows(
@@ -289,7 +291,7 @@ class LakeTemporaryTables(SqlValues):
         """See `SupportsSqlWrites.delete_rows`."""
         found = self._registry.inner(table)
         sql = row_sql.deleted_rows(found, request.sql, filter)
-        rows = self._count(found, sql, request.parameters, cancellation)
+        rows = self._count(found, replace(request, sql=sql), cancellation)
         return Commit(-1, rows=rows, rows_deleted=rows)
 
     def merge_rows(
@@ -301,7 +303,10 @@ class LakeTemporaryTables(SqlValues):
     ) -> Commit:
         """See `SupportsSqlWrites.merge_rows`."""
         found = self._registry.inner(table)
-        with self._registry.writing(found) as transaction:
+        with (
+            self._registry.writing(found) as transaction,
+            inputs_bound(transaction.connection, request, cancellation),
+        ):
             sql = f"{request.sql}\nRETURNING merge_action"
             actions = transaction.run(sql, bound(request.parameters), cancellation)
         done = [action for (action,) in actions]
@@ -313,11 +318,12 @@ class LakeTemporaryTables(SqlValues):
             rows_deleted=done.count("DELETE"),
         )
 
-    def _count(
-        self, found: TableVersion, sql: str, parameters: Any, cancellation: Cancellation
-    ) -> int:
-        with self._registry.writing(found) as transaction:
-            return transaction.count(sql, bound(parameters), cancellation)
+    def _count(self, found: TableVersion, request: SqlRequest, cancellation: Cancellation) -> int:
+        with (
+            self._registry.writing(found) as transaction,
+            inputs_bound(transaction.connection, request, cancellation),
+        ):
+            return transaction.count(request.sql, bound(request.parameters), cancellation)
 
 
 def _written(

@@ -16,16 +16,15 @@ from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import rows, sql_writes, tables, views
 from flight_server.engines.lake.answers import checked
 from flight_server.engines.lake.assignments import SqlValues
-from flight_server.engines.lake.bindings import bound
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.definitions import Definitions
 from flight_server.engines.lake.ingest import Ingests
 from flight_server.engines.lake.lent import LentTables
+from flight_server.engines.lake.plans import explained
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.scans import (
     Scans,
     converted,
-    explained,
     query_schema,
     scan_schema,
     scan_sql,
@@ -127,8 +126,8 @@ class LakeTransaction(SqlValues, TransactedViews, TransactedReceipts):
             return self._scans.scan(found, request, cancellation)
         schema = scan_schema(found, request)
         each = self._scans.rows_each(schema)
-        sql = scan_sql(found, request, None)
-        duck_schema, batches = self._statements.stream(sql, (), each, cancellation)
+        sql = SqlRequest(scan_sql(found, request, None))
+        duck_schema, batches = self._statements.stream(sql, each, cancellation)
         return converted(schema, duck_schema, batches)
 
     def close(self) -> None:
@@ -317,9 +316,7 @@ class LakeTransaction(SqlValues, TransactedViews, TransactedReceipts):
             self._statements.check()
             return self._scans.query(request, cancellation)
         self._check_past(request)
-        schema, batches = self._statements.stream(
-            request.sql, bound(request.parameters), self._scans.query_rows, cancellation
-        )
+        schema, batches = self._statements.stream(request, self._scans.query_rows, cancellation)
         return BatchStream(schema, checked(schema, batches), batches.close)
 
     def sql_schema(self, request: SqlRequest) -> pa.Schema:

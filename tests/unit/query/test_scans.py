@@ -24,14 +24,17 @@ SCANS: list[tuple[str, dict[str, Any]]] = [
     ("SELECT t.* FROM trades t", {}),
     ("SELECT id, trades.Price FROM trades", {"columns": ("id", "Price")}),
     ("SELECT id AS id FROM trades AS x", {"columns": ("id",)}),
-    ("SELECT x.id FROM trades AS x WHERE X.id > 2", {"columns": ("id",), "filter": "(id > 2)"}),
+    (
+        "SELECT x.id FROM trades AS x WHERE X.id > 2",
+        {"columns": ("id",), "filter": "(id > 2)", "conditions": 1},
+    ),
     (
         "FROM trades WHERE details.size > 1 AND trades.symbol = 'B'",
-        {"filter": "((details.size > 1) AND (symbol = 'B'))"},
+        {"filter": "((details.size > 1) AND (symbol = 'B'))", "conditions": 2},
     ),
     (
         "FROM trades WHERE main.trades.details.size IN (1, 2)",
-        {"filter": "(details.size IN (1, 2))"},
+        {"filter": "(details.size IN (1, 2))", "conditions": 1},
     ),
     (
         "FROM trades ORDER BY lower(symbol) DESC NULLS LAST, trades.id",

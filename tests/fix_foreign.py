@@ -1,0 +1,101 @@
+"""A second catalog for tests: an in-memory engine whose scans are watched, and can fail."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pyarrow as pa
+import pytest
+
+from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.stream import Batches, BatchStream
+from flight_server.model import Author, IngestMode, IngestRequest, ScanRequest, TableRef
+from flight_server.operations import Services
+from flight_server.testing.memory import MemoryEngine
+from flight_server.testing.server import LocalServer
+
+CATALOG = "memory"
+
+
+class WatchedEngine(MemoryEngine):
+    """The in-memory engine, which notes what scans are asked for.
+
+    `open` counts the scans that nobody has closed. With a `fault` each scan raises it behind its
+    first batch; an endless one gives that batch again and again.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(CATALOG)
+        self.asked: list[ScanRequest] = []
+        self.open = 0
+        self.batches = 0
+        self.fault: Exception | None = None
+        self.is_endless = False
+
+    def scan(
+        self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
+    ) -> Batches:
+        self.asked.append(request)
+        rows = super().scan(table, request, cancellation)
+        self.open += 1
+        return BatchStream(rows.schema, self._given(rows, cancellation), self._closed)
+
+    def _given(self, rows: Batches, cancellation: Cancellation) -> Iterator[pa.RecordBatch]:
+        for batch in rows:
+            yield batch
+            self.batches += 1
+            if self.fault is not None:
+                raise self.fault
+            while self.is_endless:
+                time.sleep(0.001)
+                cancellation.check()
+                yield batch
+
+    def _closed(self) -> None:
+        self.open -= 1
+
+    def put(self, rows: pa.Table, name: str = "") -> str:
+        """A new table of these rows, as SQL names it."""
+        table = TableRef(CATALOG, "main", name or f"f_{uuid.uuid4().hex[:8]}")
+        self.ingest(table, IngestRequest(IngestMode.CREATE), rows.to_reader(), Author("test"))
+        return f"{CATALOG}.main.{table.name}"
+
+    def forget(self) -> None:
+        """Begins to watch anew."""
+        self.asked.clear()
+        self.open = self.batches = 0
+        self.fault, self.is_endless = None, False
+
+
+@contextmanager
+def mounted(services: Services) -> Iterator[WatchedEngine]:
+    """The engine as a catalog of these services while the block runs."""
+    engine = WatchedEngine()
+    engines = cast(dict[str, Any], services.engines)
+    engines[CATALOG] = engine
+    try:
+        yield engine
+    finally:
+        del engines[CATALOG]
+
+
+@pytest.fixture(scope="module")
+def shared_memory(server: LocalServer) -> Iterator[WatchedEngine]:
+    """A second catalog of the module's server."""
+    with mounted(server.services) as engine:
+        yield engine
+
+
+@pytest.fixture
+def memory(shared_memory: WatchedEngine) -> Iterator[WatchedEngine]:
+    """The same, with nothing asked of it yet; all of its scans have to be closed in the end."""
+    shared_memory.forget()
+    yield shared_memory
+    deadline = time.monotonic() + 10
+    while shared_memory.open and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert shared_memory.open == 0

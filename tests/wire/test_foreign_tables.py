@@ -1,0 +1,316 @@
+"""Tables of another catalog in SQL, alone and with those of the lake, over real gRPC."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from flight_server.errors import ErrorCode, NotFound
+from flight_server.model import Author, TableRef
+from flight_server.testing.server import LocalServer
+from tests.fix_client import Client, refusal
+from tests.fix_flight_sql import SqlClient
+from tests.fix_foreign import WatchedEngine
+
+NAN = float("nan")
+ROWS = pa.table(
+    {
+        "id": pa.array([1, 2, 3, 4], pa.int64()),
+        "word": ["a", "b", "c", None],
+        "x": [1.0, NAN, 3.0, None],
+        "v": pa.array([[1, 2], [3, 4], None, [5, 6]], pa.list_(pa.float32(), 2)),
+    }
+)
+
+
+@pytest.fixture
+def words(memory: WatchedEngine) -> str:
+    """A table of the other catalog."""
+    return memory.put(ROWS)
+
+
+@pytest.fixture
+def lake(sql: SqlClient, name: str) -> str:
+    """A table of the lake."""
+    sql.update(f"CREATE TABLE {name} (id BIGINT, name VARCHAR)")
+    sql.update(f"INSERT INTO {name} VALUES (1, 'one'), (2, 'two'), (9, 'nine')")
+    return name
+
+
+def tuples(sql: SqlClient, text: str) -> list[tuple[Any, ...]]:
+    return [tuple(row.values()) for row in sql.rows(text)]
+
+
+READS = [
+    ("SELECT w.id, name FROM {w} AS w JOIN {l} USING (id) ORDER BY 1", [(1, "one"), (2, "two")]),
+    ("SELECT count(*), sum(id) FROM {w} WHERE word IS NULL", [(1, 4)]),
+    ("SELECT id FROM {w} WHERE x > 2 ORDER BY 1", [(2,), (3,)]),
+    (
+        "SELECT a.id, b.id AS other FROM {w} a, {w} b WHERE a.id = b.id + 2 ORDER BY 1",
+        [(3, 1), (4, 2)],
+    ),
+    ("WITH c AS (FROM {w}) SELECT count(*) FROM c JOIN c AS d USING (id)", [(4,)]),
+    (
+        "WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT r.n + 1 FROM r JOIN {w} w ON w.id = r.n)"
+        " SELECT max(n) FROM r",
+        [(5,)],
+    ),
+    ("SELECT id FROM {l} WHERE id NOT IN (SELECT id FROM {w})", [(9,)]),
+    ("SELECT {w}.id FROM {w} WHERE {w}.id + 0 = 3", [(3,)]),
+    ("SELECT l.id FROM {l} l LEFT JOIN {w} w USING (id) WHERE w.id IS NULL", [(9,)]),
+    ("SELECT word FROM (PIVOT {w} ON id IN (1, 2) USING count(*)) ORDER BY 1 LIMIT 1", [("a",)]),
+    ("SELECT count(*) FROM {w} UNION ALL SELECT count(*) FROM {l}", [(4,), (3,)]),
+    ("SELECT array_distance(v, [1, 2]::FLOAT[2]) FROM {w} WHERE id = 1", [(0.0,)]),
+    ("SELECT id FROM {w} ORDER BY x DESC NULLS LAST LIMIT 1", [(2,)]),
+]
+
+
+@pytest.mark.parametrize(("text", "wanted"), READS)
+def test_a_select_reads_it_as_it_reads_the_lake(
+    sql: SqlClient, memory: WatchedEngine, words: str, lake: str, text: str, wanted: Any
+) -> None:
+    assert tuples(sql, text.format(w=words, l=lake)) == wanted
+    assert memory.asked
+
+
+def test_nothing_is_scanned_for_a_schema_or_a_plan(
+    sql: SqlClient, client: Client, memory: WatchedEngine, words: str
+) -> None:
+    text = f"SELECT id + 1 AS n FROM {words}"
+    assert sql.schema("CommandStatementQuery", query=text) == pa.schema([("n", pa.int64())])
+    sql.info("CommandStatementQuery", query=text)
+    sql.rows(f"EXPLAIN {text}")
+    assert tuples(sql, f"DESCRIBE {words}")[0][:2] == ("id", "BIGINT")
+    assert memory.asked == []
+    sql.rows(f"EXPLAIN ANALYZE {text}")
+    assert len(memory.asked) == 1
+
+
+ASKED = [
+    ("SELECT sum(id) FROM {w}", ("id",), None),
+    ("SELECT count(*) FROM {w} WHERE id BETWEEN 2 AND 3 AND x > 0", ("id", "x"), "id BETWEEN"),
+    ("SELECT x + 1 FROM {w} AS w WHERE w.word IN ('a', 'b') OR w.id = 4", None, "IN ('a', 'b')"),
+    ("SELECT name FROM {w} w JOIN {l} l ON w.id = l.id WHERE w.id <= 1", ("id",), "id <= 1"),
+    ("SELECT name FROM {l} l LEFT JOIN {w} w ON w.id = l.id WHERE w.id = 1", ("id",), None),
+    ("SELECT sum(id) FROM {w} WHERE word < 'b'", ("id", "word"), None),
+    ("SELECT sum(id) FROM {w} WHERE x = 1", ("id", "x"), None),
+    ("SELECT sum(id) FROM {w} WHERE word = 1", ("id", "word"), None),
+    ("SELECT id FROM {w} WHERE id = 3", ("id",), "id = 3"),
+]
+
+
+@pytest.mark.parametrize(("text", "columns", "condition"), ASKED)
+def test_only_what_is_needed_is_asked_for(
+    sql: SqlClient,
+    memory: WatchedEngine,
+    words: str,
+    lake: str,
+    text: str,
+    columns: tuple[str, ...] | None,
+    condition: str | None,
+) -> None:
+    if "word = 1" in text:
+        assert refusal(lambda: sql.rows(text.format(w=words))).code == "invalid_data"
+    else:
+        sql.rows(text.format(w=words, l=lake))
+    (asked,) = memory.asked
+    assert columns is None or asked.columns is None or set(asked.columns) == set(columns)
+    assert (condition or "") in (asked.filter or "").replace('"', "")
+    assert (asked.filter is None) == (condition is None)
+
+
+WRITES = [
+    ("INSERT INTO {l} SELECT id, word FROM {w} WHERE id > 2", 2),
+    ("UPDATE {l} SET name = w.word FROM {w} w WHERE w.id = {l}.id", 2),
+    ("DELETE FROM {l} USING {w} w WHERE w.id = {l}.id", 2),
+    (
+        "MERGE INTO {l} USING {w} w ON w.id = {l}.id WHEN MATCHED THEN UPDATE SET name = w.word "
+        "WHEN NOT MATCHED THEN INSERT VALUES (w.id, w.word)",
+        4,
+    ),
+    ("CREATE TABLE {l}_copy AS SELECT * FROM {w}", 4),
+    ("CREATE TABLE {l}_old AS SELECT * FROM {w} AT (VERSION => {v}) WHERE id < 0", 0),
+    ("CREATE TEMP TABLE {l}_mine AS SELECT id FROM {w}", 4),
+]
+
+
+@pytest.mark.parametrize(("text", "rows"), WRITES)
+def test_rows_go_from_it_into_the_lake(
+    sql: SqlClient, memory: WatchedEngine, words: str, lake: str, text: str, rows: int
+) -> None:
+    statement = text.format(w=words, l=lake, v=memory.snapshot())
+    assert sql.update(statement) == rows
+    assert len(memory.asked) == 1
+
+
+def test_a_copy_has_the_same_values(sql: SqlClient, words: str, name: str) -> None:
+    sql.update(f"CREATE TABLE {name} AS SELECT * FROM {words}")
+    assert sql.query(f"SELECT * FROM {name} ORDER BY id").to_pylist().__repr__() == repr(
+        ROWS.to_pylist()
+    )
+    temporary = f"mine_{name}"
+    sql.update(f"CREATE TEMP TABLE {temporary} AS SELECT id FROM {words} WHERE id < 3")
+    assert sql.update(f"INSERT INTO {temporary} SELECT id + 10 FROM {words} WHERE id = 4") == 1
+    assert sql.update(f"UPDATE {temporary} t SET id = w.id FROM {words} w WHERE t.id = w.id") == 2
+    assert sql.update(f"DELETE FROM {temporary} t USING {words} w WHERE t.id = w.id") == 2
+    merge = f"MERGE INTO {temporary} t USING {words} w ON t.id = w.id + 10"
+    assert sql.update(f"{merge} WHEN MATCHED THEN DELETE") == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "INSERT INTO {w} VALUES (1, 'a', 1, NULL)",
+        "INSERT INTO {w} SELECT * FROM {w}",
+        "UPDATE {w} SET id = 1 WHERE id IN (SELECT max(id) FROM {w})",
+        "DELETE FROM {w} WHERE id IN (SELECT max(id) FROM {w})",
+        "MERGE INTO {w} t USING (SELECT 1 AS id) s ON t.id = s.id WHEN MATCHED THEN DELETE",
+        "CREATE TABLE {w}_new AS SELECT 1 AS a",
+    ],
+)
+def test_sql_writes_nothing_to_it(sql: SqlClient, words: str, text: str) -> None:
+    refused = refusal(lambda: sql.update(text.format(w=words)))
+    assert refused.code == "unsupported"
+    assert "does not write rows to them" in refused.message
+
+
+def test_a_view_of_the_lake_reads_the_lake(sql: SqlClient, words: str, name: str) -> None:
+    refused = refusal(lambda: sql.update(f"CREATE VIEW {name} AS SELECT id FROM {words}"))
+    assert refused.code == "unsupported"
+    assert "a view reads tables of the catalog 'lake' only" in refused.message
+
+
+def test_parameters_are_bound(sql: SqlClient, memory: WatchedEngine, words: str) -> None:
+    prepared = sql.prepare(f"SELECT word FROM {words} WHERE id + 0 = ?")
+    assert memory.asked == []
+    prepared.bind(pa.table({"0": [1, 3]}))
+    assert prepared.query().to_pydict() == {"word": ["a", "c"]}
+    assert len(memory.asked) == 2
+    prepared.close()
+
+
+def test_adbc_and_a_json_ticket_read_it(adbc: Any, client: Client, words: str, lake: str) -> None:
+    text = f"SELECT name FROM {words} w JOIN {lake} USING (id) WHERE id = $1"
+    with adbc.cursor() as cursor:
+        cursor.execute(text, (2,))
+        assert cursor.fetchall() == [("two",)]
+    assert client.read(sql=text, parameters=[2]).to_pydict() == {"name": ["two"]}
+
+
+def test_versions_are_its_own(sql: SqlClient, memory: WatchedEngine, words: str) -> None:
+    table = TableRef("memory", "main", words.rsplit(".", 1)[1])
+    before = memory.snapshot()
+    moment = memory.versions(table)[0].committed_at.isoformat()
+    memory.delete(table, "id > 1", Author("test"))
+    count = f"SELECT count(*) + 0 FROM {words}"
+    assert tuples(sql, count) == [(1,)]
+    assert tuples(sql, f"{count} AT (VERSION => {before})") == [(4,)]
+    assert tuples(sql, f"{count} AT (TIMESTAMP => '{moment}')") == [(4,)]
+    assert tuples(sql, f"SELECT * FROM {words} AT (VERSION => {before}) WHERE id = 2")
+    missing = refusal(lambda: sql.rows(f"{count} AT (VERSION => 999)"))
+    assert missing.code == "version_not_found"
+    assert sql.set_options(as_of=moment) == {}
+    assert tuples(sql, count) == [(4,)]
+    sql.set_options(as_of="")
+
+
+def test_all_uses_in_a_statement_are_of_one_version(
+    sql: SqlClient, memory: WatchedEngine, words: str
+) -> None:
+    sql.rows(f"SELECT count(*) FROM {words} a, {words} b")
+    assert {asked.version for asked in memory.asked} == {memory.snapshot()}
+
+
+def test_in_a_transaction_it_is_read_as_it_is(
+    sql: SqlClient, memory: WatchedEngine, words: str, lake: str
+) -> None:
+    begun = sql.begin()
+    assert sql.update(f"INSERT INTO {lake} SELECT id + 100, word FROM {words}", begun) == 4
+    join = f"SELECT count(*) AS n FROM {lake} l JOIN {words} w ON l.id = w.id + 100"
+    assert sql.rows(join, begun) == [{"n": 4}]
+    memory.delete(TableRef("memory", "main", words.rsplit(".", 1)[1]), "id = 1", Author("test"))
+    assert sql.rows(join, begun) == [{"n": 3}]
+    assert sql.rows(f"EXPLAIN {join}", begun)
+    sql.rollback(begun)
+    assert sql.count(lake) == 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT id + 1 FROM {w}",
+        "SELECT count(*) FROM {w} JOIN {l} USING (id)",
+        "SELECT * FROM {w}",
+        "INSERT INTO {l} SELECT id, word FROM {w}",
+        "CREATE TABLE {l}_copy AS SELECT * FROM {w}",
+    ],
+)
+@pytest.mark.parametrize("transacted", [False, True])
+def test_its_errors_come_through_as_they_are(
+    sql: SqlClient, memory: WatchedEngine, words: str, lake: str, text: str, transacted: bool
+) -> None:
+    memory.fault = NotFound("A file of row 7 is missing.", code=ErrorCode.ROW_NOT_FOUND)
+    statement = text.format(w=words, l=lake)
+    begun = sql.begin() if transacted else None
+    ask = sql.rows if text.startswith("SELECT") else sql.update
+    refused = refusal(lambda: ask(statement, begun))
+    assert (refused.code, refused.message) == ("row_not_found", "A file of row 7 is missing.")
+    if begun:
+        sql.rollback(begun)
+    memory.fault = None
+    assert sql.count(lake) == 3
+
+
+def test_what_it_did_not_mean_to_raise_is_an_internal_error(
+    sql: SqlClient, memory: WatchedEngine, words: str
+) -> None:
+    memory.fault = OSError("/a/secret/path")
+    refused = refusal(lambda: sql.rows(f"SELECT id + 1 FROM {words}"))
+    assert refused.code == "internal"
+    assert "secret" not in refused.text
+
+
+def test_a_reader_who_leaves_closes_the_scan(client: Client, memory: WatchedEngine) -> None:
+    words = memory.put(pa.table({"id": range(20_000)}))
+    memory.is_endless = True
+    stream = client.stream(f'{{"sql": "SELECT id + 1 FROM {words}"}}'.encode())
+    assert stream.read_chunk().data.num_rows
+    assert memory.open == 1
+    stream.cancel()
+    deadline = time.monotonic() + 10
+    while memory.open and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert memory.open == 0
+
+
+def test_a_deadline_ends_a_scan(client: Client, memory: WatchedEngine, words: str) -> None:
+    memory.is_endless = True
+    ticket = f'{{"sql": "SELECT sum(id) FROM {words}"}}'.encode()
+    with pytest.raises(Exception, match=r"(?i)deadline|timed"):
+        client.stream(ticket, timeout=0.5).read_all()
+
+
+def test_a_limit_reads_no_further(client: Client, memory: WatchedEngine, words: str) -> None:
+    memory.is_endless = True
+    assert client.read(sql=f"SELECT id + 1 FROM {words} LIMIT 6").num_rows == 6
+
+
+def test_listings_show_it(sql: SqlClient, client: Client, words: str) -> None:
+    name = words.rsplit(".", 1)[1]
+    found = sql.get("CommandGetTables", table_name_filter_pattern=name).to_pylist()
+    assert [(row["catalog_name"], row["db_schema_name"]) for row in found] == [("memory", "main")]
+    assert {"lake", "memory"} <= set(sql.get("CommandGetCatalogs")["catalog_name"].to_pylist())
+    schemas = sql.get("CommandGetDbSchemas", catalog="memory")
+    assert schemas.to_pylist() == [{"catalog_name": "memory", "db_schema_name": "main"}]
+
+
+def test_the_servers_of_both_catalogs_are_one_session(
+    sql: SqlClient, server: LocalServer, words: str, lake: str
+) -> None:
+    name = words.rsplit(".", 1)[1]
+    sql.update("USE memory.main")
+    assert tuples(sql, f"SELECT count(*) + 0 FROM {name}") == [(4,)]
+    assert tuples(sql, f"SELECT count(*) FROM {name} JOIN lake.main.{lake} USING (id)") == [(2,)]
