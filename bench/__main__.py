@@ -21,6 +21,7 @@ from bench import (
     jobs,
     machine,
     memory,
+    multimodal,
     plot,
     point_read,
     put,
@@ -53,6 +54,7 @@ QUESTIONS: dict[str, Callable[[Sizes], list[Row]]] = {
     "exports": exports.measure,
     "jobs": jobs.measure,
     "imports": imports.measure,
+    "multimodal": multimodal.measure,
     "webhooks": webhooks.measure,
 }
 RESULTS = Path(__file__).parent / "results"

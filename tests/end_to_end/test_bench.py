@@ -45,6 +45,10 @@ LIMITED: dict[str, dict[str, float]] = {
     },
     "webhooks": {"events a second from commits to a receiver": 1_000, "with webhooks ÷ without": 3},
     "jobs": {"through one worker": 2_000},
+    "multimodal": {
+        "rows of 4 scalars through Flight ÷ Pixeltable's collect()": 25,
+        "rows of 384 floats through Flight ÷ Pixeltable's collect()": 6,
+    },
     "exports": {
         "as csv ÷ COPY … TO from DuckLake in process": 0.7,
         "as parquet ÷ COPY … TO from DuckLake in process": 0.8,
@@ -63,7 +67,7 @@ BESIDE = {"scan": 7, "put": 2, "small_puts": 5, "group_by": 1, "point_read": 1, 
 BESIDE["clients"] = len(TINY.clients)
 BESIDE |= {"exports": 0, "imports": 1}
 BESIDE |= {"authorisation": 1, "http_latency": 0, "http_scan": 0, "http_load": 0}
-BESIDE |= {"webhooks": 1, "jobs": 1}
+BESIDE |= {"webhooks": 1, "jobs": 1, "multimodal": 0}
 BESIDE |= {"flight_sql_latency": 2, "flight_sql_scan": 1, "flight_sql_ingest": 2}
 PEERS = {"Quack": "quack", "ROAPI": "roapi", "Pixeltable": "pixeltable"}
 

@@ -20,7 +20,7 @@ from flight_server.errors import PixelflightError
 
 def main(descriptor: int) -> None:
     """Opens the home, and answers until the server ends."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     with socket.socket(fileno=descriptor) as control:
         lines = control.makefile("rwb")
         given = json.loads(lines.readline())

