@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from bench import sample
+from bench.calls import FlightCalls, scan
 from bench.processes import Conversation, python
 from bench.results import Row, row
 from bench.server import running
 from bench.sizes import Sizes
 from bench.timing import Contestant, Lap, alternate, speed_ratio, timed
-from flight_server.client import Client, connect
 
 # Of the rows that other questions ask for: Pixeltable takes 25,000 a second.
 ROWS_PART, VECTORS_PART = 20, 2_000
@@ -27,12 +27,11 @@ def measure(sizes: Sizes) -> list[Row]:
     with sample.workspace() as folder, ExitStack() as closing:
         home = folder / "home"
         collect = closing.enter_context(plain_pixeltable(home, counts))
-        server, _ = closing.enter_context(running(folder / "ours", pixeltable=str(home)))
-        client = closing.enter_context(connect(server.url, server.key))
+        _, calls = closing.enter_context(running(folder / "ours", pixeltable=str(home)))
         found = []
         for name, count in counts.items():
             contestants = {
-                "ours": timed(partial(_read, client, name)),
+                "ours": timed(partial(_read, calls, name)),
                 "collect": collect(name),
             }
             timings = alternate(contestants, sizes.rounds, count)
@@ -50,8 +49,8 @@ def measure(sizes: Sizes) -> list[Row]:
         return found
 
 
-def _read(client: Client, name: str) -> int:
-    return int(client.scan(f"pixeltable:{name}").to_arrow().num_rows)
+def _read(calls: FlightCalls, name: str) -> int:
+    return int(calls.read(scan(f"pixeltable:{name}")).num_rows)
 
 
 @contextmanager

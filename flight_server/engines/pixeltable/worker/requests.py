@@ -74,7 +74,7 @@ def _done(
 ) -> Answer | PixelflightError:
     try:
         cancellation.check(surely=True)
-        return verb(home, arguments, cancellation)
+        return home.in_one(lambda: verb(home, arguments, cancellation))
     except PixelflightError as error:
         return error
     except Exception as error:
