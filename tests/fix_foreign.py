@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, cast
 
 import pyarrow as pa
@@ -13,7 +14,15 @@ import pytest
 
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.stream import Batches, BatchStream
-from flight_server.model import Author, IngestMode, IngestRequest, ScanRequest, TableRef
+from flight_server.model import (
+    Author,
+    IngestMode,
+    IngestRequest,
+    ScanRequest,
+    TableInfo,
+    TableRef,
+    TableVersion,
+)
 from flight_server.operations import Services
 from flight_server.testing.memory import MemoryEngine
 from flight_server.testing.server import LocalServer
@@ -71,16 +80,53 @@ class WatchedEngine(MemoryEngine):
         self.fault, self.is_endless = None, False
 
 
+class PlainEngine:
+    """What is obligatory for an engine, and nothing beyond."""
+
+    name = "plain"
+
+    def __init__(self, engine: WatchedEngine) -> None:
+        self._engine = engine
+
+    def namespaces(self) -> list[str]:
+        return self._engine.namespaces()
+
+    def tables(self, namespace: str) -> list[TableRef]:
+        return [self._named(table, self.name) for table in self._engine.tables(namespace)]
+
+    def resolve(self, table: TableRef, version: int | None = None) -> TableVersion:
+        found = self._engine.resolve(self._named(table), version)
+        return replace(found, table=self._named(found.table, self.name))
+
+    def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
+        found = self._engine.describe(self._named(table), version)
+        return replace(found, table=self._named(found.table, self.name))
+
+    def scan(
+        self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
+    ) -> Batches:
+        return self._engine.scan(self._named(table), request, cancellation)
+
+    def close(self) -> None:
+        pass
+
+    def _named(self, table: TableRef, catalog: str = CATALOG) -> TableRef:
+        return replace(table, catalog=catalog)
+
+
 @contextmanager
 def mounted(services: Services) -> Iterator[WatchedEngine]:
-    """The engine as a catalog of these services while the block runs."""
+    """The engine as a catalog of these services while the block runs.
+
+    Its tables are in the catalog `plain` as well, of an engine with no other abilities.
+    """
     engine = WatchedEngine()
     engines = cast(dict[str, Any], services.engines)
-    engines[CATALOG] = engine
+    engines |= {CATALOG: engine, PlainEngine.name: PlainEngine(engine)}
     try:
         yield engine
     finally:
-        del engines[CATALOG]
+        del engines[CATALOG], engines[PlainEngine.name]
 
 
 @pytest.fixture(scope="module")

@@ -68,13 +68,17 @@ def foreign_scan(allowed: Permitted, use: TableUse) -> ForeignScan:
 
     The name says what is scanned, so that two scans of one name are alike.
     """
-    condition = " AND ".join(f"({one})" for one in pushed(allowed, use)) or None
+    conditions = pushed(allowed, use)
+    condition = " AND ".join(f"({one})" for one in conditions) or None
+    # What is dropped here, and not by the engine, must not be among those that are enough.
+    is_all = len(conditions) == len(use.conjuncts) and allowed.row_filter is None
+    limit = use.limit if is_all else None
     engine, table, version = allowed.engine, allowed.table, allowed.version.snapshot
 
     def opened(columns: tuple[str, ...], cancellation: Cancellation) -> Batches:
-        request = ScanRequest(columns, condition, version=version)
+        request = ScanRequest(columns, condition, limit=limit, version=version)
         return engine.scan(table, request, cancellation)
 
-    text = repr((str(table), version, allowed.columns, condition))
+    text = repr((str(table), version, allowed.columns, condition, limit))
     name = f"{HIDDEN_PREFIX}_scan_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     return ForeignScan(name, allowed.schema, opened)

@@ -61,12 +61,14 @@ Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 class QueryPlan:
     """What a query will give: its schema and the snapshot it reads, None in a transaction.
 
-    `scan` is the scan of one table that it is no more than.
+    `scan` is the scan of one table that it is no more than. `reads_others` says that tables of
+    other catalogs than the lake's are read, which no snapshot of the lake tells of.
     """
 
     schema: pa.Schema
     snapshot: int | None
     scan: tuple[TableRef, ScanRequest] | None = None
+    reads_others: bool = False
 
 
 _PLAN_SCHEMA = pa.schema([pa.field("plan", pa.string(), nullable=False)])
@@ -130,9 +132,11 @@ def plan_query(services: Services, call: Call, request: SqlRequest) -> QueryPlan
     if statement.kind != "select":
         return QueryPlan(_PLAN_SCHEMA, pinned.version)
     if (scan := _scan_of(services, call, statement, pinned)) is not None:
-        return QueryPlan(rows.schema_of_scan(services, call, *scan), pinned.version, scan)
+        schema = rows.schema_of_scan(services, call, *scan)
+        return QueryPlan(schema, pinned.version, scan, is_foreign(scan[0]))
     checked, _ = authorised(services, call, statement, pinned)
-    return QueryPlan(sql_engine(services, call).sql_schema(checked), pinned.version)
+    schema = sql_engine(services, call).sql_schema(checked)
+    return QueryPlan(schema, pinned.version, reads_others=bool(checked.scans))
 
 
 def explain(services: Services, call: Call, request: SqlRequest) -> str:

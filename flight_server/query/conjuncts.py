@@ -3,6 +3,7 @@
 Only of tables of other catalogs than the lake's: DuckDB sees to those itself. And only what every
 engine judges alike: comparisons of whole numbers and of text, the latter for equality, with
 constants. The statement keeps its WHERE; what is found here only spares rows that it would drop.
+And a LIMIT, where each row of the table is one of the answer.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass, replace
 from flight_server.model import DEFAULT_CATALOG, TEMPORARY_CATALOG
 from flight_server.query.dialect import Tree
 from flight_server.query.expressions import CLOCK_WORDS, written_expression
+from flight_server.query.row_by_row import of_each_row
 from flight_server.query.tables import Conjunct, TableUse, folded
 
 _OF_TEXT = frozenset({"COMPARE_EQUAL", "COMPARE_NOTEQUAL", "COMPARE_IN"})
@@ -24,6 +26,7 @@ _OF_NUMBERS = _OF_TEXT | {
     "COMPARE_LESSTHAN",
     "COMPARE_LESSTHANOREQUALTO",
 }
+_NONE = {"class": "CONSTANT", "value": {"value": 0}}
 _NULLS = frozenset({"OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL"})
 # Joins by which each row of the left side is kept or dropped, and never made another one.
 _KEEP_LEFT = frozenset({"LEFT", "SEMI", "ANTI"})
@@ -57,8 +60,9 @@ def with_conjuncts(tree: Tree, uses: Sequence[TableUse]) -> tuple[TableUse, ...]
             except _ManyError:
                 continue
             found.setdefault(place.use, []).append(conjunct)
+    limit = _limit(tree["node"], found.get(0, ()))
     return tuple(
-        replace(use, conjuncts=tuple(found.get(at, ()))) if _is_foreign(use) else use
+        replace(use, conjuncts=tuple(found.get(at, ())), limit=limit) if _is_foreign(use) else use
         for at, use in enumerate(uses)
     )
 
@@ -70,6 +74,27 @@ def conditions_of(where: Tree | None) -> list[Tree]:
     if where["type"] != "CONJUNCTION_AND":
         return [where]
     return [part for child in where["children"] for part in conditions_of(child)]
+
+
+def _limit(node: Tree, conjuncts: Sequence[Conjunct]) -> int | None:
+    """How many rows that meet these conjuncts the answer can be made of, where that is known."""
+    if [one["type"] for one in node.get("modifiers", ())] != ["LIMIT_MODIFIER"]:
+        return None
+    is_select = node["type"] == "SELECT_NODE"
+    if not is_select or not of_each_row(node | {"modifiers": []}):
+        return None
+    if len(conditions_of(node["where_clause"])) > len(conjuncts):
+        return None
+    (modifier,) = node["modifiers"]
+    limit, offset = _count(modifier["limit"]), _count(modifier["offset"] or _NONE)
+    return None if limit is None or offset is None else limit + offset
+
+
+def _count(node: Tree | None) -> int | None:
+    if node is None or node["class"] != "CONSTANT":
+        return None
+    value = node["value"].get("value")
+    return value if type(value) is int else None
 
 
 def _is_foreign(use: TableUse) -> bool:

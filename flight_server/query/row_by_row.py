@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -16,8 +17,10 @@ from flight_server.query import dialect
 from flight_server.query.dialect import Tree
 from flight_server.query.expressions import CLOCK_WORDS
 from flight_server.query.functions import allowed_functions
-from flight_server.query.statement import Statement
 from flight_server.query.tables import folded
+
+if TYPE_CHECKING:
+    from flight_server.query.statement import Statement
 
 # Expressions that look at no other row. What a lambda is given is a part of its own.
 _PLAIN = frozenset(
@@ -48,7 +51,11 @@ def is_row_by_row(statement: Statement) -> bool:
     (use,) = statement.tables
     if statement.names_virtual_column or use.version is not None or use.as_of is not None:
         return False
-    node = json.loads(statement.tree)["node"]
+    return of_each_row(json.loads(statement.tree)["node"])
+
+
+def of_each_row(node: Tree) -> bool:
+    """Whether a SELECT reads one table, and makes one row or none of each of its rows."""
     expected: Tree = dialect.parsed("SELECT 1")["node"]
     free = ("select_list", "from_table", "where_clause")
     if any(node.get(name) != value for name, value in expected.items() if name not in free):

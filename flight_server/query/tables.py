@@ -38,7 +38,8 @@ class TableUse:
     """One reference to a table. `table` is written as the client did, with defaults filled in.
 
     `version` and `as_of` are what `AT (VERSION => …)` and `AT (TIMESTAMP => …)` say. `bare` says
-    that the client gave the table's own name alone. `conjuncts` are known of other catalogs only.
+    that the client gave the table's own name alone. `conjuncts`, and how many rows that meet them
+    are enough as `limit`, are known of other catalogs only.
     """
 
     table: TableRef
@@ -46,6 +47,7 @@ class TableUse:
     as_of: dt.datetime | None = None
     bare: bool = False
     conjuncts: tuple[Conjunct, ...] = ()
+    limit: int | None = None
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,8 @@ from flight_server.wire.descriptors import Read
 class ReadPlan:
     """What a read will give. `read` is the same request, pinned to `snapshot` of `catalog`.
 
-    `rows` and `bytes` are -1 where they are not known. `snapshot` is None in a transaction.
+    `rows` and `bytes` are -1 where they are not known. `snapshot` is None in a transaction. What
+    `reads_others` may become another plan though the snapshot stays: see `QueryPlan`.
     """
 
     read: Read
@@ -39,6 +40,7 @@ class ReadPlan:
     ordered: bool = False
     parameters: pa.Table | None = None
     transaction: str | None = None
+    reads_others: bool = False
 
 
 def plan_read(
@@ -93,9 +95,17 @@ def _plan_sql(services: Services, call: Call, read: Sql, parameters: pa.Table | 
         request = replace(request, parameters=first or dict.fromkeys(names))
     plan = operations.plan_query(services, call, request)
     if plan.scan is not None:
-        return _plan_scan(services, call, _scan_body(*plan.scan))
+        found = _plan_scan(services, call, _scan_body(*plan.scan))
+        return replace(found, reads_others=plan.reads_others)
     pinned = read.model_copy(update={"version": plan.snapshot, "as_of": None})
-    return ReadPlan(pinned, plan.schema, DEFAULT_CATALOG, plan.snapshot, parameters=parameters)
+    return ReadPlan(
+        pinned,
+        plan.schema,
+        DEFAULT_CATALOG,
+        plan.snapshot,
+        parameters=parameters,
+        reads_others=plan.reads_others,
+    )
 
 
 def _open_sql(services: Services, call: Call, read: Sql, parameters: pa.Table | None) -> Batches:

@@ -48,6 +48,8 @@ READS = [
     ("SELECT id + 0 AS id FROM {t} ORDER BY id", [1, 3]),
     ("SELECT a.id FROM {t} a JOIN {t} b ON a.id <= b.id ORDER BY a.id", [1, 1, 3]),
     ("SELECT id FROM {t} WHERE id = 2", []),
+    ("SELECT id + 0 AS id FROM {t} LIMIT 2", [1, 3]),
+    ("SELECT id + 0 AS id FROM {t} LIMIT 1 OFFSET 1", [3]),
     ("SELECT count(*) AS id FROM {t} WHERE id >= 2", [1]),
     ("SELECT id FROM {t} WHERE owner <> 'ann' OR id = 3", [3]),
     ("SELECT id FROM {t} WHERE v[1] > 1 AND 1 // (id - 2) < 5", [3]),

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from flight_server.errors import ErrorCode, NotFound
-from flight_server.model import Author, TableRef
+from flight_server.model import AddColumn, Author, TableRef
 from flight_server.testing.server import LocalServer
 from tests.fix_client import Client, refusal
 from tests.fix_flight_sql import SqlClient
@@ -69,11 +69,43 @@ READS = [
 
 
 @pytest.mark.parametrize(("text", "wanted"), READS)
+@pytest.mark.parametrize("catalog", ["memory", "plain"])
 def test_a_select_reads_it_as_it_reads_the_lake(
-    sql: SqlClient, memory: WatchedEngine, words: str, lake: str, text: str, wanted: Any
+    sql: SqlClient,
+    memory: WatchedEngine,
+    words: str,
+    lake: str,
+    catalog: str,
+    text: str,
+    wanted: Any,
 ) -> None:
-    assert tuples(sql, text.format(w=words, l=lake)) == wanted
+    text = text.format(w=words.replace("memory", catalog), l=lake)
+    assert tuples(sql, text) == wanted
     assert memory.asked
+
+
+@pytest.mark.parametrize("catalog", ["memory", "plain"])
+@pytest.mark.parametrize("text", ["SELECT * FROM {w}", "SELECT * EXCLUDE (x) FROM {w}"])
+def test_a_prepared_statement_sees_what_has_become_of_it(
+    sql: SqlClient, memory: WatchedEngine, words: str, catalog: str, text: str
+) -> None:
+    prepared = sql.prepare(text.format(w=words.replace("memory", catalog)))
+    assert prepared.query().num_rows == 4
+    table = TableRef("memory", "main", words.rsplit(".", 1)[1])
+    memory.delete(table, "id > 1", Author("test"))
+    memory.alter_table(table, [AddColumn(pa.field("more", pa.int8()))], Author("test"))
+    assert prepared.query()["id"].to_pylist() == [1]
+    assert "more" in prepared.schema().names
+    prepared.close()
+
+
+def test_versions_of_an_engine_without_a_history(sql: SqlClient, words: str) -> None:
+    plain = words.replace("memory", "plain")
+    assert tuples(sql, f"SELECT count(*) FROM {plain}") == [(4,)]
+    refused = refusal(lambda: sql.rows(f"FROM {plain} AT (TIMESTAMP => '2020-01-01')"))
+    assert refused.code == "unsupported"
+    for text in ("INSERT INTO {t} SELECT 1", "CREATE TABLE {t} AS SELECT 1", "DELETE FROM {t}"):
+        assert refusal(lambda: sql.update(text.format(t=plain))).code == "unsupported"  # noqa: B023
 
 
 def test_nothing_is_scanned_for_a_schema_or_a_plan(
@@ -293,6 +325,12 @@ def test_a_deadline_ends_a_scan(client: Client, memory: WatchedEngine, words: st
         client.stream(ticket, timeout=0.5).read_all()
 
 
+def test_a_limit_is_asked_for(sql: SqlClient, memory: WatchedEngine, words: str) -> None:
+    text = f"SELECT id + 1 AS n FROM {words} WHERE id <> 2 LIMIT 1 OFFSET 1"
+    assert tuples(sql, text) == [(4,)]
+    assert [asked.limit for asked in memory.asked] == [2]
+
+
 def test_a_limit_reads_no_further(client: Client, memory: WatchedEngine, words: str) -> None:
     memory.is_endless = True
     assert client.read(sql=f"SELECT id + 1 FROM {words} LIMIT 6").num_rows == 6
@@ -300,7 +338,9 @@ def test_a_limit_reads_no_further(client: Client, memory: WatchedEngine, words: 
 
 def test_listings_show_it(sql: SqlClient, client: Client, words: str) -> None:
     name = words.rsplit(".", 1)[1]
-    found = sql.get("CommandGetTables", table_name_filter_pattern=name).to_pylist()
+    found = sql.get(
+        "CommandGetTables", catalog="memory", table_name_filter_pattern=name
+    ).to_pylist()
     assert [(row["catalog_name"], row["db_schema_name"]) for row in found] == [("memory", "main")]
     assert {"lake", "memory"} <= set(sql.get("CommandGetCatalogs")["catalog_name"].to_pylist())
     schemas = sql.get("CommandGetDbSchemas", catalog="memory")

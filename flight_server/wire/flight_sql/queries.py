@@ -87,6 +87,7 @@ def plan_prepared(state: ServerState, visit: Visit, prepared: PreparedStatement)
         return kept
     plan = _plan(state, visit, prepared.sql, transaction, prepared.bound)
     keeps = names is not None and prepared.bound is None and plan.snapshot is not None
+    keeps = keeps and not plan.reads_others
     prepared.plan, prepared.planned_for = (plan, names) if keeps else (None, None)
     return plan
 

@@ -157,6 +157,7 @@ def selects(draw: st.DrawFn) -> str:
             [
                 f"SELECT k, x, w, i FROM {{t}} WHERE {where}",
                 f"SELECT w, x FROM {{t}} AS t WHERE {mine}",
+                f"SELECT count(*) AS n FROM (SELECT k + 1 FROM {{t}} WHERE {where} LIMIT 2)",
                 f"SELECT count(*) AS n, sum(k) AS s, max(x) AS m FROM {{t}} WHERE {where}",
                 f"SELECT w, count(*) AS n, max(x) AS m FROM {{t}} WHERE {where} GROUP BY w",
                 f"SELECT {shown} FROM {left} AS t {join} {right} AS o ON t.k = o.k WHERE {both}",

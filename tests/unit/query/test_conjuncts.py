@@ -70,3 +70,35 @@ def test_what_is_known(sql: str, expected: list[list[str]]) -> None:
 )
 def test_what_is_not_known(sql: str) -> None:
     assert all(use.conjuncts == () for use in parse(sql).tables)
+
+
+LIMITS = [
+    ("SELECT a + 1 FROM m.s.t LIMIT 5", 5),
+    ("SELECT a + 1 FROM m.s.t LIMIT 5 OFFSET 2", 7),
+    ("SELECT a + 1 FROM m.s.t WHERE a = 1 AND b = 'x' LIMIT 5", 5),
+    ("SELECT a + 1 FROM m.s.t WHERE a = 1 AND b + 1 = 2 LIMIT 5", None),
+    ("SELECT a + 1 FROM m.s.t", None),
+    ("SELECT a + 1 FROM m.s.t OFFSET 2", None),
+    ("SELECT a + 1 FROM m.s.t LIMIT 5%", None),
+    ("SELECT a + 1 FROM m.s.t LIMIT $1", None),
+    ("SELECT a + 1 FROM m.s.t ORDER BY a LIMIT 5", None),
+    ("SELECT DISTINCT a + 1 FROM m.s.t LIMIT 5", None),
+    ("SELECT sum(a) FROM m.s.t LIMIT 5", None),
+    ("SELECT a, count(*) FROM m.s.t GROUP BY a LIMIT 5", None),
+    ("SELECT unnest(a) FROM m.s.t LIMIT 5", None),
+    ("SELECT max(a) OVER () FROM m.s.t LIMIT 5", None),
+    ("SELECT a FROM m.s.t QUALIFY row_number() OVER () = 2 LIMIT 5", None),
+    ("SELECT a FROM m.s.t TABLESAMPLE 1 ROWS LIMIT 5", None),
+    ("SELECT x.a FROM m.s.t x, m.s.t y LIMIT 5", None),
+    ("SELECT x.a FROM m.s.t x, l LIMIT 5", None),
+    ("SELECT a FROM (FROM m.s.t) LIMIT 5", None),
+    ("SELECT a FROM m.s.t WHERE a IN (FROM l) LIMIT 5", None),
+    ("SELECT a FROM m.s.t UNION ALL SELECT a FROM m.s.t LIMIT 5", None),
+    ("SELECT (SELECT max(a) FROM m.s.t) LIMIT 5", None),
+    ("WITH c AS (FROM m.s.t) FROM c LIMIT 5", None),
+]
+
+
+@pytest.mark.parametrize(("sql", "limit"), LIMITS, ids=[sql for sql, _ in LIMITS])
+def test_how_many_rows_are_enough(sql: str, limit: int | None) -> None:
+    assert {use.limit for use in parse(sql).tables if use.table.catalog == "m"} == {limit}
