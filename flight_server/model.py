@@ -413,9 +413,11 @@ ROW_ID = "_row_id"
 class SqlRequest:
     """One SQL statement. `parameters` is a list for `?` and `$1`, a mapping for `$name`.
 
-    A parameter is a Python value or an Arrow scalar, which keeps its type. `temporary` says that
-    temporary tables are read. `rows` are what the SQL reads as `PARAMETER_ROWS`, and `scans` are
-    the tables of other engines (`engines.sql.ForeignScan`) that it reads by the names of these.
+    A parameter is a Python value or an Arrow scalar, which keeps its type. `version` is a snapshot
+    of the lake, and `as_of` the moment that was asked for, where one was, at which tables of other
+    catalogs are read as well. `temporary` says that temporary tables are read. `rows` are what the
+    SQL reads as `PARAMETER_ROWS`, and `scans` are the tables of other engines
+    (`engines.sql.ForeignScan`) that it reads by the names of these.
     """
 
     sql: str
@@ -424,6 +426,7 @@ class SqlRequest:
     temporary: bool = False
     rows: pa.Table | None = None
     scans: tuple[Any, ...] = ()
+    as_of: dt.datetime | None = None
 
 
 class IngestMode(StrEnum):

@@ -18,7 +18,7 @@ def sql_request(services: Services, body: Sql) -> SqlRequest:
             raise InvalidRequest("Give 'version' or 'as_of', not both.")
         version = operations.snapshot_at(services, DEFAULT_CATALOG, body.as_of)
     if body.parameters_ipc is None:
-        return SqlRequest(body.sql, body.parameters, version)
+        return SqlRequest(body.sql, body.parameters, version, as_of=body.as_of)
     if body.parameters:
         raise InvalidRequest("Give 'parameters' or 'parameters_ipc', not both.")
-    return SqlRequest(body.sql, from_ipc(body.parameters_ipc), version)
+    return SqlRequest(body.sql, from_ipc(body.parameters_ipc), version, as_of=body.as_of)

@@ -183,7 +183,7 @@ def authorised(
     `is_plan` says that its plan will be shown, as it is where the statement is an EXPLAIN.
     """
     is_plan = is_plan or statement.kind.startswith("explain")
-    sources = Sources(services, call, request.version, is_plan)
+    sources = Sources(services, call, request.version, is_plan, as_of=request.as_of)
     given = request.parameters
     types = sql_engine(services, call).parameter_types(given) if given else {}
     sql = rewrite(statement, sources, types)
@@ -252,7 +252,11 @@ def used_parameters(statement: Statement, parameters: Parameters) -> Parameters:
 def _at_session_time(services: Services, call: Call, request: SqlRequest) -> SqlRequest:
     """The request at the moment that the session has set, where it names no version itself."""
     at = call.session.as_of if call.session is not None else None
-    if at is None or request.version is not None:
+    if at is None:
+        return request
+    if request.as_of is None:
+        request = replace(request, as_of=at)
+    if request.version is not None:
         return request
     if call.transaction is not None:
         check_at_present(call)
@@ -288,7 +292,7 @@ def _scan_of(
         shape.order_by,
         shape.limit,
         shape.offset,
-        None if is_temporary else version_of(services, call, shape.table, request.version),
+        None if is_temporary else version_of(services, shape.table, request.version, request.as_of),
     )
     try:
         allowed = permitted(services, call, table, Action.READ, scan.version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, cast
@@ -43,12 +44,14 @@ class Sources:
         version: int | None,
         is_plan: bool = False,
         through: tuple[TableRef, ...] = (),
+        as_of: dt.datetime | None = None,
     ) -> None:
         self._services = services
         self._call = call
         self._version = version
         self._is_plan = is_plan
         self._through = through
+        self._as_of = as_of
         self.bytes = 0
         self.temporary = False
         self.is_part = False
@@ -90,7 +93,7 @@ class Sources:
             allowed.table,
             None if allowed.whole else allowed.columns,
             allowed.row_filter,
-            version_of(services, call, use, self._version),
+            version_of(services, use, self._version, self._as_of),
             _shown(services, call, allowed),
         )
         self.identities.append((replace(source, version=None), allowed.version.schema))
@@ -100,7 +103,7 @@ class Sources:
         services, call, table = self._services, self._call, use.table
         if table.catalog not in services.engines:
             raise table_not_found(table)
-        at = version_of(services, call, use, self._version)
+        at = version_of(services, use, self._version, self._as_of)
         # All uses of another engine's table read one version of it, whatever is made meanwhile.
         known = self._foreign.get((table, at)) if is_foreign(table) else None
         if known is not None:
@@ -158,22 +161,24 @@ def _shown(services: Services, call: Call, allowed: Permitted) -> tuple[tuple[st
     return tuple((name, sql) for name, sql in columns.items() if name in allowed.columns)
 
 
-def version_of(services: Services, call: Call, use: TableUse, version: int | None) -> int | None:
-    """The version that one reference reads: its own AT, else the statement's, which is the lake's.
+def version_of(
+    services: Services, use: TableUse, version: int | None, as_of: dt.datetime | None = None
+) -> int | None:
+    """The version that one reference reads: its own AT, else the statement's.
 
-    Of another engine's table it is the newest, or that of the session's moment.
+    That is the lake's snapshot `version`, and of another engine's table the one of the moment
+    `as_of`, or the newest.
     """
     if use.version is not None:
         return use.version
-    as_of = use.as_of
-    if as_of is None:
+    at = use.as_of
+    if at is None:
         if not is_foreign(use.table):
             return version
-        as_of = call.session.as_of if call.session is not None else None
-    if as_of is None:
+        at = as_of
+    if at is None:
         return None
-    engine = services.engine(use.table.catalog)
-    return require(engine, SupportsVersions).snapshot_at(as_of)
+    return require(services.engine(use.table.catalog), SupportsVersions).snapshot_at(at)
 
 
 def sql_engine(services: Services, call: Call) -> SupportsSql:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -88,6 +89,7 @@ def open_read(
 
 def _plan_sql(services: Services, call: Call, read: Sql, parameters: pa.Table | None) -> ReadPlan:
     """The plan of SQL; one that is no more than a scan is planned as that."""
+    now = dt.datetime.now(dt.UTC)
     request = sql_request(services, read)
     if parameters is not None:
         names = operations.parameters_of(operations.statement_of(call, read.sql))
@@ -97,7 +99,11 @@ def _plan_sql(services: Services, call: Call, read: Sql, parameters: pa.Table | 
     if plan.scan is not None:
         found = _plan_scan(services, call, _scan_body(*plan.scan))
         return replace(found, reads_others=plan.reads_others)
-    pinned = read.model_copy(update={"version": plan.snapshot, "as_of": None})
+    at: dict[str, object] = {"version": plan.snapshot, "as_of": None}
+    if plan.reads_others and read.as_of is not None:
+        # No snapshot of the lake says how other catalogs were; a moment that is over does.
+        at = {"version": None, "as_of": min(read.as_of, now)}
+    pinned = read.model_copy(update=at)
     return ReadPlan(
         pinned,
         plan.schema,

@@ -232,7 +232,9 @@ def test_adbc_and_a_json_ticket_read_it(adbc: Any, client: Client, words: str, l
     assert client.read(sql=text, parameters=[2]).to_pydict() == {"name": ["two"]}
 
 
-def test_versions_are_its_own(sql: SqlClient, memory: WatchedEngine, words: str) -> None:
+def test_versions_are_its_own(
+    sql: SqlClient, client: Client, memory: WatchedEngine, words: str
+) -> None:
     table = TableRef("memory", "main", words.rsplit(".", 1)[1])
     before = memory.snapshot()
     moment = memory.versions(table)[0].committed_at.isoformat()
@@ -242,11 +244,16 @@ def test_versions_are_its_own(sql: SqlClient, memory: WatchedEngine, words: str)
     assert tuples(sql, f"{count} AT (VERSION => {before})") == [(4,)]
     assert tuples(sql, f"{count} AT (TIMESTAMP => '{moment}')") == [(4,)]
     assert tuples(sql, f"SELECT * FROM {words} AT (VERSION => {before}) WHERE id = 2")
+    assert client.read(sql=count, as_of=moment).to_pydict().popitem()[1] == [4]
+    assert client.get(sql=count, as_of=moment).to_pydict().popitem()[1] == [4]
+    assert client.get(sql=f"SELECT id FROM {words}", as_of=moment).num_rows == 4
     missing = refusal(lambda: sql.rows(f"{count} AT (VERSION => 999)"))
     assert missing.code == "version_not_found"
     assert sql.set_options(as_of=moment) == {}
     assert tuples(sql, count) == [(4,)]
-    sql.set_options(as_of="")
+    assert sql.query(f"SELECT id FROM {words}").num_rows == 4
+    sql.set_options(as_of=None)
+    assert tuples(sql, count) == [(1,)]
 
 
 def test_all_uses_in_a_statement_are_of_one_version(
