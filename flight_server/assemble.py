@@ -101,7 +101,7 @@ def _engines(settings: Settings, lake: LakeEngine) -> dict[str, Engine]:
     engines: dict[str, Engine] = {DEFAULT_CATALOG: lake}
     if settings.pixeltable is not None:
         engines[PIXELTABLE_CATALOG] = PixeltableEngine.at(
-            settings.pixeltable, settings.pixeltable_database
+            settings.pixeltable, settings.pixeltable_database, settings.import_sources
         )
     return engines
 

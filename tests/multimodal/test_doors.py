@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -18,8 +19,10 @@ from flight_server.errors import (
     Unsupported,
 )
 from flight_server.testing.server import LocalServer, local_server
+from tests.fix_adbc import open_adbc
 from tests.fix_http import TwoDoors, two_doors
 from tests.fix_permissions import new_role
+from tests.fix_pixeltable import copy_of
 
 NUMBERS = "pixeltable:numbers"
 
@@ -141,9 +144,7 @@ def test_what_cannot_be_read_is_told_why(
     assert told.value.code is code
 
 
-def test_writes_are_refused_as_what_they_are(reader: Client) -> None:
-    with pytest.raises(Unsupported, match="pixeltable"):
-        reader.put(NUMBERS, pa.table({"id": [1]}))
+def test_what_it_cannot_do_yet_is_refused_as_that(reader: Client) -> None:
     with pytest.raises(Unsupported, match="pixeltable"):
         reader.delete(NUMBERS, filter="id = 1")
 
@@ -163,3 +164,41 @@ def test_a_hidden_table_is_like_a_missing_one(
         seen = {str(one.table) for one in stranger.tables()}
         assert "pixeltable:views.few" in seen
         assert {name for name in seen if "views" not in name} == set()
+
+
+def test_tables_are_made_filled_joined_and_dropped(made_home: Path, tmp_path: Path) -> None:
+    home = copy_of(made_home, tmp_path)
+    with (
+        local_server(tmp_path / "data", durability="none", pixeltable=str(home)) as server,
+        connect(server.url, server.key) as client,
+        two_doors(server) as doors,
+        doors.client() as web,
+    ):
+        rows = pa.table({"id": [1, 2], "label": ["one", "two"]})
+        commit = client.put("pixeltable:labels", rows, mode="create", token="t")
+        assert client.put("pixeltable:labels", rows, mode="append", token="t2").rows == 2
+        assert commit.snapshot < client.describe("pixeltable:labels").snapshot
+        client.put("prices", pa.table({"id": [2, 3], "price": [0.5, 0.75]}))
+        joined = (
+            "SELECT price, label, name FROM prices JOIN pixeltable.main.labels USING (id) "
+            "JOIN pixeltable.main.numbers USING (id)"
+        )
+        expected = [{"price": 0.5, "label": "two", "name": "it's"}] * 2
+        assert client.sql(joined).to_pylist() == expected
+        with closing(open_adbc(server, autocommit=True)) as adbc, adbc.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pixeltable.main.labels WHERE label = 'one'")
+            assert cursor.fetchone() == (2,)
+            assert (
+                cursor.adbc_ingest(
+                    "labels", rows, "append", catalog_name="pixeltable", db_schema_name="main"
+                )
+                == 2
+            )
+        answer = web.post(
+            "/api/v1/tables/pixeltable:labels/rows", json={"rows": [{"id": 9, "label": "x"}]}
+        )
+        assert answer.status_code in (200, 201), answer.text
+        assert client.scan("pixeltable:labels").to_arrow().num_rows == 7
+        client.drop_table("pixeltable:labels")
+        with pytest.raises(NotFound):
+            client.describe("pixeltable:labels")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
 import pyarrow as pa
@@ -43,6 +43,13 @@ class Channel:
             raise gone()
         message: dict[str, Any] = json.loads(line)
         return message
+
+    def send_rows(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Rows, and a line that says that they were all. OSError where the other end is gone."""
+        with pa.ipc.new_stream(pa.PythonFile(self._outgoing, "w"), schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        self.send({})
 
     def rows(self) -> pa.RecordBatchReader:
         """The rows that come next; what follows them is read once they are at their end."""

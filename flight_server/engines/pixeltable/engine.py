@@ -8,26 +8,34 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import importlib.util
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.pixeltable.channel import Channel, raise_failure, received_rows
 from flight_server.engines.pixeltable.processes import Process
-from flight_server.engines.stream import BatchStream
+from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import InvalidRequest, Unsupported
 from flight_server.model import (
     PIXELTABLE_CATALOG,
+    Author,
+    Commit,
+    IngestRequest,
+    NamespaceRef,
     ScanRequest,
     TableInfo,
     TableRef,
     TableSpec,
     TableVersion,
 )
+
+# Directories have no versions.
+NO_SNAPSHOT = -1
 
 
 class PixeltableEngine:
@@ -36,13 +44,21 @@ class PixeltableEngine:
     A snapshot is the number of a table's own version: there is none of all tables together.
     """
 
-    def __init__(self, name: str, home: Path, database: str | None = None) -> None:
+    def __init__(
+        self, name: str, home: Path, database: str | None = None, media: Sequence[str] = ()
+    ) -> None:
         self.name = name
+        self._media = media
         self._process = Process(str(home.resolve()), database)
 
     @classmethod
-    def at(cls, home: Path, database: str | None = None) -> PixeltableEngine:
-        """The engine of a home, or of a PostgreSQL beside it. InvalidRequest."""
+    def at(
+        cls, home: Path, database: str | None = None, media: Sequence[str] = ()
+    ) -> PixeltableEngine:
+        """The engine of a home, or of a PostgreSQL beside it. InvalidRequest.
+
+        `media` are the folders, and s3://bucket/prefix, that rows may name files in.
+        """
         if importlib.util.find_spec("pixeltable") is None:
             raise InvalidRequest(
                 "The setting 'pixeltable' needs Pixeltable, which is not installed: "
@@ -50,7 +66,7 @@ class PixeltableEngine:
             )
         if home.exists() and not home.is_dir():
             raise InvalidRequest(f"'{home}' is no folder: the setting 'pixeltable' names one.")
-        return cls(PIXELTABLE_CATALOG, home, database)
+        return cls(PIXELTABLE_CATALOG, home, database, media)
 
     def namespaces(self) -> list[str]:
         """The home's directories; the root is `main`."""
@@ -97,6 +113,66 @@ class PixeltableEngine:
             raise
         return BatchStream(reader.schema, _rows(channel, reader, cancellation), channel.close)
 
+    def create_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
+        """A directory. ALREADY_EXISTS, NAMESPACE_NOT_FOUND."""
+        self._asked("create_namespace", namespace=namespace.name)
+        return Commit(NO_SNAPSHOT)
+
+    def drop_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
+        """NAMESPACE_NOT_FOUND; CONFLICT while anything is in it."""
+        self._asked("drop_namespace", namespace=namespace.name)
+        return Commit(NO_SNAPSHOT)
+
+    def create_table(self, table: TableRef, spec: TableSpec, author: Author) -> Commit:
+        """A table with these columns and this key. UNSUPPORTED_TYPE besides; UNSUPPORTED."""
+        _check_spec(spec)
+        told = self._asked(
+            "create_table",
+            namespace=table.namespace,
+            name=table.name,
+            schema=base64.b64encode(spec.schema.serialize()).decode(),
+            key=list(spec.key),
+            comment=spec.comment,
+        )
+        return Commit(told["snapshot"])
+
+    def rename_table(self, table: TableRef, to: TableRef, author: Author) -> Commit:
+        """TABLE_NOT_FOUND, ALREADY_EXISTS; into another directory as well."""
+        place = {"to_namespace": to.namespace, "to_name": to.name}
+        told = self._asked("rename_table", namespace=table.namespace, name=table.name, **place)
+        return Commit(told["snapshot"])
+
+    def drop_table(self, table: TableRef, author: Author) -> Commit:
+        """TABLE_NOT_FOUND; CONFLICT where views are made of it."""
+        told = self._asked("drop_table", namespace=table.namespace, name=table.name)
+        return Commit(told["snapshot"])
+
+    def ingest(
+        self,
+        table: TableRef,
+        request: IngestRequest,
+        batches: Batches,
+        author: Author,
+        acknowledge: Acknowledge = lambda commit: None,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """The whole stream, in one transaction of Pixeltable's. UNSUPPORTED with `commit_every`."""
+        if request.commit_every is not None:
+            raise Unsupported("A stream into one of Pixeltable's tables is one commit, at its end.")
+        arguments = _ingest(table, request, author) | {"media": list(self._media)}
+        with (
+            closing(self._process.request("ingest", arguments, with_rows=True)) as channel,
+            cancellation.interrupting(channel.shut),
+        ):
+            # Where the other end is gone, the line that is read next says so.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                channel.send_rows(batches.schema, iter(batches))
+            answer = channel.receive()
+            raise_failure(answer)
+        commit = Commit(**answer["result"])
+        acknowledge(commit)
+        return commit
+
     def close(self) -> None:
         """Ends the process, and with it PostgreSQL where nobody else uses it."""
         self._process.close()
@@ -127,6 +203,33 @@ class PixeltableEngine:
         return TableVersion(
             TableRef(self.name, told["namespace"], told["name"]), spec, told["version"]
         )
+
+
+def _check_spec(spec: TableSpec) -> None:
+    wanted = {
+        "partitions": spec.partition_by,
+        "defaults": spec.defaults,
+        "constraints": spec.constraints,
+        "checks": spec.checks,
+        "definition": spec.definition,
+    }
+    for what, given in wanted.items():
+        if given:
+            raise Unsupported(f"Pixeltable's tables have no {what}.")
+
+
+def _ingest(table: TableRef, request: IngestRequest, author: Author) -> dict[str, Any]:
+    return {
+        "namespace": table.namespace,
+        "name": table.name,
+        "version": None,
+        "mode": request.mode.value,
+        "key": list(request.key),
+        "create_if_missing": request.create_if_missing,
+        "token": request.token,
+        "content": request.content,
+        "principal": author.principal_id or author.principal,
+    }
 
 
 def _scan(table: TableRef, request: ScanRequest) -> dict[str, Any]:

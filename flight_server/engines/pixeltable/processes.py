@@ -41,15 +41,15 @@ class Process:
         # What it has told of itself.
         self.about: Mapping[str, Any] = {}
 
-    def request(self, verb: str, arguments: Mapping[str, Any]) -> Channel:
-        """Where the answer to a request comes from. Unavailable."""
+    def request(self, verb: str, arguments: Mapping[str, Any], with_rows: bool = False) -> Channel:
+        """Where its rows go to, where it has some, and the answer comes from. Unavailable."""
         control = self._started()
         ours, theirs = socket.socketpair()
         channel = Channel(ours)
         try:
             with theirs:
                 socket.send_fds(control, [b"r"], [theirs.fileno()])
-            channel.send({"verb": verb, "arguments": dict(arguments)})
+            channel.send({"verb": verb, "arguments": dict(arguments), "rows": with_rows})
         except OSError as error:
             channel.close()
             raise Unavailable("The process that holds Pixeltable has just ended.") from error

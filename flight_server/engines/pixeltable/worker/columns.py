@@ -62,6 +62,11 @@ class Column:
         """Its name."""
         return str(self.field.name)
 
+    @property
+    def is_computed(self) -> bool:
+        """Whether its values are made of those of others, and never written."""
+        return COMPUTED_WITH in (self.field.metadata or {})
+
 
 def schema_of(table: pxt.Table, told: TableMetadata) -> pa.Schema:
     """The Arrow schema of a table."""

@@ -48,6 +48,9 @@ class Home:
         pxt.init()
         _stop_web_server()
         self._local = threading.local()
+        self._turns: dict[str, threading.Lock] = {}
+        # Whether the table of receipts is known to be there.
+        self.has_receipts = False
         self._connections: list[adbc_driver_postgresql.dbapi.Connection] = []
         self.distrust = distrust()
         self.about: dict[str, Any] = {
@@ -62,6 +65,10 @@ class Home:
         By itself it begins one for each thing that it is asked, and looks up everything anew.
         """
         return act() if self.distrust else retry_loop(for_write=False)(act)()
+
+    def turn(self, table: str) -> threading.Lock:
+        """Held by who writes to a table: writers that meet in PostgreSQL sleep at random."""
+        return self._turns.setdefault(table, threading.Lock())
 
     def adbc(self) -> adbc_driver_postgresql.dbapi.Connection:
         """This thread's own connection to Pixeltable's PostgreSQL, with no transaction open."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from flight_server.errors import ErrorCode, NotFound
+from flight_server.errors import ErrorCode, InvalidRequest, NotFound
 from flight_server.model import (
     DEFAULT_NAMESPACE,
     PIXELTABLE_CATALOG,
@@ -29,6 +29,16 @@ def path_of(namespace: str, name: str) -> str:
     if not _IDENTIFIER.fullmatch(name):
         raise table_not_found(TableRef(PIXELTABLE_CATALOG, namespace, name))
     return (f"{directory}/{name}" if directory else name).lower()
+
+
+def check_new(name: str) -> None:
+    """InvalidRequest where no table can be called so."""
+    if not _IDENTIFIER.fullmatch(name):
+        raise InvalidRequest(
+            f"Pixeltable calls no table '{name[:100]}': names are of letters, digits and '_', and "
+            "begin with no digit.",
+            code=ErrorCode.INVALID_NAME,
+        )
 
 
 def directory_of(namespace: str) -> str:

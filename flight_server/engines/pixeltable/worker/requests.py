@@ -12,14 +12,14 @@ import os
 import shutil
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 from flight_server.engines.cancellation import Cancellation
-from flight_server.engines.pixeltable.channel import Channel, failure_of
-from flight_server.engines.pixeltable.worker import failures, listings, reading
+from flight_server.engines.pixeltable.channel import Channel, failure_of, received_rows
+from flight_server.engines.pixeltable.worker import failures, listings, making, reading, writing
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.errors import Internal, PixelflightError, Unavailable
@@ -35,6 +35,14 @@ VERBS: Mapping[str, Verb] = {
     "resolve": listings.resolve,
     "describe": listings.describe,
     "scan": reading.scan,
+}
+# What a request changes is in a transaction of its own.
+CHANGES: Mapping[str, Verb] = {
+    "create_namespace": making.create_namespace,
+    "drop_namespace": making.drop_namespace,
+    "create_table": making.create_table,
+    "rename_table": making.rename_table,
+    "drop_table": making.drop_table,
 }
 
 log = logging.getLogger(__name__)
@@ -58,8 +66,9 @@ def _answer(channel: Channel, home: Home, pool: ThreadPoolExecutor) -> None:
         try:
             request = channel.receive()
             cancellation = Cancellation(is_gone=channel.is_shut)
-            verb = VERBS[request["verb"]]
-            done = pool.submit(_done, verb, home, request["arguments"], cancellation).result()
+            with _sent(channel, request) as rows:
+                act = _act(home, request, cancellation, rows)
+                done = pool.submit(_done, act, cancellation).result()
             _send(channel, done)
             if isinstance(done, Unavailable) and not home.database_answers():
                 log.warning("Pixeltable's PostgreSQL is gone: another process starts it")
@@ -69,12 +78,32 @@ def _answer(channel: Channel, home: Home, pool: ThreadPoolExecutor) -> None:
             log.debug("an answer was not sent: %s", error)
 
 
-def _done(
-    verb: Verb, home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
-) -> Answer | PixelflightError:
+@contextmanager
+def _sent(channel: Channel, request: Mapping[str, Any]) -> Iterator[Spool | None]:
+    """The rows that come with a request, all of them; where they break off, so does this."""
+    if not request.get("rows"):
+        yield None
+        return
+    reader = channel.rows()
+    with Spool(reader.schema, received_rows(channel, reader)) as rows:
+        yield rows
+
+
+def _act(
+    home: Home, request: Mapping[str, Any], cancellation: Cancellation, rows: Spool | None
+) -> Callable[[], Answer]:
+    verb, arguments = request["verb"], request["arguments"]
+    if rows is not None:
+        return lambda: writing.ingest(home, arguments, cancellation, rows)
+    if verb in CHANGES:
+        return lambda: CHANGES[verb](home, arguments, cancellation)
+    return lambda: home.in_one(lambda: VERBS[verb](home, arguments, cancellation))
+
+
+def _done(act: Callable[[], Answer], cancellation: Cancellation) -> Answer | PixelflightError:
     try:
         cancellation.check(surely=True)
-        return home.in_one(lambda: verb(home, arguments, cancellation))
+        return act()
     except PixelflightError as error:
         return error
     except Exception as error:

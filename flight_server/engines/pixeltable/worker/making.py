@@ -1,0 +1,169 @@
+"""Directories and tables that are made, renamed and dropped."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pixeltable as pxt
+import pyarrow as pa
+from pixeltable import type_system as types
+
+from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.pixeltable.worker import names
+from flight_server.engines.pixeltable.worker.columns import COMMENT, TYPE
+from flight_server.engines.pixeltable.worker.home import Home
+from flight_server.engines.pixeltable.worker.listings import opened
+from flight_server.errors import AlreadyExists, Conflict, ErrorCode, InvalidRequest
+from flight_server.model import PIXELTABLE_CATALOG, NamespaceRef, TableRef
+
+_MEDIA: Mapping[bytes, type[types.ColumnType]] = {
+    b"Image": types.ImageType,
+    b"Video": types.VideoType,
+    b"Audio": types.AudioType,
+    b"Document": types.DocumentType,
+}
+_PLAIN: Sequence[tuple[Callable[[pa.DataType], bool], type[types.ColumnType]]] = (
+    (pa.types.is_boolean, types.BoolType),
+    (pa.types.is_integer, types.IntType),
+    (pa.types.is_floating, types.FloatType),
+    (pa.types.is_string, types.StringType),
+    (pa.types.is_large_string, types.StringType),
+    (pa.types.is_timestamp, types.TimestampType),
+    (pa.types.is_date, types.DateType),
+    (pa.types.is_binary, types.BinaryType),
+    (pa.types.is_large_binary, types.BinaryType),
+    (pa.types.is_struct, types.JsonType),
+    (pa.types.is_list, types.JsonType),
+)
+
+
+def create_namespace(
+    home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
+) -> Mapping[str, Any]:
+    """A directory, within one that is there."""
+    directory = names.directory_of(arguments["namespace"])
+    if not directory or directory in pxt.list_dirs("", recursive=True):
+        named = NamespaceRef(PIXELTABLE_CATALOG, arguments["namespace"])
+        raise AlreadyExists(f"There is a namespace '{named}' already.")
+    pxt.create_dir(directory)
+    return {}
+
+
+def drop_namespace(
+    home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
+) -> Mapping[str, Any]:
+    """An empty directory. Conflict where it is not."""
+    directory = names.directory_of(arguments["namespace"])
+    if not directory:
+        raise Conflict("The root is no directory that could be dropped.")
+    if directory not in pxt.list_dirs("", recursive=True):
+        raise names.namespace_not_found(arguments["namespace"])
+    held = pxt.get_dir_contents(directory, recursive=False)
+    if held["tables"] or held["dirs"]:
+        named = NamespaceRef(PIXELTABLE_CATALOG, arguments["namespace"])
+        raise Conflict(f"The namespace '{named}' is not empty: drop what is in it first.")
+    pxt.drop_dir(directory)
+    return {}
+
+
+def create_table(
+    home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
+) -> Mapping[str, Any]:
+    """A table of the columns of an Arrow schema."""
+    schema = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(arguments["schema"])))
+    table = table_of(arguments, schema, arguments["key"], arguments["comment"])
+    return {"snapshot": table.get_metadata()["version"]}
+
+
+def rename_table(
+    home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
+) -> Mapping[str, Any]:
+    """Another name, or another place."""
+    table = opened({**arguments, "version": None})
+    to = {"namespace": arguments["to_namespace"], "name": arguments["to_name"]}
+    path = names.path_of(to["namespace"], to["name"])
+    if pxt.get_table(path, if_not_exists="ignore") is not None:
+        raise already_exists(to)
+    pxt.move(names.path_of(arguments["namespace"], arguments["name"]), path)
+    return {"snapshot": table.get_metadata()["version"]}
+
+
+def drop_table(
+    home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
+) -> Mapping[str, Any]:
+    """A table, view or snapshot that no other one is made of."""
+    table = opened({**arguments, "version": None})
+    version = table.get_metadata()["version"]
+    if views := table.list_views(recursive=False):
+        raise Conflict(f"'{views[0]}' is made of it: drop that first.")
+    pxt.drop_table(table)
+    return {"snapshot": version}
+
+
+def table_of(
+    arguments: Mapping[str, Any], schema: pa.Schema, key: Sequence[str], comment: str
+) -> pxt.Table:
+    """A new table. InvalidRequest (unsupported_type, invalid_name); AlreadyExists; NotFound."""
+    namespace, name = arguments["namespace"], arguments["name"]
+    directory = names.directory_of(namespace)
+    if directory and directory not in pxt.list_dirs("", recursive=True):
+        raise names.namespace_not_found(namespace)
+    names.check_new(name)
+    path = names.path_of(namespace, name)
+    if pxt.get_table(path, if_not_exists="ignore") is not None:
+        raise already_exists(arguments)
+    columns = {field.name: _column(field, field.name in key) for field in schema}
+    return pxt.create_table(path, columns, primary_key=list(key) or None, comment=comment)
+
+
+def already_exists(arguments: Mapping[str, Any]) -> AlreadyExists:
+    """There is one of the name."""
+    named = TableRef(PIXELTABLE_CATALOG, arguments["namespace"], arguments["name"])
+    return AlreadyExists(f"There is a table '{named}' already.")
+
+
+def _column(field: pa.Field, is_key: bool) -> dict[str, Any]:
+    kind = type_of(field)
+    kind = kind.copy(nullable=field.nullable and not is_key)
+    comment = (field.metadata or {}).get(COMMENT, b"").decode()
+    return {"type": kind} | ({"comment": comment} if comment else {})
+
+
+def type_of(field: pa.Field) -> types.ColumnType:
+    """The type that holds a field's values. InvalidRequest (unsupported_type)."""
+    arrow = field.type
+    if (named := _MEDIA.get((field.metadata or {}).get(TYPE, b""))) is not None:
+        return named()
+    if isinstance(arrow, pa.FixedShapeTensorType):
+        return _array(field, tuple(arrow.shape), arrow.value_type)
+    if isinstance(arrow, pa.UuidType):
+        return types.UUIDType()
+    if isinstance(arrow, pa.JsonType):
+        return types.JsonType()
+    if pa.types.is_fixed_size_list(arrow):
+        return _array(field, (arrow.list_size,), arrow.value_type)
+    if pa.types.is_dictionary(arrow):
+        return type_of(field.with_type(arrow.value_type))
+    for fits, kind in _PLAIN:
+        if fits(arrow):
+            return kind()
+    raise _unsupported(field)
+
+
+def _array(field: pa.Field, shape: tuple[int, ...], item: pa.DataType) -> types.ColumnType:
+    if not (pa.types.is_integer(item) or pa.types.is_floating(item) or pa.types.is_boolean(item)):
+        raise _unsupported(field)
+    try:
+        return types.ArrayType(shape, np.dtype(item.to_pandas_dtype()))
+    except ValueError as error:
+        raise _unsupported(field) from error
+
+
+def _unsupported(field: pa.Field) -> InvalidRequest:
+    return InvalidRequest(
+        f"Pixeltable has no type for the column '{field.name}' of Arrow's {field.type}.",
+        code=ErrorCode.UNSUPPORTED_TYPE,
+    )

@@ -1,0 +1,65 @@
+"""Exactly once: what was written under a token, kept in the transaction that wrote it.
+
+The receipts are a table of ours in Pixeltable's own PostgreSQL, which Pixeltable never looks at.
+A token belongs to who used it, and to one table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from pixeltable.env import Env
+from pixeltable.runtime import get_runtime
+
+from flight_server.engines.pixeltable.worker.home import Home
+
+_METADATA = sa.MetaData()
+RECEIPTS = sa.Table(
+    "pixelflight_receipts",
+    _METADATA,
+    sa.Column("principal", sa.Text, primary_key=True),
+    sa.Column("table_id", sa.Uuid, primary_key=True),
+    sa.Column("token", sa.Text, primary_key=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("commit", sa.Text, nullable=False),
+    sa.Column("committed_at", sa.DateTime(timezone=True), server_default=sa.func.now()),
+)
+
+
+class Receipts:
+    """The receipts under one token, which somebody uses for one table."""
+
+    def __init__(self, home: Home, table: UUID, arguments: Mapping[str, Any]) -> None:
+        self._key = {
+            "principal": arguments["principal"],
+            "table_id": table,
+            "token": arguments["token"],
+        }
+        engine = Env.get().engine
+        assert engine is not None, "the home is open"
+        if not home.has_receipts:
+            _METADATA.create_all(engine)
+            home.has_receipts = True
+
+    def find(self) -> Mapping[str, Any] | None:
+        """What was left under the token: its digest, and the commit."""
+        same = [RECEIPTS.c[name] == value for name, value in self._key.items()]
+        found = _connection().execute(sa.select(RECEIPTS).where(*same)).one_or_none()
+        return (
+            None if found is None else {"digest": found.digest, "commit": json.loads(found.commit)}
+        )
+
+    def leave(self, digest: str, commit: Mapping[str, Any]) -> None:
+        """Leaves one, in the transaction that is open."""
+        values = {**self._key, "digest": digest, "commit": json.dumps(commit)}
+        _connection().execute(sa.insert(RECEIPTS).values(values))
+
+
+def _connection() -> sa.Connection:
+    connection: sa.Connection | None = get_runtime().conn
+    assert connection is not None, "a transaction of Pixeltable's is open"
+    return connection

@@ -1,0 +1,328 @@
+"""Rows written into Pixeltable's tables: all or nothing, once, as plain Pixeltable reads them."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pyarrow as pa
+import pytest
+
+from flight_server.engines.pixeltable.engine import PixeltableEngine
+from flight_server.errors import (
+    AlreadyExists,
+    Conflict,
+    ErrorCode,
+    InvalidRequest,
+    NotFound,
+    PixelflightError,
+    Unsupported,
+)
+from flight_server.model import (
+    Author,
+    Commit,
+    CommitEvery,
+    IngestMode,
+    IngestRequest,
+    NamespaceRef,
+    ScanRequest,
+    TableRef,
+    TableSpec,
+)
+from tests.fix_pixeltable import EVERY_KIND, NUMBERS, PICTURES, copy_of
+
+ANA = Author("ana", principal_id="ana")
+
+
+@pytest.fixture(scope="module")
+def home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that the tests of this file write to, each in tables of its own."""
+    return copy_of(made_home, tmp_path_factory.mktemp("written"))
+
+
+@pytest.fixture(scope="module")
+def engine(home: Path) -> Iterator[PixeltableEngine]:
+    with closing(PixeltableEngine.at(home, media=[str(home.parent)])) as engine:
+        yield engine
+
+
+@pytest.fixture
+def new(engine: PixeltableEngine, request: pytest.FixtureRequest) -> Callable[..., TableRef]:
+    """Makes a table of some columns, called after the test."""
+
+    def made(columns: dict[str, pa.DataType], **spec: Any) -> TableRef:
+        name = "".join(c if c.isalnum() else "_" for c in request.node.name).lower()[:60]
+        table = TableRef("pixeltable", "main", name)
+        engine.create_table(table, TableSpec(pa.schema(columns), **spec), ANA)
+        return table
+
+    return made
+
+
+def put(
+    engine: PixeltableEngine, table: TableRef, rows: pa.Table, mode: str = "append", **more: Any
+) -> Commit:
+    request = IngestRequest(IngestMode(mode), **more)
+    return engine.ingest(table, request, rows.to_reader(), ANA)
+
+
+def read(engine: PixeltableEngine, table: TableRef, **request: Any) -> pa.Table:
+    return engine.scan(table, ScanRequest(**request)).read_all()
+
+
+def test_every_type_comes_back_as_it_went(
+    engine: PixeltableEngine, new: Callable[..., TableRef]
+) -> None:
+    rows = read(engine, EVERY_KIND, order_by="n", version=1)
+    schema = rows.schema
+    copied = TableRef("pixeltable", "kinds", "copied")
+    # What no schema of Arrow's says: arrays of other shapes, and JSON is told by its type alone.
+    told = [name for name in schema.names if name not in ("ragged", "words", "any")]
+    commit = put(engine, copied, rows.select(told), "create")
+    assert commit.rows == commit.rows_inserted == 40
+    again = read(engine, copied, order_by="n")
+    assert again.schema.types == rows.select(told).schema.types
+    assert [str(row) for row in again.drop(["json"]).to_pylist()] == [
+        str(row) for row in rows.select(told).drop(["json"]).to_pylist()
+    ]
+    texts = zip(again["json"].to_pylist(), rows["json"].to_pylist(), strict=True)
+    assert all((a and json.loads(a)) == (b and json.loads(b)) for a, b in texts)
+
+
+def test_arrays_of_any_shape_come_back_as_they_went(engine: PixeltableEngine) -> None:
+    rows = read(engine, EVERY_KIND, order_by="n", version=1)
+    put(engine, EVERY_KIND, rows)
+    again = read(engine, EVERY_KIND, order_by="n")
+    assert again.num_rows == 80
+    for name in ("ragged", "words", "any"):
+        assert again[name].to_pylist()[::2] == again[name].to_pylist()[1::2]
+
+
+def test_plain_pixeltable_reads_what_was_written(home: Path, engine: PixeltableEngine) -> None:
+    put(engine, NUMBERS, pa.table({"id": [9001], "x": [4.5], "name": ["ours"], "even": [False]}))
+    program = (
+        "import os, json, sys\n"
+        f"os.environ['PIXELTABLE_HOME'] = {str(home)!r}\n"
+        "os.environ['PIXELTABLE_VERBOSITY'] = '0'\n"
+        "import pixeltable as pxt\n"
+        "table = pxt.get_table('numbers')\n"
+        "rows = list(table.where(table.id == 9001).select(table.name, table.twice).collect())\n"
+        "table.insert([{'id': 9002, 'x': 1.0, 'name': 'theirs', 'even': True}])\n"
+        "print(json.dumps([dict(row) for row in rows]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == [{"name": "ours", "twice": 9.0}], done.stderr
+    assert read(engine, NUMBERS, filter="id = 9002")["name"].to_pylist() == ["theirs"]
+
+
+def test_a_stream_of_several_parts_is_one_commit(
+    engine: PixeltableEngine, new: Callable[..., TableRef]
+) -> None:
+    table = new({"id": pa.int64(), "text": pa.string()})
+    rows = pa.table({"id": range(45_000), "text": [f"row {n}" for n in range(45_000)]})
+    commit = put(engine, table, rows)
+    assert (commit.rows, commit.offset) == (45_000, 45_000)
+    assert commit.snapshot == engine.resolve(table).snapshot
+    assert read(engine, table).num_rows == 45_000
+    # The last of them does not fit.
+    bad = pa.table({"id": range(45_001), "text": pa.array([""] * 45_000 + [None])})
+    strict = TableRef("pixeltable", "main", "strict")
+    columns = pa.schema([pa.field("id", pa.int64()), pa.field("text", pa.string(), False)])
+    engine.create_table(strict, TableSpec(columns), ANA)
+    with pytest.raises(InvalidRequest, match="'text' allows no nulls"):
+        put(engine, strict, bad)
+    assert read(engine, strict).num_rows == 0
+
+
+def test_a_token_counts_once(engine: PixeltableEngine, new: Callable[..., TableRef]) -> None:
+    table = new({"id": pa.int64(), "of": pa.list_(pa.float32(), 3)})
+    rows = pa.table({"id": [1, 2], "of": pa.array([[1, 2, 3], None], pa.list_(pa.float32(), 3))})
+    first = put(engine, table, rows, token="t")
+    assert not first.duplicate
+    again = put(engine, table, pa.concat_tables([rows.slice(0, 1), rows.slice(1)]), token="t")
+    assert again.duplicate
+    assert (again.snapshot, again.rows) == (first.snapshot, 2)
+    with pytest.raises(Conflict) as told:
+        put(engine, table, rows.slice(1), token="t")
+    assert told.value.code is ErrorCode.TOKEN_CONFLICT
+    assert read(engine, table).num_rows == 2
+    request = IngestRequest(IngestMode.APPEND, token="t")
+    other = engine.ingest(table, request, rows.to_reader(), Author("bob", principal_id="bob"))
+    assert not other.duplicate
+
+
+def test_many_who_send_the_same_at_once(
+    engine: PixeltableEngine, new: Callable[..., TableRef]
+) -> None:
+    table = new({"id": pa.int64()})
+    done: list[Commit] = []
+
+    def send(number: int) -> None:
+        rows = pa.table({"id": [number // 2]})
+        done.append(put(engine, table, rows, token=f"{number // 2}"))
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 12
+    assert sum(commit.duplicate for commit in done) == 6
+    assert sorted(read(engine, table)["id"].to_pylist()) == list(range(6))
+
+
+def test_rows_are_replaced_by_their_key(
+    engine: PixeltableEngine, new: Callable[..., TableRef]
+) -> None:
+    table = new({"id": pa.int64(), "a": pa.string(), "b": pa.string()}, key=("id",))
+    put(engine, table, pa.table({"id": [1, 2], "a": ["a1", "a2"], "b": ["b1", "b2"]}))
+    rows_ = pa.table({"id": [3, 2, 3], "a": ["?", "A2", "A3"]})
+    commit = put(engine, table, rows_, "upsert")
+    assert (commit.rows, commit.rows_updated, commit.rows_inserted) == (3, 1, 1)
+    rows = read(engine, table, order_by="id").to_pylist()
+    assert [(row["a"], row["b"]) for row in rows] == [("a1", "b1"), ("A2", None), ("A3", None)]
+    put(engine, table, pa.table({"id": [1], "a": ["A1"]}), "merge")
+    assert read(engine, table, filter="id = 1").to_pylist() == [{"id": 1, "a": "A1", "b": "b1"}]
+    overwritten = put(engine, table, pa.table({"id": [7], "a": ["x"], "b": ["y"]}), "overwrite")
+    assert overwritten.rows_deleted == 3
+    assert read(engine, table)["id"].to_pylist() == [7]
+
+
+def test_images_come_as_bytes_or_from_where_it_is_allowed(
+    engine: PixeltableEngine, home: Path
+) -> None:
+    file = io.BytesIO()
+    PIL.Image.new("RGB", (33, 5)).save(file, "PNG")
+    put(engine, PICTURES, pa.table({"n": [10], "picture": pa.array([file.getvalue()])}))
+    own = home.parent / "own.png"
+    own.write_bytes(file.getvalue())
+    put(engine, PICTURES, pa.table({"n": [11], "picture": [str(own)]}))
+    rows = read(engine, PICTURES, columns=("n", "width"), filter="n >= 10", order_by="n")
+    assert rows["width"].to_pylist() == [33, 33]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/etc/passwd",
+        "file:///etc/passwd",
+        "http://169.254.169.254/latest/meta-data",
+        "https://example.com/a.png",
+        "s3://bucket/a.png",
+        "gopher://127.0.0.1:70/",
+        "../../../etc/passwd",
+    ],
+)
+def test_media_from_elsewhere_are_refused(engine: PixeltableEngine, url: str, home: Path) -> None:
+    for tried in (url, f"{home.parent}/../../../../{url}" if url.startswith("/") else url):
+        with pytest.raises(InvalidRequest) as told:
+            put(engine, PICTURES, pa.table({"n": [99], "picture": [tried]}))
+        assert told.value.code is ErrorCode.ADDRESS_REFUSED
+    assert read(engine, PICTURES, columns=("n",), filter="n = 99").num_rows == 0
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"idd": [1]}, "no column 'idd'. Did you mean 'id'"),
+        ({"id": [1], "twice": [1.0]}, "'twice' is computed"),
+        ({"id": [1]}, "'name' allows no nulls, and was left out"),
+        ({"id": ["x"], "name": ["n"], "even": [True]}, "'id' is int64, and string does not fit"),
+        ({"id": [None], "name": ["n"], "even": [True]}, "'id' allows no nulls, and 1 were sent"),
+    ],
+)
+def test_rows_that_do_not_fit_are_told_why(
+    engine: PixeltableEngine, columns: dict[str, list[Any]], said: str
+) -> None:
+    before = engine.resolve(NUMBERS).snapshot
+    with pytest.raises(InvalidRequest, match=said):
+        put(engine, NUMBERS, pa.table(columns))
+    assert engine.resolve(NUMBERS).snapshot == before
+
+
+def test_what_pixeltable_refuses_quotes_no_row(engine: PixeltableEngine) -> None:
+    with pytest.raises(InvalidRequest) as told:
+        put(engine, PICTURES, pa.table({"n": [5], "picture": pa.array([b"no image"])}))
+    assert "no image" not in told.value.message
+
+
+def test_what_cannot_be_written_to(engine: PixeltableEngine) -> None:
+    rows = pa.table({"id": [1]})
+    for name, kind in (("few", "view"), ("then", "snapshot")):
+        with pytest.raises(Unsupported, match=kind):
+            put(engine, TableRef("pixeltable", "views", name), rows)
+    with pytest.raises(NotFound):
+        put(engine, TableRef("pixeltable", "main", "nothing"), rows)
+    with pytest.raises(AlreadyExists):
+        put(engine, NUMBERS, rows, "create")
+    with pytest.raises(Unsupported, match="one commit"):
+        put(engine, NUMBERS, rows, commit_every=CommitEvery(rows=1))
+    with pytest.raises(InvalidRequest, match="has no key"):
+        put(engine, PICTURES, pa.table({"n": [1]}), "upsert")
+
+
+def test_a_stream_that_breaks_off_writes_nothing(
+    engine: PixeltableEngine, new: Callable[..., TableRef]
+) -> None:
+    table = new({"id": pa.int64()})
+
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"id": [1]})
+        raise InvalidRequest("The client's stream broke.")
+
+    reader = pa.RecordBatchReader.from_batches(pa.schema({"id": pa.int64()}), broken())
+    with pytest.raises(InvalidRequest, match="broke"):
+        engine.ingest(table, IngestRequest(), reader, ANA)
+    assert read(engine, table).num_rows == 0
+
+
+def test_tables_and_directories_are_made_renamed_and_dropped(engine: PixeltableEngine) -> None:
+    space = NamespaceRef("pixeltable", "made")
+    engine.create_namespace(space, ANA)
+    with pytest.raises(AlreadyExists):
+        engine.create_namespace(space, ANA)
+    table = TableRef("pixeltable", "made", "one")
+    schema = pa.schema([pa.field("id", pa.int64(), False, {"comment": "The key."})])
+    spec = TableSpec(schema, key=("id",), comment="Made.")
+    engine.create_table(table, spec, ANA)
+    found = engine.describe(table)
+    assert (found.spec.key, found.spec.comment, found.rows) == (("id",), "Made.", 0)
+    assert found.spec.schema.field("id").metadata == {b"comment": b"The key."}
+    with pytest.raises(AlreadyExists):
+        engine.create_table(table, spec, ANA)
+    with pytest.raises(Conflict, match="not empty"):
+        engine.drop_namespace(space, ANA)
+    two = TableRef("pixeltable", "views", "two")
+    engine.rename_table(table, two, ANA)
+    assert two in engine.tables("views")
+    engine.drop_table(two, ANA)
+    with pytest.raises(NotFound):
+        engine.resolve(two)
+    engine.drop_namespace(space, ANA)
+    assert "made" not in engine.namespaces()
+    with pytest.raises(Conflict, match="views"):
+        engine.drop_table(NUMBERS, ANA)
+
+
+@pytest.mark.parametrize(
+    ("arrow", "code"),
+    [
+        (pa.decimal128(10, 2), ErrorCode.UNSUPPORTED_TYPE),
+        (pa.duration("s"), ErrorCode.UNSUPPORTED_TYPE),
+        (pa.list_(pa.string(), 2), ErrorCode.UNSUPPORTED_TYPE),
+    ],
+)
+def test_types_that_it_has_not(engine: PixeltableEngine, arrow: pa.DataType, code: Any) -> None:
+    with pytest.raises(PixelflightError) as told:
+        engine.create_table(
+            TableRef("pixeltable", "main", "odd"), TableSpec(pa.schema({"a": arrow})), ANA
+        )
+    assert told.value.code is code
