@@ -16,7 +16,6 @@ from flight_server.errors import (
     InvalidRequest,
     NotFound,
     PixelflightError,
-    Unsupported,
 )
 from flight_server.testing.server import LocalServer, local_server
 from tests.fix_adbc import open_adbc
@@ -144,11 +143,6 @@ def test_what_cannot_be_read_is_told_why(
     assert told.value.code is code
 
 
-def test_what_it_cannot_do_yet_is_refused_as_that(reader: Client) -> None:
-    with pytest.raises(Unsupported, match="pixeltable"):
-        reader.delete(NUMBERS, filter="id = 1")
-
-
 def test_a_hidden_table_is_like_a_missing_one(
     mounted: LocalServer, both: TwoDoors, web: httpx.Client
 ) -> None:
@@ -199,6 +193,10 @@ def test_tables_are_made_filled_joined_and_dropped(made_home: Path, tmp_path: Pa
         )
         assert answer.status_code in (200, 201), answer.text
         assert client.scan("pixeltable:labels").to_arrow().num_rows == 7
+        set_ = client.update("pixeltable:labels", {"label": "upper(label)"}, filter="id = 9")
+        assert set_.rows_updated == 1
+        assert client.delete("pixeltable:labels", filter="label <> 'X'").rows_deleted == 6
+        assert client.scan("pixeltable:labels").to_pylist() == [{"id": 9, "label": "X"}]
         client.drop_table("pixeltable:labels")
         with pytest.raises(NotFound):
             client.describe("pixeltable:labels")

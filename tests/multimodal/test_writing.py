@@ -312,6 +312,56 @@ def test_tables_and_directories_are_made_renamed_and_dropped(engine: PixeltableE
         engine.drop_table(NUMBERS, ANA)
 
 
+def test_rows_are_changed_where_a_filter_holds(
+    engine: PixeltableEngine, new: Callable[..., TableRef]
+) -> None:
+    columns = {"id": pa.int64(), "x": pa.float64(), "text": pa.string(), "of": pa.json_()}
+    table = new(columns | {"vector": pa.list_(pa.float32(), 2)})
+    many = range(25_000)
+    put(engine, table, pa.table({"id": many, "x": [n / 2 for n in many], "text": ["a"] * 25_000}))
+    set_ = {"X": "x + id", "text": "text || 'b'", "of": "'[1]'", "vector": "[1.5, id]"}
+    commit = engine.update(table, set_, "id % 5 = 0 AND text LIKE 'a%'", ANA)
+    assert (commit.rows, commit.rows_updated) == (5_000, 5_000)
+    assert commit.snapshot == engine.resolve(table).snapshot
+    expected = {"id": 10, "x": 15.0, "text": "ab", "of": "[1]", "vector": [1.5, 10.0]}
+    assert read(engine, table, filter="id = 10").to_pylist() == [expected]
+    assert read(engine, table, filter="text = 'ab'").num_rows == 5_000
+    commit = engine.delete(table, "id >= 1000", ANA)
+    assert (commit.rows, commit.rows_deleted) == (24_000, 24_000)
+    assert read(engine, table).num_rows == 1000
+    before = engine.resolve(table).snapshot
+    assert engine.delete(table, "id < 0", ANA).rows == 0
+    assert engine.resolve(table).snapshot == before
+    assert engine.delete(table, None, ANA).rows_deleted == 1000
+    assert read(engine, table, version=1).num_rows == 25_000
+
+
+def test_what_is_computed_follows(engine: PixeltableEngine) -> None:
+    engine.update(NUMBERS, {"x": "100.0"}, "id = 20", ANA)
+    assert read(engine, NUMBERS, filter="id = 20")["twice"].to_pylist() == [200.0]
+    few = TableRef("pixeltable", "views", "few")
+    assert read(engine, few, filter="id = 20")["x"].to_pylist() == [100.0]
+
+
+@pytest.mark.parametrize(
+    ("assignments", "filter", "said"),
+    [
+        ({"twice": "1"}, None, "'twice' is computed"),
+        ({"nmae": "1"}, None, "no column 'nmae'. Did you mean 'name'"),
+        ({"name": "NULL"}, "id = 1", "'name' allows no nulls"),
+        ({"x": "'much'"}, "id = 1", "'x' is double"),
+        ({"x": "1"}, "id / 0 > 'a'", "Conversion"),
+    ],
+)
+def test_changes_that_cannot_be(
+    engine: PixeltableEngine, assignments: dict[str, str], filter: str | None, said: str
+) -> None:
+    before = engine.resolve(NUMBERS).snapshot
+    with pytest.raises(InvalidRequest, match=said):
+        engine.update(NUMBERS, assignments, filter, ANA)
+    assert engine.resolve(NUMBERS).snapshot == before
+
+
 @pytest.mark.parametrize(
     ("arrow", "code"),
     [

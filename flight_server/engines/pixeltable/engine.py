@@ -173,6 +173,28 @@ class PixeltableEngine:
         acknowledge(commit)
         return commit
 
+    def update(
+        self,
+        table: TableRef,
+        assignments: Mapping[str, str],
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """Sets columns where the filter holds, in one transaction of Pixeltable's."""
+        more = {"assignments": dict(assignments), "filter": filter, "media": list(self._media)}
+        return self._changed("update", table, more, cancellation)
+
+    def delete(
+        self,
+        table: TableRef,
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """Deletes the rows where the filter holds, in one transaction of Pixeltable's."""
+        return self._changed("delete", table, {"filter": filter}, cancellation)
+
     def close(self) -> None:
         """Ends the process, and with it PostgreSQL where nobody else uses it."""
         self._process.close()
@@ -186,6 +208,18 @@ class PixeltableEngine:
     def about(self) -> Mapping[str, Any]:
         """What the process told of itself when it was started last."""
         return self._process.about
+
+    def _changed(
+        self, verb: str, table: TableRef, more: Mapping[str, Any], cancellation: Cancellation
+    ) -> Commit:
+        arguments = {"namespace": table.namespace, "name": table.name, **more}
+        with (
+            closing(self._process.request(verb, arguments)) as channel,
+            cancellation.interrupting(channel.shut),
+        ):
+            answer = channel.receive()
+            raise_failure(answer)
+        return Commit(**answer["result"])
 
     def _about(self, verb: str, table: TableRef, version: int | None) -> Mapping[str, Any]:
         return self._asked(verb, namespace=table.namespace, name=table.name, version=version)

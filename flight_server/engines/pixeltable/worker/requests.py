@@ -19,7 +19,14 @@ from typing import Any
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.channel import Channel, failure_of, received_rows
-from flight_server.engines.pixeltable.worker import failures, listings, making, reading, writing
+from flight_server.engines.pixeltable.worker import (
+    changing,
+    failures,
+    listings,
+    making,
+    reading,
+    writing,
+)
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.errors import Internal, PixelflightError, Unavailable
@@ -43,6 +50,8 @@ CHANGES: Mapping[str, Verb] = {
     "create_table": making.create_table,
     "rename_table": making.rename_table,
     "drop_table": making.drop_table,
+    "delete": changing.delete,
+    "update": changing.update,
 }
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,11 @@ from flight_server.engines.pixeltable.worker.columns import Column, Shape
 from flight_server.errors import ErrorCode, InvalidRequest, did_you_mean
 
 
-def matched(columns: Sequence[Column], schema: pa.Schema) -> list[Column]:
-    """The columns that those of the schema are for, by name. InvalidRequest (schema_mismatch)."""
+def matched(columns: Sequence[Column], schema: pa.Schema, is_whole: bool = True) -> list[Column]:
+    """The columns that those of the schema are for, by name. InvalidRequest (schema_mismatch).
+
+    `is_whole` says that rows are made of them, which need all that may not be null.
+    """
     known = {column.name.lower(): column for column in columns}
     found: dict[str, Column] = {}
     for name in schema.names:
@@ -33,7 +36,7 @@ def matched(columns: Sequence[Column], schema: pa.Schema) -> list[Column]:
         for column in columns
         if not (column.name in found or column.field.nullable or column.is_computed)
     ]
-    if missing:
+    if missing and is_whole:
         raise _mismatch(f"The column '{missing[0]}' allows no nulls, and was left out.")
     return list(found.values())
 

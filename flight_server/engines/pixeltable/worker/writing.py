@@ -18,13 +18,14 @@ from pixeltable.catalog.catalog import retry_loop
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker import making
+from flight_server.engines.pixeltable.worker.changing import changed
 from flight_server.engines.pixeltable.worker.columns import Column, columns_of
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
 from flight_server.engines.pixeltable.worker.receipts import Receipts
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.engines.pixeltable.worker.values import matched, rows_of
-from flight_server.errors import Conflict, ErrorCode, InvalidRequest, NotFound, Unsupported
+from flight_server.errors import Conflict, ErrorCode, InvalidRequest, NotFound
 from flight_server.model import IngestMode
 
 ROWS_EACH = 20_000
@@ -51,16 +52,14 @@ def _target(
 ) -> tuple[pxt.Table, bool]:
     """The table to write to, made from the schema where that is asked for."""
     try:
-        table = opened(arguments)
+        opened(arguments)
     except NotFound:
         if mode is not IngestMode.CREATE and not arguments["create_if_missing"]:
             raise
         return making.table_of(arguments, schema, tuple(arguments["key"]), ""), True
     if mode is IngestMode.CREATE:
         raise making.already_exists(arguments)
-    if (kind := table.get_metadata()["kind"]) != "table":
-        raise Unsupported(f"Rows are written to tables, and this is a {kind}.")
-    return table, False
+    return changed(arguments), False
 
 
 class _Ingest:
