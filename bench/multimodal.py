@@ -1,11 +1,14 @@
-"""Asks how fast Pixeltable's tables are read through Flight, beside its own `collect()`."""
+"""Asks how fast Pixeltable's tables are read and written through Flight, beside itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+
+import pyarrow as pa
 
 from bench import sample
 from bench.calls import FlightCalls, scan
@@ -16,7 +19,7 @@ from bench.sizes import Sizes
 from bench.timing import Contestant, Lap, alternate, speed_ratio, timed
 
 # Of the rows that other questions ask for: Pixeltable takes 25,000 a second.
-ROWS_PART, VECTORS_PART = 20, 2_000
+ROWS_PART, VECTORS_PART, INSERT_PART = 20, 2_000, 100
 AT_LEAST = {"numbers": (25, 50), "vectors": (6, 10)}
 WHAT = {"numbers": "4 scalars", "vectors": "384 floats"}
 
@@ -26,13 +29,13 @@ def measure(sizes: Sizes) -> list[Row]:
     counts = {"numbers": sizes.rows // ROWS_PART, "vectors": max(10, sizes.rows // VECTORS_PART)}
     with sample.workspace() as folder, ExitStack() as closing:
         home = folder / "home"
-        collect = closing.enter_context(plain_pixeltable(home, counts))
+        plain = closing.enter_context(plain_pixeltable(home, counts))
         _, calls = closing.enter_context(running(folder / "ours", pixeltable=str(home)))
         found = []
         for name, count in counts.items():
-            contestants = {
+            contestants: dict[str, Contestant] = {
                 "ours": timed(partial(_read, calls, name)),
-                "collect": collect(name),
+                "collect": partial(_collect, plain, name),
             }
             timings = alternate(contestants, sizes.rounds, count)
             ours, theirs = timings["ours"], timings["collect"]
@@ -46,7 +49,38 @@ def measure(sizes: Sizes) -> list[Row]:
                     detail=f"{ours.spread} against {theirs.spread}",
                 )
             )
-        return found
+        return [*found, _inserted(sizes, calls, plain)]
+
+
+def _inserted(sizes: Sizes, calls: FlightCalls, plain: Conversation) -> Row:
+    count = sizes.rows // INSERT_PART
+    table = pa.table(
+        {
+            "id": range(count),
+            "price": [n / 4 for n in range(count)],
+            "name": [f"item {n}" for n in range(count)],
+            "even": [n % 2 == 0 for n in range(count)],
+        }
+    )
+    contestants = {
+        "ours": timed(lambda: _put(calls, table)),
+        "insert": lambda: Lap(*plain.ask(insert=count)),
+    }
+    timings = alternate(contestants, sizes.rounds, count)
+    ours, theirs = timings["ours"], timings["insert"]
+    return row(
+        f"{count:,} rows inserted through Flight ÷ by Pixeltable in process",
+        speed_ratio(ours, theirs),
+        0.9,
+        1.0,
+        detail=f"{ours.spread} against {theirs.spread}",
+    )
+
+
+def _put(calls: FlightCalls, table: pa.Table) -> int:
+    """The rows that were written: into a table that is emptied before, in the same transaction."""
+    command = {"table": "pixeltable:written", "mode": "overwrite", "create_if_missing": True}
+    return calls.write(json.dumps({"ingest": command}).encode(), table)
 
 
 def _read(calls: FlightCalls, name: str) -> int:
@@ -54,11 +88,15 @@ def _read(calls: FlightCalls, name: str) -> int:
 
 
 @contextmanager
-def plain_pixeltable(home: Path, counts: dict[str, int]) -> Iterator[Callable[[str], Contestant]]:
-    """A process with Pixeltable and nothing else, and what lets it collect a table."""
+def plain_pixeltable(home: Path, counts: dict[str, int]) -> Iterator[Conversation]:
+    """A process with Pixeltable and nothing else."""
     process = Conversation(python("bench.multimodal_collect", home, *counts.values()))
     try:
-        yield lambda name: lambda: Lap(*process.ask(collect=name))
+        yield process
     finally:
         process.ask(stop=True)
         process.end()
+
+
+def _collect(plain: Conversation, name: str) -> Lap:
+    return Lap(*plain.ask(collect=name))

