@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
-import pyarrow.types as kinds
+import pyarrow as pa
+import pyarrow.types as types
 
 from flight_server.engines.base import require
 from flight_server.engines.cancellation import Cancellation
@@ -19,7 +22,9 @@ from flight_server.model import (
     TableRef,
 )
 from flight_server.operations.authorise import Permitted
-from flight_server.query import TableUse, check_predicate
+from flight_server.query import Compared, Conjunct, TableUse, check_predicate, with_values
+
+Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
 
 def is_foreign(table: TableRef) -> bool:
@@ -42,34 +47,27 @@ def not_written_by_sql(table: TableRef) -> Unsupported:
     )
 
 
-def pushed(allowed: Permitted, use: TableUse) -> list[str]:
-    """Those conjuncts of a use that the table's engine judges as SQL does, checked."""
-    types = {field.name.lower(): field.type for field in allowed.schema}
-
-    def fits(name: str, kind: str) -> bool:
-        found = types.get(name.lower())
-        if found is None:
-            return False
-        is_number = kind in ("number", "any") and kinds.is_integer(found)
-        is_text = kind in ("text", "any") and (
-            kinds.is_string(found) or kinds.is_large_string(found)
-        )
-        return is_number or is_text
-
-    return [
-        check_predicate(one.sql, allowed.columns)
-        for one in use.conjuncts
-        if all(fits(name, kind) for name, kind in one.columns)
-    ]
+def pushed(
+    allowed: Permitted, use: TableUse, parameters: Parameters = ()
+) -> list[tuple[Conjunct, str]]:
+    """Those conjuncts of a use that the table's engine judges as SQL does, and what it is told."""
+    kinds = {field.name.lower(): _kind_of_type(field.type) for field in allowed.schema}
+    found = []
+    for conjunct in use.conjuncts:
+        values: dict[str, int | str] = {}
+        if all(_fits(one, kinds, parameters, values) for one in conjunct.columns):
+            text = with_values(conjunct.sql, values) if values else conjunct.sql
+            found.append((conjunct, check_predicate(text, allowed.columns)))
+    return found
 
 
-def foreign_scan(allowed: Permitted, use: TableUse) -> ForeignScan:
+def foreign_scan(allowed: Permitted, use: TableUse, parameters: Parameters = ()) -> ForeignScan:
     """The scan of what may be read of a table and is needed for a use of it, at its version.
 
-    The name says what is scanned, so that two scans of one name are alike.
+    The name says what is scanned, so that two scans of one name are alike in a statement.
     """
-    conditions = pushed(allowed, use)
-    condition = " AND ".join(f"({one})" for one in conditions) or None
+    conditions = pushed(allowed, use, parameters)
+    condition = " AND ".join(f"({text})" for _, text in conditions) or None
     # What is dropped here, and not by the engine, must not be among those that are enough.
     is_all = len(conditions) == len(use.conjuncts) and allowed.row_filter is None
     limit = use.limit if is_all else None
@@ -79,6 +77,49 @@ def foreign_scan(allowed: Permitted, use: TableUse) -> ForeignScan:
         request = ScanRequest(columns, condition, limit=limit, version=version)
         return engine.scan(table, request, cancellation)
 
-    text = repr((str(table), version, allowed.columns, condition, limit))
+    # Without the values of parameters: what is kept of the statement serves for all of them.
+    known = [conjunct.sql for conjunct, _ in conditions]
+    text = repr((str(table), version, allowed.columns, known, limit))
     name = f"{HIDDEN_PREFIX}_scan_{hashlib.sha256(text.encode()).hexdigest()[:32]}"
     return ForeignScan(name, allowed.schema, opened)
+
+
+def _fits(
+    compared: Compared,
+    kinds: Mapping[str, str],
+    parameters: Parameters,
+    values: dict[str, int | str],
+) -> bool:
+    """Whether the column is of a kind that it can be compared as; notes its parameters' values."""
+    kind = kinds.get(compared.column.lower())
+    if kind not in compared.kinds:
+        return False
+    for name in compared.parameters:
+        value = _value_of(name, parameters)
+        if value is None or (kind == "text") != isinstance(value, str):
+            return False
+        values[name] = value
+    return True
+
+
+def _value_of(name: str, parameters: Parameters) -> int | str | None:
+    """A parameter that is a whole number of 64 bits, or text that SQL can hold."""
+    if isinstance(parameters, Mapping):
+        value = parameters.get(name)
+    elif name.isdigit() and 0 < int(name) <= len(parameters):
+        value = parameters[int(name) - 1]
+    else:
+        return None
+    if isinstance(value, pa.Scalar):
+        value = value.as_py() if _kind_of_type(value.type) else None
+    if isinstance(value, str):
+        return None if "\0" in value else value
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if -(2**63) < value < 2**63 else None
+
+
+def _kind_of_type(data_type: pa.DataType) -> str:
+    if types.is_integer(data_type):
+        return "number"
+    return "text" if types.is_string(data_type) or types.is_large_string(data_type) else ""

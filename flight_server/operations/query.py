@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, cast
+from typing import cast
 
 import pyarrow as pa
 
@@ -31,7 +31,7 @@ from flight_server.model import (
 )
 from flight_server.operations import rows
 from flight_server.operations.authorise import Permitted, permitted
-from flight_server.operations.foreign import is_foreign, pushed
+from flight_server.operations.foreign import Parameters, is_foreign, pushed
 from flight_server.operations.kinds import kind_of
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.sources import (
@@ -53,8 +53,6 @@ from flight_server.query import (
     rewrite_merge,
     simple_scan,
 )
-
-Parameters: TypeAlias = Sequence[Any] | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -183,8 +181,10 @@ def authorised(
     `is_plan` says that its plan will be shown, as it is where the statement is an EXPLAIN.
     """
     is_plan = is_plan or statement.kind.startswith("explain")
-    sources = Sources(services, call, request.version, is_plan, as_of=request.as_of)
     given = request.parameters
+    sources = Sources(
+        services, call, request.version, is_plan, as_of=request.as_of, parameters=given
+    )
     types = sql_engine(services, call).parameter_types(given) if given else {}
     sql = rewrite(statement, sources, types)
     checked = replace(request, sql=sql, temporary=sources.temporary, scans=sources.scans)

@@ -23,7 +23,7 @@ from flight_server.model import (
     table_not_found,
 )
 from flight_server.operations.authorise import Permitted, permitted
-from flight_server.operations.foreign import foreign_scan, is_foreign
+from flight_server.operations.foreign import Parameters, foreign_scan, is_foreign
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.query import Source, TableUse
 
@@ -45,6 +45,7 @@ class Sources:
         is_plan: bool = False,
         through: tuple[TableRef, ...] = (),
         as_of: dt.datetime | None = None,
+        parameters: Parameters = (),
     ) -> None:
         self._services = services
         self._call = call
@@ -52,6 +53,7 @@ class Sources:
         self._is_plan = is_plan
         self._through = through
         self._as_of = as_of
+        self._parameters = parameters
         self.bytes = 0
         self.temporary = False
         self.is_part = False
@@ -119,7 +121,7 @@ class Sources:
                 f"'{allowed.table}' is of the catalog '{allowed.table.catalog}', and a view reads "
                 f"tables of the catalog '{DEFAULT_CATALOG}' only. Copy it into a table there."
             )
-        scan = foreign_scan(allowed, use)
+        scan = foreign_scan(allowed, use, self._parameters)
         self._scans[scan.name] = scan
         query = sql_engine(self._services, self._call).scan_sql(scan.name, scan.schema)
         return Source(allowed.table, allowed.columns, allowed.row_filter, query=query)

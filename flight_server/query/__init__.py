@@ -15,6 +15,7 @@ from flight_server.query.expressions import (
 )
 from flight_server.query.keysets import behind, total_order
 from flight_server.query.kinds import parse_any
+from flight_server.query.literals import with_values
 from flight_server.query.merges import merge_source, rewrite_merge
 from flight_server.query.parameter_hints import parameter_hints
 from flight_server.query.parameter_rows import over_rows
@@ -30,7 +31,7 @@ from flight_server.query.row_filters import (
 from flight_server.query.rules import check_rule
 from flight_server.query.scans import ScanShape, simple_scan
 from flight_server.query.statement import Statement, parse, rewrite
-from flight_server.query.tables import Conjunct, Source, TableUse
+from flight_server.query.tables import Compared, Conjunct, Source, TableUse
 from flight_server.query.value_lists import with_defaults, with_set_defaults
 from flight_server.query.widths import width_of
 from flight_server.query.writes import (
@@ -62,6 +63,7 @@ __all__ = [
     "AlterTable",
     "Asker",
     "Column",
+    "Compared",
     "Conjunct",
     "Control",
     "CreateNamespace",
@@ -111,4 +113,5 @@ __all__ = [
     "width_of",
     "with_defaults",
     "with_set_defaults",
+    "with_values",
 ]

@@ -2,8 +2,8 @@
 
 Only of tables of other catalogs than the lake's: DuckDB sees to those itself. And only what every
 engine judges alike: comparisons of whole numbers and of text, the latter for equality, with
-constants. The statement keeps its WHERE; what is found here only spares rows that it would drop.
-And a LIMIT, where each row of the table is one of the answer.
+constants and parameters. The statement keeps its WHERE; what is found here only spares rows that
+it would drop. And a LIMIT, where each row of the table is one of the answer.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from flight_server.model import DEFAULT_CATALOG, TEMPORARY_CATALOG
 from flight_server.query.dialect import Tree
 from flight_server.query.expressions import CLOCK_WORDS, written_expression
 from flight_server.query.row_by_row import of_each_row
-from flight_server.query.tables import Conjunct, TableUse, folded
+from flight_server.query.tables import Compared, Conjunct, TableUse, folded
 
 _OF_TEXT = frozenset({"COMPARE_EQUAL", "COMPARE_NOTEQUAL", "COMPARE_IN"})
 _OF_NUMBERS = _OF_TEXT | {
@@ -150,7 +150,7 @@ def _qualifiers(leaf: Tree, uses: Sequence[TableUse]) -> set[tuple[str, ...]]:
 
 
 def _conjunct(condition: Tree, places: Sequence[_Place]) -> tuple[_Place, Conjunct]:
-    columns: list[tuple[str, str]] = []
+    columns: list[Compared] = []
     found = {place.use: place for place in _judged(condition, places, columns)}
     if len(found) != 1:
         raise _ManyError
@@ -158,10 +158,8 @@ def _conjunct(condition: Tree, places: Sequence[_Place]) -> tuple[_Place, Conjun
     return place, Conjunct(written_expression(condition), tuple(columns))
 
 
-def _judged(
-    node: Tree, places: Sequence[_Place], columns: list[tuple[str, str]]
-) -> Iterator[_Place]:
-    """The tables of a condition's columns, which are noted with the kind of what they meet."""
+def _judged(node: Tree, places: Sequence[_Place], columns: list[Compared]) -> Iterator[_Place]:
+    """The tables of a condition's columns, which are noted with what they are compared with."""
     kind = node["type"]
     if node["class"] == "CONJUNCTION":
         for child in node["children"]:
@@ -175,27 +173,27 @@ def _judged(
         sides = node["children"]
     else:
         raise _ManyError
-    column, *constants = sides
+    column, *others = sides
     if column["class"] != "COLUMN_REF":
         raise _ManyError
     place = _owner(column, places)
-    columns.append((column["column_names"][0], _kind_of(kind, constants)))
+    columns.append(_compared(column["column_names"][0], kind, others))
     yield place
 
 
-def _kind_of(kind: str, constants: Sequence[Tree]) -> str:
-    """What a column must be to be compared with these constants in this way."""
-    if kind in _NULLS:
-        return "any"
-    kinds = {_constant(one) for one in constants}
-    if kinds == {"number"} and kind in _OF_NUMBERS:
-        return "number"
-    if kinds == {"text"} and kind in _OF_TEXT:
-        return "text"
-    raise _ManyError
+def _compared(column: str, kind: str, others: Sequence[Tree]) -> Compared:
+    found = {"number"} if kind in _OF_NUMBERS or kind in _NULLS else set()
+    found |= {"text"} if kind in _OF_TEXT or kind in _NULLS else set()
+    parameters = tuple(one["identifier"] for one in others if one["class"] == "PARAMETER")
+    for one in others:
+        if one["class"] != "PARAMETER":
+            found &= {_kind_of_constant(one)}
+    if not found:
+        raise _ManyError
+    return Compared(column, frozenset(found), parameters)
 
 
-def _constant(node: Tree) -> str:
+def _kind_of_constant(node: Tree) -> str:
     if node["class"] != "CONSTANT" or node["value"]["is_null"]:
         raise _ManyError
     kind = node["value"]["type"]["id"]

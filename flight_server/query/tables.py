@@ -22,15 +22,26 @@ _RECURRING = "\0recurring "
 
 
 @dataclass(frozen=True)
+class Compared:
+    """A column that is compared with constants, and with parameters of these names.
+
+    `kinds` are what the column may be, `number` or `text`, and so must the parameters.
+    """
+
+    column: str
+    kinds: frozenset[str]
+    parameters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Conjunct:
     """A condition on columns of one table that no row of the answer is without: see `conjuncts`.
 
-    `sql` names the columns by their bare names. `columns` says of each what it is compared with:
-    `number`, `text`, or `any`, where only nulls are asked for.
+    `sql` names the columns by their bare names.
     """
 
     sql: str
-    columns: tuple[tuple[str, str], ...]
+    columns: tuple[Compared, ...]
 
 
 @dataclass(frozen=True)

@@ -216,12 +216,43 @@ def test_a_view_of_the_lake_reads_the_lake(sql: SqlClient, words: str, name: str
 
 
 def test_parameters_are_bound(sql: SqlClient, memory: WatchedEngine, words: str) -> None:
-    prepared = sql.prepare(f"SELECT word FROM {words} WHERE id + 0 = ?")
+    prepared = sql.prepare(f"SELECT word FROM {words} WHERE id = ? AND id + 0 > 0")
     assert memory.asked == []
     prepared.bind(pa.table({"0": [1, 3]}))
     assert prepared.query().to_pydict() == {"word": ["a", "c"]}
-    assert len(memory.asked) == 2
+    assert [asked.filter for asked in memory.asked] == ["((id = 1))", "((id = 3))"]
     prepared.close()
+
+
+GIVEN = [
+    ("id = $1", [3], "(id = 3)", 1),
+    ("id IN ($1, $2)", [3, 4], "(id IN (3, 4))", 2),
+    ("word = $w", {"w": "it's b"}, "(word = 'it''s b')", 0),
+    ("word = $w OR id = $i", {"w": "b", "i": 1}, "((word = 'b') OR (id = 1))", 2),
+    ("id = $1", [None], None, 0),
+    ("id = $1", [True], None, 1),
+    ("id = $1", [2.0], None, 1),
+    ("id = $1", ["2"], None, 1),
+    ("id = $1", [2**70], None, 0),
+    ("word > $1", ["a"], None, 2),
+]
+
+
+@pytest.mark.parametrize(("where", "values", "condition", "rows"), GIVEN)
+def test_parameters_are_asked_for(
+    client: Client,
+    memory: WatchedEngine,
+    words: str,
+    where: str,
+    values: Any,
+    condition: str | None,
+    rows: int,
+) -> None:
+    found = client.read(sql=f"SELECT id + 0 FROM {words} WHERE {where}", parameters=values)
+    assert found.num_rows == rows
+    # Where nothing can be found, nothing is looked for.
+    told = memory.asked[0].filter if memory.asked else None
+    assert (told and told.replace('"', "")) == (condition and f"({condition})")
 
 
 def test_adbc_and_a_json_ticket_read_it(adbc: Any, client: Client, words: str, lake: str) -> None:

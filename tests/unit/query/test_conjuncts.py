@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flight_server.query import parse
+from flight_server.query import parse, with_values
 
 FOUND: list[tuple[str, list[list[str]]]] = [
     ("FROM m.s.t WHERE a = 1", [["(a = 1)"]]),
@@ -21,6 +21,7 @@ FOUND: list[tuple[str, list[list[str]]]] = [
     ("SELECT (SELECT max(b) FROM m.s.t WHERE a = 1)", [["(a = 1)"]]),
     ("WITH c AS (FROM m.s.t WHERE a = 1) FROM c WHERE a = 2", [["(a = 1)"]]),
     ("FROM m.s.t WHERE a = 1 UNION ALL FROM m.s.t WHERE a = 2", [["(a = 1)"], ["(a = 2)"]]),
+    ("FROM m.s.t WHERE a = ? AND b IN (?, 'x')", [["(a = $1)", "(b IN ($2, 'x'))"]]),
     ("FROM m.s.t AT (VERSION => 1) WHERE a = 1", [["(a = 1)"]]),
 ]
 
@@ -47,7 +48,7 @@ def test_what_is_known(sql: str, expected: list[list[str]]) -> None:
         "FROM m.s.t WHERE a = b",
         "FROM m.s.t WHERE a + 1 = 2",
         "FROM m.s.t WHERE abs(a) = 2",
-        "FROM m.s.t WHERE a = $1",
+        "FROM m.s.t WHERE a < 'x' OR a < $1",
         "FROM m.s.t WHERE a",
         "FROM m.s.t WHERE NOT (a = 1 AND b = 2)",
         "FROM m.s.t WHERE a IS DISTINCT FROM 1",
@@ -70,6 +71,13 @@ def test_what_is_known(sql: str, expected: list[list[str]]) -> None:
 )
 def test_what_is_not_known(sql: str) -> None:
     assert all(use.conjuncts == () for use in parse(sql).tables)
+
+
+def test_parameters_become_literals() -> None:
+    condition = "((a = $i) OR (b IN ($name, 'x')))"
+    values: dict[str, int | str] = {"i": -(2**63) + 1, "name": "it's"}
+    text = "((a = -9223372036854775807) OR (b IN ('it''s', 'x')))"
+    assert with_values(condition, values) == text
 
 
 LIMITS = [
