@@ -42,8 +42,9 @@ def sql_writer(allowed: Permitted) -> SupportsSqlWrites:
 def not_written_by_sql(table: TableRef) -> Unsupported:
     """Why a statement cannot write to a table of another engine."""
     return Unsupported(
-        f"SQL reads the tables of the catalog '{table.catalog}', and does not write rows to them. "
-        f"Send the rows of '{table}' by a put, or over HTTP."
+        f"A statement like this does not write to tables of the catalog '{table.catalog}': an UPDATE "
+        f"or DELETE of '{table}' may hold its own columns and no parameters, and other rows come by "
+        "a put, or over HTTP."
     )
 
 

@@ -206,7 +206,13 @@ def test_a_copy_has_the_same_values(sql: SqlClient, words: str, name: str) -> No
 def test_sql_writes_nothing_to_it(sql: SqlClient, words: str, text: str) -> None:
     refused = refusal(lambda: sql.update(text.format(w=words)))
     assert refused.code == "unsupported"
-    assert "does not write rows to them" in refused.message
+    assert "does not write to tables of the catalog 'memory'" in refused.message
+
+
+def test_its_own_columns_are_changed_by_its_engine(sql: SqlClient, words: str) -> None:
+    assert sql.update(f"UPDATE {words} SET word = 'z' WHERE id > 2") == 2
+    assert sql.update(f"DELETE FROM {words} WHERE word <> 'z'") == 2
+    assert tuples(sql, f"SELECT id + 0 AS id, word FROM {words} ORDER BY 1") == [(3, "z"), (4, "z")]
 
 
 def test_a_view_of_the_lake_reads_the_lake(sql: SqlClient, words: str, name: str) -> None:
