@@ -42,8 +42,8 @@ def sql_writer(allowed: Permitted) -> SupportsSqlWrites:
 def not_written_by_sql(table: TableRef) -> Unsupported:
     """Why a statement cannot write to a table of another engine."""
     return Unsupported(
-        f"A statement like this does not write to tables of the catalog '{table.catalog}': an UPDATE "
-        f"or DELETE of '{table}' may hold its own columns and no parameters, and other rows come by "
+        f"A statement like this does not write to tables of the catalog '{table.catalog}'. Of "
+        f"'{table}' an UPDATE or DELETE may hold its own columns and no parameters; rows come by "
         "a put, or over HTTP."
     )
 
