@@ -1,5 +1,7 @@
 """Rows of a table, view or snapshot: read by one of two lanes, then chosen and put in order.
 
+PostgreSQL leaves out what it can judge, and DuckDB sees to the rest.
+
 Both lanes give the same rows. The fast one lets Pixeltable plan the query and runs the plan's SQL
 by ADBC, which is some forty times as fast; the plain one is Pixeltable's own cursor, for what no
 SQL computes and for releases that were not tried.
@@ -15,8 +17,9 @@ import pixeltable as pxt
 import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
-from flight_server.engines.pixeltable.worker import fast, selection
+from flight_server.engines.pixeltable.worker import conditions, fast, selection
 from flight_server.engines.pixeltable.worker.columns import Column, Shape, array_of, columns_of
+from flight_server.engines.pixeltable.worker.conditions import Share
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
 from flight_server.engines.pixeltable.worker.spools import Spool
@@ -30,17 +33,20 @@ log = logging.getLogger(__name__)
 def scan(home: Home, arguments: Mapping[str, Any], cancellation: Cancellation) -> Spool:
     """The rows asked for, whole."""
     table = opened(arguments)
-    every = columns_of(table, table.get_metadata())
+    told = table.get_metadata()
+    every = columns_of(table, told)
     wanted = chosen(every, arguments["columns"])
     condition, order = arguments["filter"], arguments["order_by"]
-    limit, offset = arguments["limit"], arguments["offset"]
+    stored = {name for name, column in told["columns"].items() if column["is_stored"]}
+    share = conditions.share_of(table, every, stored, arguments)
     if condition is None and order is None:
-        return read(home, table, wanted, limit, offset, cancellation, arguments["lane"])
+        return read(home, table, wanted, share, cancellation, arguments["lane"])
     used = selection.columns_used(condition, order, every)
     needed = [column for column in every if column in wanted or column in used]
-    with read(home, table, needed, None, 0, cancellation, arguments["lane"]) as rows:
+    with read(home, table, needed, share, cancellation, arguments["lane"]) as rows:
         names = [column.name for column in wanted]
-        return selection.selected(rows, names, used, arguments, cancellation)
+        rest = arguments if share.limit is None else {**arguments, "offset": 0}
+        return selection.selected(rows, names, used, rest, cancellation)
 
 
 def chosen(every: Sequence[Column], names: Sequence[str] | None) -> list[Column]:
@@ -61,20 +67,18 @@ def read(
     home: Home,
     table: pxt.Table,
     columns: Sequence[Column],
-    limit: int | None,
-    offset: int,
+    share: Share,
     cancellation: Cancellation,
     lane: str | None = None,
 ) -> Spool:
-    """These columns of all rows, or of as many as `limit` says.
+    """These columns of the rows that are left once PostgreSQL has done its share.
 
     `lane` is `fast` or `plain` where one of them is to be tried, None for the best that can.
     """
     query = table.select(
         **{_key(at): _expression(table, column) for at, column in enumerate(columns)}
     )
-    if limit is not None or offset:
-        query = query.limit(2**62 if limit is None else limit, offset=offset or None)
+    query = share.of(query)
     schema = pa.schema([column.field for column in columns])
     if lane == "fast" or (lane is None and not home.distrust):
         try:

@@ -6,7 +6,6 @@ read, so no type is changed on the way.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.pixeltable.worker import trees
 from flight_server.engines.pixeltable.worker.columns import Column
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.errors import ErrorCode, InvalidRequest
@@ -25,11 +25,7 @@ _NUMBER = "_pixelflight_number"
 
 def columns_used(condition: str | None, order: str | None, every: Sequence[Column]) -> list[Column]:
     """The columns that a filter or an order may mean: those whose names stand in it."""
-    text = f"SELECT 1 WHERE {condition or 'true'} ORDER BY {order or '1'}"
-    with duckdb.connect() as connection:
-        found = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchone()
-    assert found is not None, "one row was asked for"
-    names = {name.lower() for name in _names(json.loads(found[0]))}
+    names = {name.lower() for name in _names(trees.parsed(condition, order))}
     return [column for column in every if column.name.lower() in names]
 
 
@@ -56,8 +52,7 @@ def _numbers(
         f"SELECT {quoted(_NUMBER)} FROM numbered WHERE ({request['filter'] or 'true'}) "
         f"ORDER BY {request['order_by'] or quoted(_NUMBER)} {limit} OFFSET {int(request['offset'])}"
     )
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with trees.connection() as connection:
         connection.register("numbered", numbered)
         try:
             with cancellation.interrupting(connection.interrupt):
