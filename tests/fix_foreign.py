@@ -26,15 +26,25 @@ from flight_server.model import (
 from flight_server.operations import Services
 from flight_server.testing.memory import MemoryEngine
 from flight_server.testing.server import LocalServer
+from tests.fix_flight_sql import SqlClient
 
 CATALOG = "memory"
+NAN = float("nan")
+ROWS = pa.table(
+    {
+        "id": pa.array([1, 2, 3, 4], pa.int64()),
+        "word": ["a", "b", "c", None],
+        "x": [1.0, NAN, 3.0, None],
+        "v": pa.array([[1, 2], [3, 4], None, [5, 6]], pa.list_(pa.float32(), 2)),
+    }
+)
 
 
 class WatchedEngine(MemoryEngine):
     """The in-memory engine, which notes what scans are asked for.
 
     `open` counts the scans that nobody has closed. With a `fault` each scan raises it behind its
-    first batch; an endless one gives that batch again and again.
+    first batch; an endless one gives that batch again and again, until it is told to stop.
     """
 
     def __init__(self) -> None:
@@ -145,3 +155,17 @@ def memory(shared_memory: WatchedEngine) -> Iterator[WatchedEngine]:
     while shared_memory.open and time.monotonic() < deadline:
         time.sleep(0.01)
     assert shared_memory.open == 0
+
+
+@pytest.fixture
+def words(memory: WatchedEngine) -> str:
+    """A table of the other catalog."""
+    return memory.put(ROWS)
+
+
+@pytest.fixture
+def named(sql: SqlClient, name: str) -> str:
+    """A table of the lake."""
+    sql.update(f"CREATE TABLE {name} (id BIGINT, name VARCHAR)")
+    sql.update(f"INSERT INTO {name} VALUES (1, 'one'), (2, 'two'), (9, 'nine')")
+    return name

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 
 from flight_server.auth import Action
 from flight_server.engines.base import require
-from flight_server.engines.sql import SupportsSql
+from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError, Unsupported
 from flight_server.model import DEFAULT_CATALOG, TEMPORARY_CATALOG, Commit, SqlRequest, TableRef
 from flight_server.operations import rows
@@ -138,14 +138,16 @@ def update(services: Services, call: Call, statement: Update, request: SqlReques
     check_in_sight(columns, allowed, permitted(services, call, table, Action.READ))
     reading = outside(call, table, statement.rows)
     source, _ = authorised(services, reading, statement.rows, _used(statement.rows, request))
-    engine = sql_writer(allowed)
-    return engine.update_rows(
-        allowed.table,
-        columns,
+    author = call.author("update", allowed.table)
+    return _written(
+        services,
+        call,
+        "update",
+        allowed,
         source,
-        allowed.row_filter,
-        call.author("update", allowed.table),
-        call.cancellation,
+        lambda engine: engine.update_rows(
+            allowed.table, columns, source, allowed.row_filter, author, call.cancellation
+        ),
     )
 
 
@@ -159,9 +161,17 @@ def delete(services: Services, call: Call, statement: Delete, request: SqlReques
     allowed = permitted(services, call, table, Action.DELETE)
     reading = outside(call, table, statement.rows)
     source, _ = authorised(services, reading, statement.rows, _used(statement.rows, request))
-    engine = sql_writer(allowed)
     author = call.author("delete", allowed.table)
-    return engine.delete_rows(allowed.table, source, allowed.row_filter, author, call.cancellation)
+    return _written(
+        services,
+        call,
+        "delete",
+        allowed,
+        source,
+        lambda engine: engine.delete_rows(
+            allowed.table, source, allowed.row_filter, author, call.cancellation
+        ),
+    )
 
 
 _MERGE_ACTIONS = {
@@ -194,9 +204,34 @@ def merge(services: Services, call: Call, statement: Merge, request: SqlRequest)
     checked = authorised_merge(
         services, reading, statement, allowed.version, _used(statement.statement, request)
     )
-    engine = sql_writer(allowed)
     author = call.author("merge", allowed.table)
-    return engine.merge_rows(allowed.table, checked, author, call.cancellation)
+    return _written(
+        services,
+        call,
+        "merge",
+        allowed,
+        checked,
+        lambda engine: engine.merge_rows(allowed.table, checked, author, call.cancellation),
+    )
+
+
+def _written(
+    services: Services,
+    call: Call,
+    reason: str,
+    allowed: Permitted,
+    source: SqlRequest,
+    work: Callable[[SupportsSqlWrites], Commit],
+) -> Commit:
+    """What `work` answers. A scan of another engine keeps nobody from committing meanwhile."""
+    writer, table = sql_writer(allowed), allowed.table
+    if not source.scans or table.catalog == TEMPORARY_CATALOG:
+        return work(writer)
+
+    def within(inside: Call) -> Commit:
+        return work(require(engine_of(services, inside, table.catalog), SupportsSqlWrites))
+
+    return in_one_commit(services, call, table.catalog, reason, within, table)
 
 
 def _check_one_change(statement: Merge, table: TableRef) -> None:

@@ -2,42 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from flight_server.errors import ErrorCode, NotFound
 from flight_server.model import AddColumn, Author, TableRef
 from flight_server.testing.server import LocalServer
 from tests.fix_client import Client, refusal
 from tests.fix_flight_sql import SqlClient
-from tests.fix_foreign import WatchedEngine
-
-NAN = float("nan")
-ROWS = pa.table(
-    {
-        "id": pa.array([1, 2, 3, 4], pa.int64()),
-        "word": ["a", "b", "c", None],
-        "x": [1.0, NAN, 3.0, None],
-        "v": pa.array([[1, 2], [3, 4], None, [5, 6]], pa.list_(pa.float32(), 2)),
-    }
-)
-
-
-@pytest.fixture
-def words(memory: WatchedEngine) -> str:
-    """A table of the other catalog."""
-    return memory.put(ROWS)
-
-
-@pytest.fixture
-def lake(sql: SqlClient, name: str) -> str:
-    """A table of the lake."""
-    sql.update(f"CREATE TABLE {name} (id BIGINT, name VARCHAR)")
-    sql.update(f"INSERT INTO {name} VALUES (1, 'one'), (2, 'two'), (9, 'nine')")
-    return name
+from tests.fix_foreign import ROWS, WatchedEngine
 
 
 def tuples(sql: SqlClient, text: str) -> list[tuple[Any, ...]]:
@@ -74,12 +48,12 @@ def test_a_select_reads_it_as_it_reads_the_lake(
     sql: SqlClient,
     memory: WatchedEngine,
     words: str,
-    lake: str,
+    named: str,
     catalog: str,
     text: str,
     wanted: Any,
 ) -> None:
-    text = text.format(w=words.replace("memory", catalog), l=lake)
+    text = text.format(w=words.replace("memory", catalog), l=named)
     assert tuples(sql, text) == wanted
     assert memory.asked
 
@@ -139,7 +113,7 @@ def test_only_what_is_needed_is_asked_for(
     sql: SqlClient,
     memory: WatchedEngine,
     words: str,
-    lake: str,
+    named: str,
     text: str,
     columns: tuple[str, ...] | None,
     condition: str | None,
@@ -147,7 +121,7 @@ def test_only_what_is_needed_is_asked_for(
     if "word = 1" in text:
         assert refusal(lambda: sql.rows(text.format(w=words))).code == "invalid_data"
     else:
-        sql.rows(text.format(w=words, l=lake))
+        sql.rows(text.format(w=words, l=named))
     (asked,) = memory.asked
     assert columns is None or asked.columns is None or set(asked.columns) == set(columns)
     assert (condition or "") in (asked.filter or "").replace('"', "")
@@ -171,9 +145,9 @@ WRITES = [
 
 @pytest.mark.parametrize(("text", "rows"), WRITES)
 def test_rows_go_from_it_into_the_lake(
-    sql: SqlClient, memory: WatchedEngine, words: str, lake: str, text: str, rows: int
+    sql: SqlClient, memory: WatchedEngine, words: str, named: str, text: str, rows: int
 ) -> None:
-    statement = text.format(w=words, l=lake, v=memory.snapshot())
+    statement = text.format(w=words, l=named, v=memory.snapshot())
     assert sql.update(statement) == rows
     assert len(memory.asked) == 1
 
@@ -261,8 +235,8 @@ def test_parameters_are_asked_for(
     assert (told and told.replace('"', "")) == (condition and f"({condition})")
 
 
-def test_adbc_and_a_json_ticket_read_it(adbc: Any, client: Client, words: str, lake: str) -> None:
-    text = f"SELECT name FROM {words} w JOIN {lake} USING (id) WHERE id = $1"
+def test_adbc_and_a_json_ticket_read_it(adbc: Any, client: Client, words: str, named: str) -> None:
+    text = f"SELECT name FROM {words} w JOIN {named} USING (id) WHERE id = $1"
     with adbc.cursor() as cursor:
         cursor.execute(text, (2,))
         assert cursor.fetchall() == [("two",)]
@@ -301,83 +275,23 @@ def test_all_uses_in_a_statement_are_of_one_version(
 
 
 def test_in_a_transaction_it_is_read_as_it_is(
-    sql: SqlClient, memory: WatchedEngine, words: str, lake: str
+    sql: SqlClient, memory: WatchedEngine, words: str, named: str
 ) -> None:
     begun = sql.begin()
-    assert sql.update(f"INSERT INTO {lake} SELECT id + 100, word FROM {words}", begun) == 4
-    join = f"SELECT count(*) AS n FROM {lake} l JOIN {words} w ON l.id = w.id + 100"
+    assert sql.update(f"INSERT INTO {named} SELECT id + 100, word FROM {words}", begun) == 4
+    join = f"SELECT count(*) AS n FROM {named} l JOIN {words} w ON l.id = w.id + 100"
     assert sql.rows(join, begun) == [{"n": 4}]
     memory.delete(TableRef("memory", "main", words.rsplit(".", 1)[1]), "id = 1", Author("test"))
     assert sql.rows(join, begun) == [{"n": 3}]
     assert sql.rows(f"EXPLAIN {join}", begun)
     sql.rollback(begun)
-    assert sql.count(lake) == 3
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "SELECT id + 1 FROM {w}",
-        "SELECT count(*) FROM {w} JOIN {l} USING (id)",
-        "SELECT * FROM {w}",
-        "INSERT INTO {l} SELECT id, word FROM {w}",
-        "CREATE TABLE {l}_copy AS SELECT * FROM {w}",
-    ],
-)
-@pytest.mark.parametrize("transacted", [False, True])
-def test_its_errors_come_through_as_they_are(
-    sql: SqlClient, memory: WatchedEngine, words: str, lake: str, text: str, transacted: bool
-) -> None:
-    memory.fault = NotFound("A file of row 7 is missing.", code=ErrorCode.ROW_NOT_FOUND)
-    statement = text.format(w=words, l=lake)
-    begun = sql.begin() if transacted else None
-    ask = sql.rows if text.startswith("SELECT") else sql.update
-    refused = refusal(lambda: ask(statement, begun))
-    assert (refused.code, refused.message) == ("row_not_found", "A file of row 7 is missing.")
-    if begun:
-        sql.rollback(begun)
-    memory.fault = None
-    assert sql.count(lake) == 3
-
-
-def test_what_it_did_not_mean_to_raise_is_an_internal_error(
-    sql: SqlClient, memory: WatchedEngine, words: str
-) -> None:
-    memory.fault = OSError("/a/secret/path")
-    refused = refusal(lambda: sql.rows(f"SELECT id + 1 FROM {words}"))
-    assert refused.code == "internal"
-    assert "secret" not in refused.text
-
-
-def test_a_reader_who_leaves_closes_the_scan(client: Client, memory: WatchedEngine) -> None:
-    words = memory.put(pa.table({"id": range(20_000)}))
-    memory.is_endless = True
-    stream = client.stream(f'{{"sql": "SELECT id + 1 FROM {words}"}}'.encode())
-    assert stream.read_chunk().data.num_rows
-    assert memory.open == 1
-    stream.cancel()
-    deadline = time.monotonic() + 10
-    while memory.open and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert memory.open == 0
-
-
-def test_a_deadline_ends_a_scan(client: Client, memory: WatchedEngine, words: str) -> None:
-    memory.is_endless = True
-    ticket = f'{{"sql": "SELECT sum(id) FROM {words}"}}'.encode()
-    with pytest.raises(Exception, match=r"(?i)deadline|timed"):
-        client.stream(ticket, timeout=0.5).read_all()
+    assert sql.count(named) == 3
 
 
 def test_a_limit_is_asked_for(sql: SqlClient, memory: WatchedEngine, words: str) -> None:
     text = f"SELECT id + 1 AS n FROM {words} WHERE id <> 2 LIMIT 1 OFFSET 1"
     assert tuples(sql, text) == [(4,)]
     assert [asked.limit for asked in memory.asked] == [2]
-
-
-def test_a_limit_reads_no_further(client: Client, memory: WatchedEngine, words: str) -> None:
-    memory.is_endless = True
-    assert client.read(sql=f"SELECT id + 1 FROM {words} LIMIT 6").num_rows == 6
 
 
 def test_listings_show_it(sql: SqlClient, client: Client, words: str) -> None:
@@ -392,9 +306,9 @@ def test_listings_show_it(sql: SqlClient, client: Client, words: str) -> None:
 
 
 def test_the_servers_of_both_catalogs_are_one_session(
-    sql: SqlClient, server: LocalServer, words: str, lake: str
+    sql: SqlClient, server: LocalServer, words: str, named: str
 ) -> None:
     name = words.rsplit(".", 1)[1]
     sql.update("USE memory.main")
     assert tuples(sql, f"SELECT count(*) + 0 FROM {name}") == [(4,)]
-    assert tuples(sql, f"SELECT count(*) FROM {name} JOIN lake.main.{lake} USING (id)") == [(2,)]
+    assert tuples(sql, f"SELECT count(*) FROM {name} JOIN lake.main.{named} USING (id)") == [(2,)]
