@@ -147,6 +147,11 @@ def test_a_token_counts_once(engine: PixeltableEngine, new: Callable[..., TableR
     rows = pa.table({"id": [1, 2], "of": pa.array([[1, 2, 3], None], pa.list_(pa.float32(), 3))})
     first = put(engine, table, rows, token="t")
     assert not first.duplicate
+    made = TableRef("pixeltable", "main", "made_under_a_token")
+    twice = [put(engine, made, rows, "create", token="t") for _ in range(2)]
+    assert [commit.duplicate for commit in twice] == [False, True]
+    with pytest.raises(AlreadyExists):
+        put(engine, made, rows, "create", token="other")
     again = put(engine, table, pa.concat_tables([rows.slice(0, 1), rows.slice(1)]), token="t")
     assert again.duplicate
     assert (again.snapshot, again.rows) == (first.snapshot, 2)
@@ -300,12 +305,17 @@ def test_tables_and_directories_are_made_renamed_and_dropped(engine: PixeltableE
         engine.create_table(table, spec, ANA)
     with pytest.raises(Conflict, match="not empty"):
         engine.drop_namespace(space, ANA)
+    engine.rename_table(table, TableRef("pixeltable", "made", "ONE"), ANA)
+    with pytest.raises(NotFound, match="no namespace"):
+        engine.rename_table(table, TableRef("pixeltable", "nowhere", "one"), ANA)
     two = TableRef("pixeltable", "views", "two")
     engine.rename_table(table, two, ANA)
     assert two in engine.tables("views")
     engine.drop_table(two, ANA)
     with pytest.raises(NotFound):
         engine.resolve(two)
+    with pytest.raises(InvalidRequest, match="root"):
+        engine.drop_namespace(NamespaceRef("pixeltable", "main"), ANA)
     engine.drop_namespace(space, ANA)
     assert "made" not in engine.namespaces()
     with pytest.raises(Conflict, match="views"):
@@ -349,6 +359,7 @@ def test_what_is_computed_follows(engine: PixeltableEngine) -> None:
     [
         ({"twice": "1"}, None, "'twice' is computed"),
         ({"nmae": "1"}, None, "no column 'nmae'. Did you mean 'name'"),
+        ({}, None, "names none"),
         ({"name": "NULL"}, "id = 1", "'name' allows no nulls"),
         ({"x": "'much'"}, "id = 1", "'x' is double"),
         ({"x": "1"}, "id / 0 > 'a'", "Conversion"),
@@ -369,11 +380,14 @@ def test_changes_that_cannot_be(
         (pa.decimal128(10, 2), ErrorCode.UNSUPPORTED_TYPE),
         (pa.duration("s"), ErrorCode.UNSUPPORTED_TYPE),
         (pa.list_(pa.string(), 2), ErrorCode.UNSUPPORTED_TYPE),
+        (None, ErrorCode.SCHEMA_MISMATCH),
     ],
 )
 def test_types_that_it_has_not(engine: PixeltableEngine, arrow: pa.DataType, code: Any) -> None:
     with pytest.raises(PixelflightError) as told:
         engine.create_table(
-            TableRef("pixeltable", "main", "odd"), TableSpec(pa.schema({"a": arrow})), ANA
+            TableRef("pixeltable", "main", "odd"),
+            TableSpec(pa.schema({"a": arrow} if arrow else {})),
+            ANA,
         )
     assert told.value.code is code

@@ -59,7 +59,7 @@ _numbers = itertools.count(1)
 
 def table_of_its_own(engine: Any) -> TableHandle:
     """A table, not made yet, whose name no other has."""
-    return TableHandle(engine, f"table {next(_numbers)}")
+    return TableHandle(engine, f"table_{next(_numbers)}")
 
 
 class TableHandle:

@@ -22,6 +22,7 @@ from flight_server.engines.pixeltable.worker import fast, selection
 from flight_server.engines.pixeltable.worker.columns import Column, Shape, columns_of
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
+from flight_server.engines.pixeltable.worker.reading import chosen
 from flight_server.engines.pixeltable.worker.values import matched, rows_of
 from flight_server.errors import ErrorCode, InvalidRequest, Unsupported
 from flight_server.model import ROW_ID, quoted
@@ -93,6 +94,9 @@ def _in_turn(
 
 def _assigned(every: Sequence[Column], assignments: Mapping[str, str]) -> dict[str, str]:
     """The expressions by the columns' true names. InvalidRequest."""
+    if not assignments:
+        raise InvalidRequest("An update sets one column at least: it names none.")
+    chosen(every, list(assignments))
     schema = pa.schema([pa.field(name, pa.null()) for name in assignments])
     columns = matched(every, schema, is_whole=False)
     return {column.name: sql for column, sql in zip(columns, assignments.values(), strict=True)}

@@ -17,7 +17,7 @@ from flight_server.engines.pixeltable.worker.columns import COMMENT, TYPE
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
 from flight_server.errors import AlreadyExists, Conflict, ErrorCode, InvalidRequest
-from flight_server.model import PIXELTABLE_CATALOG, NamespaceRef, TableRef
+from flight_server.model import PIXELTABLE_CATALOG, NamespaceRef, TableRef, check_schema
 
 _MEDIA: Mapping[bytes, type[types.ColumnType]] = {
     b"Image": types.ImageType,
@@ -58,7 +58,7 @@ def drop_namespace(
     """An empty directory. Conflict where it is not."""
     directory = names.directory_of(arguments["namespace"])
     if not directory:
-        raise Conflict("The root is no directory that could be dropped.")
+        raise InvalidRequest("The namespace 'main' is the root, and cannot be dropped.")
     if directory not in pxt.list_dirs("", recursive=True):
         raise names.namespace_not_found(arguments["namespace"])
     held = pxt.get_dir_contents(directory, recursive=False)
@@ -84,10 +84,15 @@ def rename_table(
     """Another name, or another place."""
     table = opened({**arguments, "version": None})
     to = {"namespace": arguments["to_namespace"], "name": arguments["to_name"]}
+    check_directory(to["namespace"])
+    names.check_new(to["name"])
     path = names.path_of(to["namespace"], to["name"])
-    if pxt.get_table(path, if_not_exists="ignore") is not None:
-        raise already_exists(to)
-    pxt.move(names.path_of(arguments["namespace"], arguments["name"]), path)
+    was = names.path_of(arguments["namespace"], arguments["name"])
+    # Names that differ by case are one name.
+    if path != was:
+        if pxt.get_table(path, if_not_exists="ignore") is not None:
+            raise already_exists(to)
+        pxt.move(was, path)
     return {"snapshot": table.get_metadata()["version"]}
 
 
@@ -108,15 +113,21 @@ def table_of(
 ) -> pxt.Table:
     """A new table. InvalidRequest (unsupported_type, invalid_name); AlreadyExists; NotFound."""
     namespace, name = arguments["namespace"], arguments["name"]
-    directory = names.directory_of(namespace)
-    if directory and directory not in pxt.list_dirs("", recursive=True):
-        raise names.namespace_not_found(namespace)
+    check_directory(namespace)
+    check_schema(schema)
     names.check_new(name)
     path = names.path_of(namespace, name)
     if pxt.get_table(path, if_not_exists="ignore") is not None:
         raise already_exists(arguments)
     columns = {field.name: _column(field, field.name in key) for field in schema}
     return pxt.create_table(path, columns, primary_key=list(key) or None, comment=comment)
+
+
+def check_directory(namespace: str) -> None:
+    """NotFound (namespace_not_found)."""
+    directory = names.directory_of(namespace)
+    if directory and directory not in pxt.list_dirs("", recursive=True):
+        raise names.namespace_not_found(namespace)
 
 
 def already_exists(arguments: Mapping[str, Any]) -> AlreadyExists:

@@ -40,7 +40,8 @@ def ingest(
     table, is_new = _target(arguments, mode, sent.schema)
     try:
         with home.turn(str(table.get_metadata()["id"])):
-            return _Ingest(home, table, mode, arguments, sent).run(cancellation)
+            is_in_the_way = mode is IngestMode.CREATE and not is_new
+            return _Ingest(home, table, is_in_the_way, arguments, sent).run(cancellation)
     except BaseException:
         if is_new:
             pxt.drop_table(table, if_not_exists="ignore")
@@ -57,7 +58,7 @@ def _target(
         if mode is not IngestMode.CREATE and not arguments["create_if_missing"]:
             raise
         return making.table_of(arguments, schema, tuple(arguments["key"]), ""), True
-    if mode is IngestMode.CREATE:
+    if mode is IngestMode.CREATE and arguments["token"] is None:
         raise making.already_exists(arguments)
     return changed(arguments), False
 
@@ -69,13 +70,14 @@ class _Ingest:
         self,
         home: Home,
         table: pxt.Table,
-        mode: IngestMode,
+        is_in_the_way: bool,
         arguments: Mapping[str, Any],
         sent: Spool,
     ) -> None:
         self._home = home
         self._table = table
-        self._mode = mode
+        self._is_in_the_way = is_in_the_way
+        self._mode = IngestMode(arguments["mode"])
         self._arguments = arguments
         self._sent = sent
         told = table.get_metadata()
@@ -97,6 +99,8 @@ class _Ingest:
     def _written(self, cancellation: Cancellation) -> Mapping[str, Any]:
         digest = _Digest(self._mode, self._columns, self._arguments["content"])
         known = None if self._receipts is None else self._receipts.find()
+        if self._is_in_the_way and known is None:
+            raise making.already_exists(self._arguments)
         counts = {"rows": 0, "rows_inserted": 0, "rows_updated": 0, "rows_deleted": 0}
         if self._mode is IngestMode.OVERWRITE and known is None:
             counts["rows_deleted"] = self._table.delete().row_count_stats.del_rows
