@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -76,3 +77,13 @@ def read_by(engine: PixeltableEngine, lane: str, table: TableRef, **request: Any
         raise_failure(channel.receive())
         reader = channel.rows()
         return pa.Table.from_batches(list(received_rows(channel, reader)), reader.schema)
+
+
+def postgres_of(home: Path) -> list[psutil.Process]:
+    """The PostgreSQL that serves a home, if one does."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        command = process.info["cmdline"] or []
+        if str(home / "pgdata") in command and "postgres" in command[0]:
+            found.append(process)
+    return found

@@ -19,7 +19,7 @@ from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.engine import PixeltableEngine
 from flight_server.errors import Cancelled, InvalidRequest, Unavailable
 from flight_server.model import ScanRequest
-from tests.fix_pixeltable import NUMBERS, PICTURES
+from tests.fix_pixeltable import NUMBERS, PICTURES, postgres_of
 
 
 @pytest.fixture
@@ -155,13 +155,3 @@ def kill(engine: PixeltableEngine) -> None:
     process = engine._process._process
     assert process is not None
     os.kill(process.pid, signal.SIGKILL)
-
-
-def postgres_of(home: Path) -> list[psutil.Process]:
-    """The PostgreSQL that serves a home, if one does."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        command = process.info["cmdline"] or []
-        if str(home / "pgdata") in command and "postgres" in command[0]:
-            found.append(process)
-    return found
