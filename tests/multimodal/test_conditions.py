@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -12,8 +14,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flight_server.engines.pixeltable.engine import PixeltableEngine
-from flight_server.model import TableRef
-from tests.fix_pixeltable import EVERY_KIND, NUMBERS, read_by
+from flight_server.errors import PixelflightError
+from flight_server.model import Author, IngestMode, IngestRequest, TableRef, TableSpec
+from tests.fix_pixeltable import EVERY_KIND, NUMBERS, copy_of, read_by
+
+ANA = Author("ana", principal_id="ana")
+SOME = TableRef("pixeltable", "main", "some")
 
 LANES = ("fast", "plain")
 KEYS = {NUMBERS: "id", EVERY_KIND: "n"}
@@ -233,6 +239,37 @@ def test_what_postgresql_judges(
     assert among_first(pixeltable, table, filter_, len(rows)) == len(rows)
 
 
+@pytest.mark.parametrize("lane", LANES)
+@pytest.mark.parametrize(
+    ("name", "filter_", "version"),
+    [
+        ("views.few", "cube > 1000 AND id < 40 AND even", None),
+        ("views.halves", "id BETWEEN 10 AND 20 OR x IS NULL", None),
+        ("views.then", "x >= 5 AND id <= 30 AND name = ''", None),
+        ("views.tiles", "n > 0 AND pos = 1 AND width >= 17", None),
+        ("main.pictures", "width > 16 AND NOT n = 3", None),
+        ("main.numbers", "id < 5 AND x IS NOT NULL", 1),
+        ("main.numbers", "id < 5 AND x = -1", 2),
+        ("main.numbers", "id IN (3, 4)", 3),
+    ],
+)
+def test_of_views_snapshots_and_versions(
+    pixeltable: PixeltableEngine, lane: str, name: str, filter_: str, version: int | None
+) -> None:
+    table = TableRef("pixeltable", *name.split("."))
+    stored = [
+        field.name
+        for field in pixeltable.resolve(table, version).schema
+        if field.name not in ("picture", "kept", "fleeting", "tile")
+    ]
+    request = {"columns": stored, "version": version}
+    rows = read_by(pixeltable, lane, table, **request)
+    expected = duckdb.sql(f"SELECT * FROM rows WHERE {filter_}").to_arrow_table()
+    found = read_by(pixeltable, lane, table, filter=filter_, **request)
+    assert 0 < found.num_rows < rows.num_rows
+    assert sorted(map(repr, found.to_pylist())) == sorted(map(repr, expected.to_pylist()))
+
+
 ORDERS = ["x", "x DESC, id", "x NULLS FIRST, id DESC", "x DESC NULLS FIRST, id", "even DESC, id"]
 
 
@@ -251,3 +288,67 @@ def test_limits_come_after_orders(
         request = {"filter": filter_, "order_by": order, "limit": 60, "offset": 40}
         read = read_by(pixeltable, lane, NUMBERS, columns=["x"], **request)
         assert read["x"].to_pylist() == [x for (x,) in expected]
+
+
+@pytest.fixture(scope="module")
+def home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that is written to."""
+    return copy_of(made_home, tmp_path_factory.mktemp("judged"))
+
+
+@pytest.fixture(scope="module")
+def own(home: Path) -> Iterator[PixeltableEngine]:
+    """The engine over it, with a table of some numbers."""
+    with closing(PixeltableEngine.at(home)) as engine:
+        columns = {"id": pa.int64(), "x": pa.float64(), "large": pa.list_(pa.float32(), 200)}
+        engine.create_table(SOME, TableSpec(pa.schema(columns)), ANA)
+        numbers: tuple[float | None, ...] = (float("nan"), 1.0, 2.0, None)
+        # Each with a file of its own, where it has a large array at all.
+        for id_, x in enumerate(numbers):
+            large = pa.array([[0.5] * 200 if id_ == 2 else None], columns["large"])
+            rows = pa.table({"id": [id_], "x": pa.array([x], pa.float64()), "large": large})
+            engine.ingest(SOME, IngestRequest(IngestMode("append")), rows.to_reader(), ANA)
+        yield engine
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_rows_that_are_not_asked_for_are_not_read(
+    own: PixeltableEngine, home: Path, lane: str
+) -> None:
+    with away(home / "media"):
+        # Whoever reads the row 2 does not find its array.
+        with pytest.raises(PixelflightError):
+            read_by(own, lane, SOME)
+        requests: list[tuple[dict[str, Any], list[int]]] = [
+            ({"filter": "id = 3"}, [3]),
+            ({"filter": "id % 2 = 1 AND id > 2"}, [3]),
+            ({"order_by": "id", "limit": 2}, [0, 1]),
+            ({"order_by": "id DESC", "limit": 1}, [3]),
+            ({"order_by": "x DESC, id", "limit": 1}, [0]),
+            ({"order_by": "x NULLS FIRST, id", "limit": 2}, [3, 1]),
+            ({"filter": "id NOT IN (0, 3)", "order_by": "id", "limit": 1}, [1]),
+            ({"filter": "id <> 1", "order_by": "id DESC", "limit": 5, "offset": 2}, [0]),
+            ({"filter": "id <= 2", "limit": 2}, [0, 1]),
+        ]
+        for request, found in requests:
+            read = read_by(own, lane, SOME, **request)
+            assert sorted(read["id"].to_pylist()) == sorted(found), request
+
+
+@contextmanager
+def away(folder: Path) -> Iterator[None]:
+    """While the block runs, a folder is not where it belongs."""
+    elsewhere = folder.with_name("elsewhere")
+    folder.rename(elsewhere)
+    try:
+        yield
+    finally:
+        elsewhere.rename(folder)
+
+
+@pytest.mark.parametrize("filter_", ["x > 1", "x > 1 AND id + 1 > 0", "NOT (x <= 1) OR id < 0"])
+def test_nan_is_the_largest_number_where_rows_are_changed(
+    own: PixeltableEngine, filter_: str
+) -> None:
+    assert sorted(read_by(own, "fast", SOME, filter=filter_)["id"].to_pylist()) == [0, 2]
+    assert own.update(SOME, {"id": "id + 0"}, filter_, ANA).rows_updated == 2

@@ -2,7 +2,7 @@
 
 Which rows these are, and what they become, DuckDB says over the columns that are named, in the
 very transaction that writes: filters and values mean what they mean everywhere in SQL, and nobody
-writes between the two.
+writes between the two. PostgreSQL leaves out what it can judge.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pixeltable.catalog.catalog import retry_loop
 from pixeltable.exprs import RowidRef
 
 from flight_server.engines.cancellation import Cancellation
-from flight_server.engines.pixeltable.worker import fast, selection
+from flight_server.engines.pixeltable.worker import conditions, fast, selection, trees
 from flight_server.engines.pixeltable.worker.columns import Column, Shape, columns_of
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
@@ -110,7 +110,8 @@ def _found(
     cancellation: Cancellation,
 ) -> pa.Table:
     """The ids of the rows where the condition holds, and the values that are assigned to them."""
-    every = columns_of(table, table.get_metadata())
+    told = table.get_metadata()
+    every = columns_of(table, told)
     texts = [condition or "true", *assigned.values()]
     used = selection.columns_used(f"({') AND ('.join(texts)})", None, every)
     names = {column.name: table[column.name] for column in used if column.shape is not Shape.MEDIA}
@@ -119,6 +120,7 @@ def _found(
     columns = [column for column in used if column.name in expressions]
     keyed = {f"c{at}": expressions[column.name] for at, column in enumerate(columns)}
     query = table.select(**keyed, id=RowidRef(table._tbl_path.tbl_version, 0))
+    query = conditions.share_of(table, every, conditions.stored(told), filter_=condition).of(query)
     schema = pa.schema([column.field for column in (*columns, _ID)])
     try:
         spool = fast.read(home, query, [*columns, _ID], schema, cancellation)
@@ -132,8 +134,7 @@ def _found(
 
 
 def _asked(sql: str, rows: pa.Table, cancellation: Cancellation) -> pa.Table:
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with trees.connection() as connection:
         connection.register("rows", rows)
         try:
             with cancellation.interrupting(connection.interrupt):

@@ -15,6 +15,7 @@ from typing import Any
 
 import pixeltable as pxt
 from pixeltable import type_system as types
+from pixeltable.catalog.table_metadata import TableMetadata
 
 from flight_server.engines.pixeltable.worker import trees
 from flight_server.engines.pixeltable.worker.columns import Column, Shape
@@ -74,24 +75,35 @@ class Share:
 
 
 def share_of(
-    table: pxt.Table, columns: Sequence[Column], stored: set[str], request: Mapping[str, Any]
+    table: pxt.Table,
+    columns: Sequence[Column],
+    stored: set[str],
+    *,
+    filter_: str | None,
+    order_by: str | None = None,
+    limit: int | None = None,
+    offset: int = 0,
 ) -> Share:
     """PostgreSQL's share of a request. `stored` names the columns that it keeps the values of."""
-    limit, offset = request["limit"], request["offset"]
-    if request["filter"] is None and request["order_by"] is None:
+    if filter_ is None and order_by is None:
         return Share(limit=limit, offset=offset)
-    tree = trees.parsed(request["filter"], request["order_by"])
+    tree = trees.parsed(filter_, order_by)
     if not tree:
         return Share()
     known = _Known(table, columns, stored)
-    parts = _conjuncts(tree["where_clause"]) if request["filter"] is not None else []
+    parts = _conjuncts(tree["where_clause"]) if filter_ is not None else []
     made = [known.condition(part) for part in parts]
     found = [one for one in made if one is not None]
     where = _joined(found, operator.and_) if found else None
     if limit is None or len(found) < len(parts):
         return Share(where)
-    order = known.order(tree["modifiers"]) if request["order_by"] is not None else ()
+    order = known.order(tree["modifiers"]) if order_by is not None else ()
     return Share(where) if order is None else Share(where, order, limit, offset)
+
+
+def stored(told: TableMetadata) -> set[str]:
+    """The names of the columns whose values are kept, and not computed whenever they are read."""
+    return {name for name, column in told["columns"].items() if column["is_stored"]}
 
 
 class _Known:

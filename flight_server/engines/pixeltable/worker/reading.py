@@ -37,8 +37,15 @@ def scan(home: Home, arguments: Mapping[str, Any], cancellation: Cancellation) -
     every = columns_of(table, told)
     wanted = chosen(every, arguments["columns"])
     condition, order = arguments["filter"], arguments["order_by"]
-    stored = {name for name, column in told["columns"].items() if column["is_stored"]}
-    share = conditions.share_of(table, every, stored, arguments)
+    share = conditions.share_of(
+        table,
+        every,
+        conditions.stored(told),
+        filter_=condition,
+        order_by=order,
+        limit=arguments["limit"],
+        offset=arguments["offset"],
+    )
     if condition is None and order is None:
         return read(home, table, wanted, share, cancellation, arguments["lane"])
     used = selection.columns_used(condition, order, every)
