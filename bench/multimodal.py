@@ -42,7 +42,7 @@ def measure(sizes: Sizes) -> list[Row]:
             least, aim = AT_LEAST[name]
             found.append(
                 row(
-                    f"{count:,} rows of {WHAT[name]} through Flight ÷ Pixeltable's collect()",
+                    f"{count:,} of Pixeltable's rows of {WHAT[name]} by Flight ÷ its own collect()",
                     speed_ratio(ours, theirs),
                     least,
                     aim,

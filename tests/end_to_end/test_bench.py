@@ -46,8 +46,8 @@ LIMITED: dict[str, dict[str, float]] = {
     "webhooks": {"events a second from commits to a receiver": 1_000, "with webhooks ÷ without": 3},
     "jobs": {"through one worker": 2_000},
     "multimodal": {
-        "rows of 4 scalars through Flight ÷ Pixeltable's collect()": 25,
-        "rows of 384 floats through Flight ÷ Pixeltable's collect()": 6,
+        "of Pixeltable's rows of 4 scalars by Flight ÷ its own collect()": 25,
+        "of Pixeltable's rows of 384 floats by Flight ÷ its own collect()": 6,
         "rows inserted through Flight ÷ by Pixeltable in process": 0.9,
     },
     "exports": {

@@ -43,7 +43,7 @@ from tests.fix_http import TwoDoors
 
 # Most holes are found within a tenth of them, by any requests; what only few requests meet is
 # looked for among these.
-EXAMPLES_MAX = 400
+EXAMPLES_MAX = 1200
 Patch = pytest.MonkeyPatch
 EVERYTHING = Decision(True, (Permit(),))
 

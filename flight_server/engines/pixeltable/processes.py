@@ -43,17 +43,17 @@ class Process:
 
     def request(self, verb: str, arguments: Mapping[str, Any], with_rows: bool = False) -> Channel:
         """Where its rows go to, where it has some, and the answer comes from. Unavailable."""
+        message = {"verb": verb, "arguments": dict(arguments), "rows": with_rows}
         control = self._started()
-        ours, theirs = socket.socketpair()
-        channel = Channel(ours)
         try:
-            with theirs:
-                socket.send_fds(control, [b"r"], [theirs.fileno()])
-            channel.send({"verb": verb, "arguments": dict(arguments), "rows": with_rows})
+            return _begun(control, message)
+        except OSError:
+            # It has died and nobody has noticed: nothing was asked of it.
+            self._bury(control)
+        try:
+            return _begun(self._started(), message)
         except OSError as error:
-            channel.close()
             raise Unavailable("The process that holds Pixeltable has just ended.") from error
-        return channel
 
     @property
     def is_running(self) -> bool:
@@ -118,6 +118,11 @@ class Process:
         raise_failure(told)
         return told
 
+    def _bury(self, control: socket.socket) -> None:
+        with self._lock:
+            if self._control is control:
+                self._stop()
+
     def _given(self) -> Mapping[str, Any]:
         """What it opens. One before it may have started PostgreSQL, for this one to stop."""
         found = self.about.get("found_running")
@@ -137,6 +142,19 @@ class Process:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             process.wait()
+
+
+def _begun(control: socket.socket, message: Mapping[str, Any]) -> Channel:
+    ours, theirs = socket.socketpair()
+    channel = Channel(ours)
+    try:
+        with theirs:
+            socket.send_fds(control, [b"r"], [theirs.fileno()])
+        channel.send(message)
+    except OSError:
+        channel.close()
+        raise
+    return channel
 
 
 def _environment() -> dict[str, str]:
