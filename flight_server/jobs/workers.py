@@ -30,6 +30,7 @@ from flight_server.jobs.leases import count_waiting, is_waited_for, recover
 from flight_server.jobs.store import Rate
 from flight_server.jobs.upkeep import Upkeep
 from flight_server.metastore import Metastore
+from flight_server.processes import environment
 from flight_server.settings import Settings
 
 WAKE, STOP = b"w", b"s"
@@ -183,7 +184,7 @@ class Workers:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             bufsize=0,
-            env=_environment(),
+            env=environment(),
             # A Ctrl-C is for the server, which then stops its workers.
             process_group=0,
         )
@@ -217,13 +218,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return str(value) if isinstance(value, Path) else value
-
-
-def _environment() -> dict[str, str]:
-    """The server's own, with this very package where Python looks for packages first."""
-    here = str(Path(__file__).resolve().parents[2])
-    known = os.environ.get("PYTHONPATH")
-    return os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{known}" if known else here}
 
 
 def _now() -> dt.datetime:

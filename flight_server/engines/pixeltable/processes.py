@@ -9,17 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from flight_server.engines.pixeltable.channel import Channel, raise_failure
 from flight_server.errors import Unavailable
+from flight_server.processes import environment
 
 # PostgreSQL may have to recover first.
 START_SECONDS_MAX = 60.0
@@ -84,7 +83,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                env=_environment(),
+                env=environment(),
                 # A Ctrl-C is for the server, which then ends it.
                 process_group=0,
             )
@@ -94,6 +93,10 @@ class Process:
         except BaseException:
             self._stop()
             raise
+        if self.about["distrust"]:
+            log.warning(
+                "Pixeltable is read by its cursor and not written: %s", self.about["distrust"]
+            )
         log.info(
             "Pixeltable %s has been started: process %d", self.about["version"], self._process.pid
         )
@@ -155,10 +158,3 @@ def _begun(control: socket.socket, message: Mapping[str, Any]) -> Channel:
         channel.close()
         raise
     return channel
-
-
-def _environment() -> dict[str, str]:
-    """The server's own, with this very package where Python looks for packages first."""
-    here = str(Path(__file__).resolve().parents[3])
-    known = os.environ.get("PYTHONPATH")
-    return os.environ | {"PYTHONPATH": f"{here}{os.pathsep}{known}" if known else here}

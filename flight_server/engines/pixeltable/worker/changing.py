@@ -7,24 +7,23 @@ writes between the two. PostgreSQL leaves out what it can judge.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
-import duckdb
 import pixeltable as pxt
 import pyarrow as pa
 from pixeltable import type_system as types
-from pixeltable.catalog.catalog import retry_loop
 from pixeltable.exprs import RowidRef
 
 from flight_server.engines.cancellation import Cancellation
-from flight_server.engines.pixeltable.worker import conditions, fast, selection, trees
+from flight_server.engines.pixeltable.worker import conditions, fast, selection
 from flight_server.engines.pixeltable.worker.columns import Column, Shape, columns_of
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
-from flight_server.engines.pixeltable.worker.reading import chosen
+from flight_server.engines.pixeltable.worker.reading import chosen, query_of
 from flight_server.engines.pixeltable.worker.values import matched, rows_of
-from flight_server.errors import ErrorCode, InvalidRequest, Unsupported
+from flight_server.errors import InvalidRequest, Unsupported
 from flight_server.model import ROW_ID, quoted
 
 # Ids that stand in one condition, rows that are handed over at once.
@@ -50,7 +49,7 @@ def delete(
             )
         return _commit(table, count, "rows_deleted")
 
-    return _in_turn(home, table, act)
+    return home.write(table, act)
 
 
 def update(
@@ -72,7 +71,7 @@ def update(
             table.batch_update(rows)
         return _commit(table, found.num_rows, "rows_updated")
 
-    return _in_turn(home, table, act)
+    return home.write(table, act)
 
 
 def changed(arguments: Mapping[str, Any]) -> pxt.Table:
@@ -81,15 +80,6 @@ def changed(arguments: Mapping[str, Any]) -> pxt.Table:
     if (kind := table.get_metadata()["kind"]) != "table":
         raise Unsupported(f"Rows are written to tables, and this is a {kind}.")
     return table
-
-
-def _in_turn(
-    home: Home, table: pxt.Table, act: Callable[[], Mapping[str, Any]]
-) -> Mapping[str, Any]:
-    locked = retry_loop(for_write=True, write_tvps=[table._tbl_path], lock_mutable_tree=True)
-    with home.turn(str(table.get_metadata()["id"])):
-        done: Mapping[str, Any] = locked(act)()
-        return done
 
 
 def _assigned(every: Sequence[Column], assignments: Mapping[str, str]) -> dict[str, str]:
@@ -114,34 +104,18 @@ def _found(
     every = columns_of(table, told)
     texts = [condition or "true", *assigned.values()]
     used = selection.columns_used(f"({') AND ('.join(texts)})", None, every)
-    names = {column.name: table[column.name] for column in used if column.shape is not Shape.MEDIA}
-    urls = {one.name: table[one.name].fileurl for one in used if one.shape is Shape.MEDIA}
-    expressions = names | urls
-    columns = [column for column in used if column.name in expressions]
-    keyed = {f"c{at}": expressions[column.name] for at, column in enumerate(columns)}
-    query = table.select(**keyed, id=RowidRef(table._tbl_path.tbl_version, 0))
+    query = query_of(table, used, id=RowidRef(table._tbl_path.tbl_version, 0))
     query = conditions.share_of(table, every, conditions.stored(told), filter_=condition).of(query)
-    schema = pa.schema([column.field for column in (*columns, _ID)])
+    schema = pa.schema([column.field for column in (*used, _ID)])
     try:
-        spool = fast.read(home, query, [*columns, _ID], schema, cancellation)
+        spool = fast.read(home, query, [*used, _ID], schema, cancellation)
     except fast.Unfit as unfit:
         raise Unsupported(f"Rows cannot be found by this: {unfit}.") from unfit
-    with spool:
+    with closing(spool):
         rows = spool.rows().read_all()
     values = "".join(f", ({sql}) AS {quoted(name)}" for name, sql in assigned.items())
     sql = f"SELECT {ROW_ID}{values} FROM rows WHERE ({condition or 'true'})"
-    return _asked(sql, rows, cancellation)
-
-
-def _asked(sql: str, rows: pa.Table, cancellation: Cancellation) -> pa.Table:
-    with trees.connection() as connection:
-        connection.register("rows", rows)
-        try:
-            with cancellation.interrupting(connection.interrupt):
-                return connection.execute(sql).to_arrow_table()
-        except duckdb.Error as error:
-            text = str(error).splitlines()[0]
-            raise InvalidRequest(text, code=ErrorCode.INVALID_SQL) from error
+    return selection.asked(sql, rows, cancellation)
 
 
 def _delete(table: pxt.Table, ids: Sequence[int]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import adbc_driver_manager as adbc
@@ -23,6 +24,9 @@ from flight_server.errors import (
 )
 
 TEXT_LENGTH_MAX = 300
+# Where a row is quoted in the line itself, and where files of the server are named.
+_ROW = re.compile(r"\s*\b(?:in row|[Rr]ow:?)\s*\{")
+_PATH = re.compile(r"(?:file://)?(?<!\w)/[^\s'\"]+")
 
 _Known = dict[theirs.ErrorCode, tuple[type[PixelflightError], ErrorCode | None]]
 _BY_CODE: _Known = {
@@ -76,4 +80,5 @@ def of_start(error: Exception) -> PixelflightError:
 def _text(error: Exception) -> str:
     # What follows the first line is the row, or a trace of somebody's function.
     lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:TEXT_LENGTH_MAX]
+    line = _ROW.split(lines[0])[0]
+    return _PATH.sub("…", line)[:TEXT_LENGTH_MAX]

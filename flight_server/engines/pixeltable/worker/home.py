@@ -26,6 +26,8 @@ from pixeltable.catalog.catalog import retry_loop
 from pixeltable.env import Env
 from pixeltable.runtime import get_runtime
 
+from flight_server.errors import Unsupported
+
 RELEASE, METADATA_VERSION = "0.7.21", 56
 Answer = TypeVar("Answer")
 
@@ -66,9 +68,18 @@ class Home:
         """
         return act() if self.distrust else retry_loop(for_write=False)(act)()
 
-    def turn(self, table: str) -> threading.Lock:
-        """Held by who writes to a table: writers that meet in PostgreSQL sleep at random."""
-        return self._turns.setdefault(table, threading.Lock())
+    def write(self, table: pxt.Table, act: Callable[[], Answer]) -> Answer:
+        """What an act gives that writes to a table, done in one of Pixeltable's transactions.
+
+        It may be done again. Writers to one table take turns: those that meet in PostgreSQL sleep
+        at random. Unsupported where the release was not tried.
+        """
+        if self.distrust:
+            raise Unsupported(f"Pixeltable's tables are only read here: {self.distrust}.")
+        locked = retry_loop(for_write=True, write_tvps=[table._tbl_path], lock_mutable_tree=True)
+        with self._turns.setdefault(str(table.get_metadata()["id"]), threading.Lock()):
+            done: Answer = locked(act)()
+            return done
 
     def adbc(self) -> adbc_driver_postgresql.dbapi.Connection:
         """This thread's own connection to Pixeltable's PostgreSQL, with no transaction open."""

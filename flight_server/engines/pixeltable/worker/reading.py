@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import pixeltable as pxt
@@ -50,7 +51,7 @@ def scan(home: Home, arguments: Mapping[str, Any], cancellation: Cancellation) -
         return read(home, table, wanted, share, cancellation, arguments["lane"])
     used = selection.columns_used(condition, order, every)
     needed = [column for column in every if column in wanted or column in used]
-    with read(home, table, needed, share, cancellation, arguments["lane"]) as rows:
+    with closing(read(home, table, needed, share, cancellation, arguments["lane"])) as rows:
         names = [column.name for column in wanted]
         rest = arguments if share.limit is None else {**arguments, "offset": 0}
         return selection.selected(rows, names, used, rest, cancellation)
@@ -82,10 +83,7 @@ def read(
 
     `lane` is `fast` or `plain` where one of them is to be tried, None for the best that can.
     """
-    query = table.select(
-        **{_key(at): _expression(table, column) for at, column in enumerate(columns)}
-    )
-    query = share.of(query)
+    query = share.of(query_of(table, columns))
     schema = pa.schema([column.field for column in columns])
     if lane == "fast" or (lane is None and not home.distrust):
         try:
@@ -95,6 +93,12 @@ def read(
                 raise Unsupported(f"The fast lane cannot read this: {unfit}.") from unfit
             log.debug("a query is read by Pixeltable's cursor: %s", unfit)
     return Spool(schema, _by_cursor(query, columns, schema, cancellation))
+
+
+def query_of(table: pxt.Table, columns: Sequence[Column], **more: Any) -> pxt.Query:
+    """A query for these columns of all rows, and for what else is named."""
+    named = {_key(at): _expression(table, column) for at, column in enumerate(columns)}
+    return table.select(**named, **more)
 
 
 def _expression(table: pxt.Table, column: Column) -> Any:

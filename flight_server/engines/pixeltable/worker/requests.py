@@ -94,7 +94,7 @@ def _sent(channel: Channel, request: Mapping[str, Any]) -> Iterator[Spool | None
         yield None
         return
     reader = channel.rows()
-    with Spool(reader.schema, received_rows(channel, reader)) as rows:
+    with closing(Spool(reader.schema, received_rows(channel, reader))) as rows:
         yield rows
 
 
@@ -127,7 +127,7 @@ def _send(channel: Channel, answer: Answer | PixelflightError) -> None:
     if isinstance(answer, PixelflightError):
         channel.send({"failure": failure_of(answer)})
     elif isinstance(answer, Spool):
-        with answer:
+        with closing(answer):
             channel.send({"rows": True})
             shutil.copyfileobj(answer.stream(), channel.outgoing, 2**20)
             channel.send({})

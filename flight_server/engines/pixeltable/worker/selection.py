@@ -31,16 +31,42 @@ def columns_used(condition: str | None, order: str | None, every: Sequence[Colum
 
 def selected(
     rows: Spool,
-    names: Sequence[str],
+    names: list[str],
     used: Sequence[Column],
     request: Mapping[str, Any],
     cancellation: Cancellation,
 ) -> Spool:
     """The rows that the request asks for, with the columns of these names."""
-    table = rows.rows().read_all()
-    numbers = _numbers(table, [column.name for column in used], request, cancellation)
-    taken = table.select(list(names))
-    return Spool(taken.schema, _taken(taken, numbers))
+    schema = pa.schema([rows.schema.field(name) for name in names])
+    columns = [column.name for column in used]
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for table in _parts(rows, request):
+            numbers = _numbers(table, columns, request, cancellation)
+            yield from _taken(table.select(names), numbers)
+
+    return Spool(schema, batches())
+
+
+def asked(sql: str, rows: pa.Table, cancellation: Cancellation) -> pa.Table:
+    """What DuckDB answers about `rows`. InvalidRequest (invalid_sql)."""
+    with trees.connection() as connection:
+        connection.register("rows", rows)
+        try:
+            with cancellation.interrupting(connection.interrupt):
+                return connection.execute(sql).to_arrow_table()
+        except duckdb.Error as error:
+            text = str(error).splitlines()[0]
+            raise InvalidRequest(text, code=ErrorCode.INVALID_SQL) from error
+
+
+def _parts(rows: Spool, request: Mapping[str, Any]) -> Iterator[pa.Table]:
+    """The rows as they are judged: all at once where one of them depends on the others."""
+    reader = rows.rows()
+    if request["order_by"] is None and request["limit"] is None and not request["offset"]:
+        yield from (pa.Table.from_batches([batch]) for batch in reader)
+    else:
+        yield reader.read_all()
 
 
 def _numbers(
@@ -49,17 +75,10 @@ def _numbers(
     numbered = table.select(list(used)).append_column(_NUMBER, pa.array(range(table.num_rows)))
     limit = "" if request["limit"] is None else f"LIMIT {int(request['limit'])}"
     sql = (
-        f"SELECT {quoted(_NUMBER)} FROM numbered WHERE ({request['filter'] or 'true'}) "
+        f"SELECT {quoted(_NUMBER)} FROM rows WHERE ({request['filter'] or 'true'}) "
         f"ORDER BY {request['order_by'] or quoted(_NUMBER)} {limit} OFFSET {int(request['offset'])}"
     )
-    with trees.connection() as connection:
-        connection.register("numbered", numbered)
-        try:
-            with cancellation.interrupting(connection.interrupt):
-                return connection.execute(sql).to_arrow_table().column(0)
-        except duckdb.Error as error:
-            text = str(error).splitlines()[0]
-            raise InvalidRequest(f"{text}", code=ErrorCode.INVALID_SQL) from error
+    return asked(sql, numbered, cancellation).column(0)
 
 
 def _taken(table: pa.Table, numbers: pa.ChunkedArray) -> Iterator[pa.RecordBatch]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable
-from types import TracebackType
 from typing import IO
 
 import pyarrow as pa
@@ -42,14 +41,3 @@ class Spool:
     def close(self) -> None:
         """Gives memory or file back."""
         self._file.close()
-
-    def __enter__(self) -> Spool:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

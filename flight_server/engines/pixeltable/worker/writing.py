@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pixeltable as pxt
 import pyarrow as pa
-from pixeltable.catalog.catalog import retry_loop
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker import making
@@ -39,9 +38,9 @@ def ingest(
     mode = IngestMode(arguments["mode"])
     table, is_new = _target(arguments, mode, sent.schema)
     try:
-        with home.turn(str(table.get_metadata()["id"])):
-            is_in_the_way = mode is IngestMode.CREATE and not is_new
-            return _Ingest(home, table, is_in_the_way, arguments, sent).run(cancellation)
+        is_in_the_way = mode is IngestMode.CREATE and not is_new
+        put = _Ingest(home, table, is_in_the_way, arguments, sent)
+        return home.write(table, lambda: put.run(cancellation))
     except BaseException:
         if is_new:
             pxt.drop_table(table, if_not_exists="ignore")
@@ -74,7 +73,6 @@ class _Ingest:
         arguments: Mapping[str, Any],
         sent: Spool,
     ) -> None:
-        self._home = home
         self._table = table
         self._is_in_the_way = is_in_the_way
         self._mode = IngestMode(arguments["mode"])
@@ -90,13 +88,7 @@ class _Ingest:
         self._receipts = None if token is None else Receipts(home, told["id"], arguments)
 
     def run(self, cancellation: Cancellation) -> Mapping[str, Any]:
-        """The commit, once it is one."""
-        path = self._table._tbl_path
-        locked = retry_loop(for_write=True, write_tvps=[path], lock_mutable_tree=True)
-        done: Mapping[str, Any] = locked(lambda: self._written(cancellation))()
-        return done
-
-    def _written(self, cancellation: Cancellation) -> Mapping[str, Any]:
+        """What the commit is to tell, in the transaction that is open."""
         digest = _Digest(self._mode, self._columns, self._arguments["content"])
         known = None if self._receipts is None else self._receipts.find()
         if self._is_in_the_way and known is None:
