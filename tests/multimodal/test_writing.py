@@ -184,6 +184,36 @@ def test_many_who_send_the_same_at_once(
     assert sorted(read(engine, table)["id"].to_pylist()) == list(range(6))
 
 
+def test_the_first_tokens_of_a_home_may_come_at_once(own_home: Path) -> None:
+    with closing(PixeltableEngine.at(own_home)) as engine:
+        done: list[Commit] = []
+
+        def send(number: int) -> None:
+            rows = pa.table({"n": [100 + number]})
+            table = PICTURES if number % 2 else TableRef("pixeltable", "/main", "inside")
+            done.append(put(engine, table, rows, token=f"{number}"))
+
+        threads = [threading.Thread(target=send, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(done) == 8
+
+
+@pytest.mark.parametrize(
+    "column", [pa.array(["a\0b"]), pa.array([[{"deep": ["\0"]}]]), pa.array(['{"a": "\\u0000"}'])]
+)
+def test_a_text_with_a_nul_is_refused(
+    engine: PixeltableEngine, new: Callable[..., TableRef], column: pa.Array
+) -> None:
+    is_text = column[0].as_py() == "a\0b"
+    table = new({"text": pa.string() if is_text else pa.json_()})
+    with pytest.raises(InvalidRequest, match="'text' holds a NUL"):
+        put(engine, table, pa.table({"text": column}))
+    assert read(engine, table).num_rows == 0
+
+
 def test_rows_are_replaced_by_their_key(
     engine: PixeltableEngine, new: Callable[..., TableRef]
 ) -> None:

@@ -51,8 +51,8 @@ class Home:
         _stop_web_server()
         self._local = threading.local()
         self._turns: dict[str, threading.Lock] = {}
-        # Whether the table of receipts is known to be there.
-        self.has_receipts = False
+        self._done: set[str] = set()
+        self._doing = threading.Lock()
         self._connections: list[adbc_driver_postgresql.dbapi.Connection] = []
         self.distrust = distrust()
         self.about: dict[str, Any] = {
@@ -80,6 +80,13 @@ class Home:
         with self._turns.setdefault(str(table.get_metadata()["id"]), threading.Lock()):
             done: Answer = locked(act)()
             return done
+
+    def once(self, name: str, act: Callable[[], object]) -> None:
+        """Does what has to be done once while this process runs; whoever comes meanwhile waits."""
+        with self._doing:
+            if name not in self._done:
+                act()
+                self._done.add(name)
 
     def adbc(self) -> adbc_driver_postgresql.dbapi.Connection:
         """This thread's own connection to Pixeltable's PostgreSQL, with no transaction open."""

@@ -39,11 +39,7 @@ class Receipts:
             "table_id": table,
             "token": arguments["token"],
         }
-        engine = Env.get().engine
-        assert engine is not None, "the home is open"
-        if not home.has_receipts:
-            _METADATA.create_all(engine)
-            home.has_receipts = True
+        home.once("receipts", _create)
 
     def find(self) -> Mapping[str, Any] | None:
         """What was left under the token: its digest, and the commit."""
@@ -57,6 +53,16 @@ class Receipts:
         """Leaves one, in the transaction that is open."""
         values = {**self._key, "digest": digest, "commit": json.dumps(commit)}
         _connection().execute(sa.insert(RECEIPTS).values(values))
+
+
+def _create() -> None:
+    engine = Env.get().engine
+    assert engine is not None, "the home is open"
+    try:
+        _METADATA.create_all(engine)
+    except (sa.exc.IntegrityError, sa.exc.ProgrammingError):
+        # Another server has made it between the look and the making.
+        _METADATA.create_all(engine)
 
 
 def _connection() -> sa.Connection:

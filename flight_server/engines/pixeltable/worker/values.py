@@ -64,13 +64,33 @@ def _values(column: Column, array: pa.Array, allowed: Sequence[str]) -> list[Any
         )
     match column.shape:
         case Shape.JSON:
-            return _json(column, array)
+            return _without_nul(column, _json(column, array))
         case Shape.ARRAY:
             return _arrays(column, array)
         case Shape.MEDIA:
             return _media(column, array, allowed)
         case _:
-            return list(_cast(column, array, column.field.type).to_pylist())
+            values = list(_cast(column, array, column.field.type).to_pylist())
+            is_text = pa.types.is_string(column.field.type)
+            return _without_nul(column, values) if is_text else values
+
+
+def _without_nul(column: Column, values: list[Any]) -> list[Any]:
+    """PostgreSQL has no text with a NUL, and Pixeltable would make a blank of it."""
+    if any(_has_nul(value) for value in values):
+        raise InvalidRequest(
+            f"A value of the column '{column.name}' holds a NUL, which Pixeltable cannot keep.",
+            code=ErrorCode.INVALID_DATA,
+        )
+    return values
+
+
+def _has_nul(value: Any) -> bool:
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_has_nul(part) for pair in value.items() for part in pair)
+    return isinstance(value, list) and any(_has_nul(part) for part in value)
 
 
 def _json(column: Column, array: pa.Array) -> list[Any]:
