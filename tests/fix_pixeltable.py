@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,21 @@ import pytest
 
 from flight_server.engines.pixeltable.channel import raise_failure, received_rows
 from flight_server.engines.pixeltable.engine import PixeltableEngine
-from flight_server.model import TableRef
+from flight_server.model import (
+    Author,
+    Commit,
+    IngestMode,
+    IngestRequest,
+    ScanRequest,
+    TableRef,
+    TableSpec,
+)
 
 MADE = Path(__file__).parent / "multimodal" / "made_home.py"
 NUMBERS = TableRef("pixeltable", "main", "numbers")
 EVERY_KIND = TableRef("pixeltable", "kinds", "every")
 PICTURES = TableRef("pixeltable", "main", "pictures")
+ANA = Author("ana", principal_id="ana")
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +61,33 @@ def pixeltable(pixeltable_home: Path) -> Iterator[PixeltableEngine]:
     with closing(PixeltableEngine.at(pixeltable_home)) as engine:
         engine.namespaces()
         yield engine
+
+
+@pytest.fixture(scope="module")
+def written_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that the tests of one file write to, each in tables of its own."""
+    return copy_of(made_home, tmp_path_factory.mktemp("written"))
+
+
+@pytest.fixture(scope="module")
+def writable(written_home: Path) -> Iterator[PixeltableEngine]:
+    with closing(PixeltableEngine.at(written_home, media=[str(written_home.parent)])) as engine:
+        yield engine
+
+
+@pytest.fixture
+def new_table(
+    writable: PixeltableEngine, request: pytest.FixtureRequest
+) -> Callable[..., TableRef]:
+    """Makes a table of some columns, called after the test."""
+
+    def made(columns: dict[str, pa.DataType], **spec: Any) -> TableRef:
+        name = "".join(c if c.isalnum() else "_" for c in request.node.name).lower()[:60]
+        table = TableRef("pixeltable", "main", name)
+        writable.create_table(table, TableSpec(pa.schema(columns), **spec), ANA)
+        return table
+
+    return made
 
 
 def copy_of(home: Path, folder: Path) -> Path:
@@ -87,3 +123,14 @@ def postgres_of(home: Path) -> list[psutil.Process]:
         if str(home / "pgdata") in command and "postgres" in command[0]:
             found.append(process)
     return found
+
+
+def put(
+    engine: PixeltableEngine, table: TableRef, rows: pa.Table, mode: str = "append", **more: Any
+) -> Commit:
+    request = IngestRequest(IngestMode(mode), **more)
+    return engine.ingest(table, request, rows.to_reader(), ANA)
+
+
+def read(engine: PixeltableEngine, table: TableRef, **request: Any) -> pa.Table:
+    return engine.scan(table, ScanRequest(**request)).read_all()

@@ -6,9 +6,7 @@ import io
 import json
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -27,68 +25,26 @@ from flight_server.errors import (
     Unsupported,
 )
 from flight_server.model import (
-    Author,
-    Commit,
     CommitEvery,
-    IngestMode,
     IngestRequest,
     NamespaceRef,
-    ScanRequest,
     TableRef,
     TableSpec,
 )
-from tests.fix_pixeltable import EVERY_KIND, NUMBERS, PICTURES, copy_of
-
-ANA = Author("ana", principal_id="ana")
-
-
-@pytest.fixture(scope="module")
-def home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home that the tests of this file write to, each in tables of its own."""
-    return copy_of(made_home, tmp_path_factory.mktemp("written"))
-
-
-@pytest.fixture(scope="module")
-def engine(home: Path) -> Iterator[PixeltableEngine]:
-    with closing(PixeltableEngine.at(home, media=[str(home.parent)])) as engine:
-        yield engine
-
-
-@pytest.fixture
-def new(engine: PixeltableEngine, request: pytest.FixtureRequest) -> Callable[..., TableRef]:
-    """Makes a table of some columns, called after the test."""
-
-    def made(columns: dict[str, pa.DataType], **spec: Any) -> TableRef:
-        name = "".join(c if c.isalnum() else "_" for c in request.node.name).lower()[:60]
-        table = TableRef("pixeltable", "main", name)
-        engine.create_table(table, TableSpec(pa.schema(columns), **spec), ANA)
-        return table
-
-    return made
-
-
-def put(
-    engine: PixeltableEngine, table: TableRef, rows: pa.Table, mode: str = "append", **more: Any
-) -> Commit:
-    request = IngestRequest(IngestMode(mode), **more)
-    return engine.ingest(table, request, rows.to_reader(), ANA)
-
-
-def read(engine: PixeltableEngine, table: TableRef, **request: Any) -> pa.Table:
-    return engine.scan(table, ScanRequest(**request)).read_all()
+from tests.fix_pixeltable import ANA, EVERY_KIND, NUMBERS, PICTURES, put, read
 
 
 def test_every_type_comes_back_as_it_went(
-    engine: PixeltableEngine, new: Callable[..., TableRef]
+    writable: PixeltableEngine, new_table: Callable[..., TableRef]
 ) -> None:
-    rows = read(engine, EVERY_KIND, order_by="n", version=1)
+    rows = read(writable, EVERY_KIND, order_by="n", version=1)
     schema = rows.schema
     copied = TableRef("pixeltable", "kinds", "copied")
     # What no schema of Arrow's says: arrays of other shapes, and JSON is told by its type alone.
     told = [name for name in schema.names if name not in ("ragged", "words", "any")]
-    commit = put(engine, copied, rows.select(told), "create")
+    commit = put(writable, copied, rows.select(told), "create")
     assert commit.rows == commit.rows_inserted == 40
-    again = read(engine, copied, order_by="n")
+    again = read(writable, copied, order_by="n")
     assert again.schema.types == rows.select(told).schema.types
     assert [str(row) for row in again.drop(["json"]).to_pylist()] == [
         str(row) for row in rows.select(told).drop(["json"]).to_pylist()
@@ -97,20 +53,26 @@ def test_every_type_comes_back_as_it_went(
     assert all((a and json.loads(a)) == (b and json.loads(b)) for a, b in texts)
 
 
-def test_arrays_of_any_shape_come_back_as_they_went(engine: PixeltableEngine) -> None:
-    rows = read(engine, EVERY_KIND, order_by="n", version=1)
-    put(engine, EVERY_KIND, rows)
-    again = read(engine, EVERY_KIND, order_by="n")
+def test_arrays_of_any_shape_come_back_as_they_went(writable: PixeltableEngine) -> None:
+    rows = read(writable, EVERY_KIND, order_by="n", version=1)
+    put(writable, EVERY_KIND, rows)
+    again = read(writable, EVERY_KIND, order_by="n")
     assert again.num_rows == 80
     for name in ("ragged", "words", "any"):
         assert again[name].to_pylist()[::2] == again[name].to_pylist()[1::2]
 
 
-def test_plain_pixeltable_reads_what_was_written(home: Path, engine: PixeltableEngine) -> None:
-    put(engine, NUMBERS, pa.table({"id": [9001], "x": [4.5], "name": ["ours"], "even": [False]}))
+def test_plain_pixeltable_reads_what_was_written(
+    written_home: Path, writable: PixeltableEngine
+) -> None:
+    put(
+        writable,
+        NUMBERS,
+        pa.table({"id": [9001], "x": [4.5], "name": ["ours"], "even": [False]}),
+    )
     program = (
         "import os, json, sys\n"
-        f"os.environ['PIXELTABLE_HOME'] = {str(home)!r}\n"
+        f"os.environ['PIXELTABLE_HOME'] = {str(written_home)!r}\n"
         "os.environ['PIXELTABLE_VERBOSITY'] = '0'\n"
         "import pixeltable as pxt\n"
         "table = pxt.get_table('numbers')\n"
@@ -120,127 +82,68 @@ def test_plain_pixeltable_reads_what_was_written(home: Path, engine: PixeltableE
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert json.loads(done.stdout.splitlines()[-1]) == [{"name": "ours", "twice": 9.0}], done.stderr
-    assert read(engine, NUMBERS, filter="id = 9002")["name"].to_pylist() == ["theirs"]
+    assert read(writable, NUMBERS, filter="id = 9002")["name"].to_pylist() == ["theirs"]
 
 
 def test_a_stream_of_several_parts_is_one_commit(
-    engine: PixeltableEngine, new: Callable[..., TableRef]
+    writable: PixeltableEngine, new_table: Callable[..., TableRef]
 ) -> None:
-    table = new({"id": pa.int64(), "text": pa.string()})
+    table = new_table({"id": pa.int64(), "text": pa.string()})
     rows = pa.table({"id": range(45_000), "text": [f"row {n}" for n in range(45_000)]})
-    commit = put(engine, table, rows)
+    commit = put(writable, table, rows)
     assert (commit.rows, commit.offset) == (45_000, 45_000)
-    assert commit.snapshot == engine.resolve(table).snapshot
-    assert read(engine, table).num_rows == 45_000
+    assert commit.snapshot == writable.resolve(table).snapshot
+    assert read(writable, table).num_rows == 45_000
     # The last of them does not fit.
     bad = pa.table({"id": range(45_001), "text": pa.array([""] * 45_000 + [None])})
     strict = TableRef("pixeltable", "main", "strict")
     columns = pa.schema([pa.field("id", pa.int64()), pa.field("text", pa.string(), False)])
-    engine.create_table(strict, TableSpec(columns), ANA)
+    writable.create_table(strict, TableSpec(columns), ANA)
     with pytest.raises(InvalidRequest, match="'text' allows no nulls"):
-        put(engine, strict, bad)
-    assert read(engine, strict).num_rows == 0
-
-
-def test_a_token_counts_once(engine: PixeltableEngine, new: Callable[..., TableRef]) -> None:
-    table = new({"id": pa.int64(), "of": pa.list_(pa.float32(), 3)})
-    rows = pa.table({"id": [1, 2], "of": pa.array([[1, 2, 3], None], pa.list_(pa.float32(), 3))})
-    first = put(engine, table, rows, token="t")
-    assert not first.duplicate
-    made = TableRef("pixeltable", "main", "made_under_a_token")
-    twice = [put(engine, made, rows, "create", token="t") for _ in range(2)]
-    assert [commit.duplicate for commit in twice] == [False, True]
-    with pytest.raises(AlreadyExists):
-        put(engine, made, rows, "create", token="other")
-    again = put(engine, table, pa.concat_tables([rows.slice(0, 1), rows.slice(1)]), token="t")
-    assert again.duplicate
-    assert (again.snapshot, again.rows) == (first.snapshot, 2)
-    with pytest.raises(Conflict) as told:
-        put(engine, table, rows.slice(1), token="t")
-    assert told.value.code is ErrorCode.TOKEN_CONFLICT
-    assert read(engine, table).num_rows == 2
-    request = IngestRequest(IngestMode.APPEND, token="t")
-    other = engine.ingest(table, request, rows.to_reader(), Author("bob", principal_id="bob"))
-    assert not other.duplicate
-
-
-def test_many_who_send_the_same_at_once(
-    engine: PixeltableEngine, new: Callable[..., TableRef]
-) -> None:
-    table = new({"id": pa.int64()})
-    done: list[Commit] = []
-
-    def send(number: int) -> None:
-        rows = pa.table({"id": [number // 2]})
-        done.append(put(engine, table, rows, token=f"{number // 2}"))
-
-    threads = [threading.Thread(target=send, args=(number,)) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(done) == 12
-    assert sum(commit.duplicate for commit in done) == 6
-    assert sorted(read(engine, table)["id"].to_pylist()) == list(range(6))
-
-
-def test_the_first_tokens_of_a_home_may_come_at_once(own_home: Path) -> None:
-    with closing(PixeltableEngine.at(own_home)) as engine:
-        done: list[Commit] = []
-
-        def send(number: int) -> None:
-            rows = pa.table({"n": [100 + number]})
-            table = PICTURES if number % 2 else TableRef("pixeltable", "/main", "inside")
-            done.append(put(engine, table, rows, token=f"{number}"))
-
-        threads = [threading.Thread(target=send, args=(number,)) for number in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert len(done) == 8
+        put(writable, strict, bad)
+    assert read(writable, strict).num_rows == 0
 
 
 @pytest.mark.parametrize(
     "column", [pa.array(["a\0b"]), pa.array([[{"deep": ["\0"]}]]), pa.array(['{"a": "\\u0000"}'])]
 )
 def test_a_text_with_a_nul_is_refused(
-    engine: PixeltableEngine, new: Callable[..., TableRef], column: pa.Array
+    writable: PixeltableEngine, new_table: Callable[..., TableRef], column: pa.Array
 ) -> None:
     is_text = column[0].as_py() == "a\0b"
-    table = new({"text": pa.string() if is_text else pa.json_()})
+    table = new_table({"text": pa.string() if is_text else pa.json_()})
     with pytest.raises(InvalidRequest, match="'text' holds a NUL"):
-        put(engine, table, pa.table({"text": column}))
-    assert read(engine, table).num_rows == 0
+        put(writable, table, pa.table({"text": column}))
+    assert read(writable, table).num_rows == 0
 
 
 def test_rows_are_replaced_by_their_key(
-    engine: PixeltableEngine, new: Callable[..., TableRef]
+    writable: PixeltableEngine, new_table: Callable[..., TableRef]
 ) -> None:
-    table = new({"id": pa.int64(), "a": pa.string(), "b": pa.string()}, key=("id",))
-    put(engine, table, pa.table({"id": [1, 2], "a": ["a1", "a2"], "b": ["b1", "b2"]}))
+    table = new_table({"id": pa.int64(), "a": pa.string(), "b": pa.string()}, key=("id",))
+    put(writable, table, pa.table({"id": [1, 2], "a": ["a1", "a2"], "b": ["b1", "b2"]}))
     rows_ = pa.table({"id": [3, 2, 3], "a": ["?", "A2", "A3"]})
-    commit = put(engine, table, rows_, "upsert")
+    commit = put(writable, table, rows_, "upsert")
     assert (commit.rows, commit.rows_updated, commit.rows_inserted) == (3, 1, 1)
-    rows = read(engine, table, order_by="id").to_pylist()
+    rows = read(writable, table, order_by="id").to_pylist()
     assert [(row["a"], row["b"]) for row in rows] == [("a1", "b1"), ("A2", None), ("A3", None)]
-    put(engine, table, pa.table({"id": [1], "a": ["A1"]}), "merge")
-    assert read(engine, table, filter="id = 1").to_pylist() == [{"id": 1, "a": "A1", "b": "b1"}]
-    overwritten = put(engine, table, pa.table({"id": [7], "a": ["x"], "b": ["y"]}), "overwrite")
+    put(writable, table, pa.table({"id": [1], "a": ["A1"]}), "merge")
+    assert read(writable, table, filter="id = 1").to_pylist() == [{"id": 1, "a": "A1", "b": "b1"}]
+    overwritten = put(writable, table, pa.table({"id": [7], "a": ["x"], "b": ["y"]}), "overwrite")
     assert overwritten.rows_deleted == 3
-    assert read(engine, table)["id"].to_pylist() == [7]
+    assert read(writable, table)["id"].to_pylist() == [7]
 
 
 def test_images_come_as_bytes_or_from_where_it_is_allowed(
-    engine: PixeltableEngine, home: Path
+    writable: PixeltableEngine, written_home: Path
 ) -> None:
     file = io.BytesIO()
     PIL.Image.new("RGB", (33, 5)).save(file, "PNG")
-    put(engine, PICTURES, pa.table({"n": [10], "picture": pa.array([file.getvalue()])}))
-    own = home.parent / "own.png"
+    put(writable, PICTURES, pa.table({"n": [10], "picture": pa.array([file.getvalue()])}))
+    own = written_home.parent / "own.png"
     own.write_bytes(file.getvalue())
-    put(engine, PICTURES, pa.table({"n": [11], "picture": [str(own)]}))
-    rows = read(engine, PICTURES, columns=("n", "width"), filter="n >= 10", order_by="n")
+    put(writable, PICTURES, pa.table({"n": [11], "picture": [str(own)]}))
+    rows = read(writable, PICTURES, columns=("n", "width"), filter="n >= 10", order_by="n")
     assert rows["width"].to_pylist() == [33, 33]
 
 
@@ -256,12 +159,14 @@ def test_images_come_as_bytes_or_from_where_it_is_allowed(
         "../../../etc/passwd",
     ],
 )
-def test_media_from_elsewhere_are_refused(engine: PixeltableEngine, url: str, home: Path) -> None:
-    for tried in (url, f"{home.parent}/../../../../{url}" if url.startswith("/") else url):
+def test_media_from_elsewhere_are_refused(
+    writable: PixeltableEngine, url: str, written_home: Path
+) -> None:
+    for tried in (url, f"{written_home.parent}/../../../../{url}" if url.startswith("/") else url):
         with pytest.raises(InvalidRequest) as told:
-            put(engine, PICTURES, pa.table({"n": [99], "picture": [tried]}))
+            put(writable, PICTURES, pa.table({"n": [99], "picture": [tried]}))
         assert told.value.code is ErrorCode.ADDRESS_REFUSED
-    assert read(engine, PICTURES, columns=("n",), filter="n = 99").num_rows == 0
+    assert read(writable, PICTURES, columns=("n",), filter="n = 99").num_rows == 0
 
 
 @pytest.mark.parametrize(
@@ -275,40 +180,40 @@ def test_media_from_elsewhere_are_refused(engine: PixeltableEngine, url: str, ho
     ],
 )
 def test_rows_that_do_not_fit_are_told_why(
-    engine: PixeltableEngine, columns: dict[str, list[Any]], said: str
+    writable: PixeltableEngine, columns: dict[str, list[Any]], said: str
 ) -> None:
-    before = engine.resolve(NUMBERS).snapshot
+    before = writable.resolve(NUMBERS).snapshot
     with pytest.raises(InvalidRequest, match=said):
-        put(engine, NUMBERS, pa.table(columns))
-    assert engine.resolve(NUMBERS).snapshot == before
+        put(writable, NUMBERS, pa.table(columns))
+    assert writable.resolve(NUMBERS).snapshot == before
 
 
-def test_what_pixeltable_refuses_quotes_no_row(engine: PixeltableEngine) -> None:
+def test_what_pixeltable_refuses_quotes_no_row(writable: PixeltableEngine) -> None:
     with pytest.raises(InvalidRequest) as told:
-        put(engine, PICTURES, pa.table({"n": [5], "picture": pa.array([b"no image"])}))
+        put(writable, PICTURES, pa.table({"n": [5], "picture": pa.array([b"no image"])}))
     assert "no image" not in told.value.message
     assert "/" not in told.value.message, "a path of the server"
 
 
-def test_what_cannot_be_written_to(engine: PixeltableEngine) -> None:
+def test_what_cannot_be_written_to(writable: PixeltableEngine) -> None:
     rows = pa.table({"id": [1]})
     for name, kind in (("few", "view"), ("then", "snapshot")):
         with pytest.raises(Unsupported, match=kind):
-            put(engine, TableRef("pixeltable", "views", name), rows)
+            put(writable, TableRef("pixeltable", "views", name), rows)
     with pytest.raises(NotFound):
-        put(engine, TableRef("pixeltable", "main", "nothing"), rows)
+        put(writable, TableRef("pixeltable", "main", "nothing"), rows)
     with pytest.raises(AlreadyExists):
-        put(engine, NUMBERS, rows, "create")
+        put(writable, NUMBERS, rows, "create")
     with pytest.raises(Unsupported, match="one commit"):
-        put(engine, NUMBERS, rows, commit_every=CommitEvery(rows=1))
+        put(writable, NUMBERS, rows, commit_every=CommitEvery(rows=1))
     with pytest.raises(InvalidRequest, match="has no key"):
-        put(engine, PICTURES, pa.table({"n": [1]}), "upsert")
+        put(writable, PICTURES, pa.table({"n": [1]}), "upsert")
 
 
 def test_a_stream_that_breaks_off_writes_nothing(
-    engine: PixeltableEngine, new: Callable[..., TableRef]
+    writable: PixeltableEngine, new_table: Callable[..., TableRef]
 ) -> None:
-    table = new({"id": pa.int64()})
+    table = new_table({"id": pa.int64()})
 
     def broken() -> Iterator[pa.RecordBatch]:
         yield pa.record_batch({"id": [1]})
@@ -316,73 +221,75 @@ def test_a_stream_that_breaks_off_writes_nothing(
 
     reader = pa.RecordBatchReader.from_batches(pa.schema({"id": pa.int64()}), broken())
     with pytest.raises(InvalidRequest, match="broke"):
-        engine.ingest(table, IngestRequest(), reader, ANA)
-    assert read(engine, table).num_rows == 0
+        writable.ingest(table, IngestRequest(), reader, ANA)
+    assert read(writable, table).num_rows == 0
 
 
-def test_tables_and_directories_are_made_renamed_and_dropped(engine: PixeltableEngine) -> None:
+def test_tables_and_directories_are_made_renamed_and_dropped(
+    writable: PixeltableEngine,
+) -> None:
     space = NamespaceRef("pixeltable", "made")
-    engine.create_namespace(space, ANA)
+    writable.create_namespace(space, ANA)
     with pytest.raises(AlreadyExists):
-        engine.create_namespace(space, ANA)
+        writable.create_namespace(space, ANA)
     table = TableRef("pixeltable", "made", "one")
     schema = pa.schema([pa.field("id", pa.int64(), False, {"comment": "The key."})])
     spec = TableSpec(schema, key=("id",), comment="Made.")
-    engine.create_table(table, spec, ANA)
-    found = engine.describe(table)
+    writable.create_table(table, spec, ANA)
+    found = writable.describe(table)
     assert (found.spec.key, found.spec.comment, found.rows) == (("id",), "Made.", 0)
     assert found.spec.schema.field("id").metadata == {b"comment": b"The key."}
     with pytest.raises(AlreadyExists):
-        engine.create_table(table, spec, ANA)
+        writable.create_table(table, spec, ANA)
     with pytest.raises(Conflict, match="not empty"):
-        engine.drop_namespace(space, ANA)
-    engine.rename_table(table, TableRef("pixeltable", "made", "ONE"), ANA)
+        writable.drop_namespace(space, ANA)
+    writable.rename_table(table, TableRef("pixeltable", "made", "ONE"), ANA)
     with pytest.raises(NotFound, match="no namespace"):
-        engine.rename_table(table, TableRef("pixeltable", "nowhere", "one"), ANA)
+        writable.rename_table(table, TableRef("pixeltable", "nowhere", "one"), ANA)
     two = TableRef("pixeltable", "views", "two")
-    engine.rename_table(table, two, ANA)
-    assert two in engine.tables("views")
-    engine.drop_table(two, ANA)
+    writable.rename_table(table, two, ANA)
+    assert two in writable.tables("views")
+    writable.drop_table(two, ANA)
     with pytest.raises(NotFound):
-        engine.resolve(two)
+        writable.resolve(two)
     with pytest.raises(InvalidRequest, match="root"):
-        engine.drop_namespace(NamespaceRef("pixeltable", "main"), ANA)
-    engine.drop_namespace(space, ANA)
-    assert "made" not in engine.namespaces()
+        writable.drop_namespace(NamespaceRef("pixeltable", "main"), ANA)
+    writable.drop_namespace(space, ANA)
+    assert "made" not in writable.namespaces()
     with pytest.raises(Conflict, match="views"):
-        engine.drop_table(NUMBERS, ANA)
+        writable.drop_table(NUMBERS, ANA)
 
 
 def test_rows_are_changed_where_a_filter_holds(
-    engine: PixeltableEngine, new: Callable[..., TableRef]
+    writable: PixeltableEngine, new_table: Callable[..., TableRef]
 ) -> None:
     columns = {"id": pa.int64(), "x": pa.float64(), "text": pa.string(), "of": pa.json_()}
-    table = new(columns | {"vector": pa.list_(pa.float32(), 2)})
+    table = new_table(columns | {"vector": pa.list_(pa.float32(), 2)})
     many = range(25_000)
     rows = pa.table({"id": many, "x": [n / 2 for n in many], "text": ["a"] * 25_000})
-    first = put(engine, table, rows).snapshot
+    first = put(writable, table, rows).snapshot
     set_ = {"X": "x + id", "text": "text || 'b'", "of": "'[1]'", "vector": "[1.5, id]"}
-    commit = engine.update(table, set_, "id % 5 = 0 AND text LIKE 'a%'", ANA)
+    commit = writable.update(table, set_, "id % 5 = 0 AND text LIKE 'a%'", ANA)
     assert (commit.rows, commit.rows_updated) == (5_000, 5_000)
-    assert commit.snapshot == engine.resolve(table).snapshot
+    assert commit.snapshot == writable.resolve(table).snapshot
     expected = {"id": 10, "x": 15.0, "text": "ab", "of": "[1]", "vector": [1.5, 10.0]}
-    assert read(engine, table, filter="id = 10").to_pylist() == [expected]
-    assert read(engine, table, filter="text = 'ab'").num_rows == 5_000
-    commit = engine.delete(table, "id >= 1000", ANA)
+    assert read(writable, table, filter="id = 10").to_pylist() == [expected]
+    assert read(writable, table, filter="text = 'ab'").num_rows == 5_000
+    commit = writable.delete(table, "id >= 1000", ANA)
     assert (commit.rows, commit.rows_deleted) == (24_000, 24_000)
-    assert read(engine, table).num_rows == 1000
-    before = engine.resolve(table).snapshot
-    assert engine.delete(table, "id < 0", ANA).rows == 0
-    assert engine.resolve(table).snapshot == before
-    assert engine.delete(table, None, ANA).rows_deleted == 1000
-    assert read(engine, table, version=first).num_rows == 25_000
+    assert read(writable, table).num_rows == 1000
+    before = writable.resolve(table).snapshot
+    assert writable.delete(table, "id < 0", ANA).rows == 0
+    assert writable.resolve(table).snapshot == before
+    assert writable.delete(table, None, ANA).rows_deleted == 1000
+    assert read(writable, table, version=first).num_rows == 25_000
 
 
-def test_what_is_computed_follows(engine: PixeltableEngine) -> None:
-    engine.update(NUMBERS, {"x": "100.0"}, "id = 20", ANA)
-    assert read(engine, NUMBERS, filter="id = 20")["twice"].to_pylist() == [200.0]
+def test_what_is_computed_follows(writable: PixeltableEngine) -> None:
+    writable.update(NUMBERS, {"x": "100.0"}, "id = 20", ANA)
+    assert read(writable, NUMBERS, filter="id = 20")["twice"].to_pylist() == [200.0]
     few = TableRef("pixeltable", "views", "few")
-    assert read(engine, few, filter="id = 20")["x"].to_pylist() == [100.0]
+    assert read(writable, few, filter="id = 20")["x"].to_pylist() == [100.0]
 
 
 @pytest.mark.parametrize(
@@ -397,12 +304,12 @@ def test_what_is_computed_follows(engine: PixeltableEngine) -> None:
     ],
 )
 def test_changes_that_cannot_be(
-    engine: PixeltableEngine, assignments: dict[str, str], filter: str | None, said: str
+    writable: PixeltableEngine, assignments: dict[str, str], filter: str | None, said: str
 ) -> None:
-    before = engine.resolve(NUMBERS).snapshot
+    before = writable.resolve(NUMBERS).snapshot
     with pytest.raises(InvalidRequest, match=said):
-        engine.update(NUMBERS, assignments, filter, ANA)
-    assert engine.resolve(NUMBERS).snapshot == before
+        writable.update(NUMBERS, assignments, filter, ANA)
+    assert writable.resolve(NUMBERS).snapshot == before
 
 
 @pytest.mark.parametrize(
@@ -414,9 +321,9 @@ def test_changes_that_cannot_be(
         (None, ErrorCode.SCHEMA_MISMATCH),
     ],
 )
-def test_types_that_it_has_not(engine: PixeltableEngine, arrow: pa.DataType, code: Any) -> None:
+def test_types_that_it_has_not(writable: PixeltableEngine, arrow: pa.DataType, code: Any) -> None:
     with pytest.raises(PixelflightError) as told:
-        engine.create_table(
+        writable.create_table(
             TableRef("pixeltable", "main", "odd"),
             TableSpec(pa.schema({"a": arrow} if arrow else {})),
             ANA,
