@@ -101,7 +101,11 @@ def _engines(settings: Settings, lake: LakeEngine) -> dict[str, Engine]:
     engines: dict[str, Engine] = {DEFAULT_CATALOG: lake}
     if settings.pixeltable is not None:
         engines[PIXELTABLE_CATALOG] = PixeltableEngine.at(
-            settings.pixeltable, settings.pixeltable_database, settings.import_sources
+            settings.pixeltable,
+            settings.pixeltable_database,
+            settings.import_sources,
+            settings.pixeltable_functions,
+            settings.pixeltable_providers,
         )
     return engines
 

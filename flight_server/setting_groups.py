@@ -92,6 +92,16 @@ class PixeltableSettings(BaseModel):
         None,
         description="postgresql://USER:PASSWORD@HOST/DATABASE of that home, where it is not in it.",
     )
+    pixeltable_functions: Names = Field(
+        (),
+        description="Modules of Pixeltable functions that are installed here, or single functions "
+        "of Pixeltable's own, that computed columns may call, between commas.",
+    )
+    pixeltable_providers: Names = Field(
+        (),
+        description="Providers whose models computed columns may call, such as openai: modules of "
+        "pixeltable.functions, between commas.",
+    )
 
 
 class WebhookSettings(BaseModel):

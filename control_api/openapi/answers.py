@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
+from control_api.openapi.computed_nouns import COMPUTED_NOUNS
 from control_api.openapi.import_nouns import IMPORT_NOUNS
 from control_api.openapi.nouns import (
     BOOLEAN,
@@ -107,6 +108,7 @@ def answers() -> Mapping[str, Schema]:
         **_of_webhooks(),
         **_of_jobs(),
         **_of_imports(),
+        "list_functions": members({"functions": array(reference("Function"))}),
         "list_entries": members(
             {"entries": array(reference("AuditEntry")), "cursor": maybe(INTEGER)}
         ),
@@ -123,7 +125,7 @@ def answers() -> Mapping[str, Schema]:
 @cache
 def components() -> Mapping[str, Schema]:
     """What the schemas refer to."""
-    return {**NOUNS, **IMPORT_NOUNS}
+    return {**NOUNS, **IMPORT_NOUNS, **COMPUTED_NOUNS}
 
 
 def _of_auth() -> dict[str, Schema]:

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.computed import SupportsFunctions
 from flight_server.engines.history import SupportsChanges, SupportsVersions
 from flight_server.engines.log import SupportsCommitLog
 from flight_server.engines.rules import SupportsRules
@@ -318,6 +319,7 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsSqlWrites,
     SupportsTemporaryTables,
     SupportsListings,
+    SupportsFunctions,
     SupportsRules,
     SupportsPins,
     SupportsHousekeeping,

@@ -13,6 +13,7 @@ from flight_server.operations.api_keys import (
     rotate_key,
 )
 from flight_server.operations.cached_queries import cached_query, pinned_query
+from flight_server.operations.computed_columns import list_functions
 from flight_server.operations.imports import import_target, preview
 from flight_server.operations.jobs import (
     cancel_job,
@@ -281,6 +282,7 @@ __all__ = [
     "last_lines",
     "list_deletions",
     "list_deliveries",
+    "list_functions",
     "list_grants",
     "list_jobs",
     "list_keys",

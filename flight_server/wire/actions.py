@@ -35,6 +35,7 @@ from flight_server.bodies.views import (
 from flight_server.errors import InvalidRequest
 from flight_server.model import NamespaceRef, TableRef
 from flight_server.operations import Call, Services
+from flight_server.wire.computed_actions import COMPUTED_ACTIONS
 from flight_server.wire.import_actions import IMPORT_ACTIONS
 from flight_server.wire.job_actions import JOB_ACTIONS
 from flight_server.wire.json_actions import Answer, JsonAction
@@ -277,6 +278,7 @@ ACTIONS: dict[str, JsonAction] = {
     "read_audit": JsonAction("The audit trail, a page of it.", ReadAudit, _read_audit),
     "read_usage": JsonAction("What was used, by day.", ReadUsage, _read_usage),
     "health": JsonAction("What is mounted and answers.", bodies.Nothing, _health),
+    **COMPUTED_ACTIONS,
     **WEBHOOK_ACTIONS,
     **JOB_ACTIONS,
     **IMPORT_ACTIONS,

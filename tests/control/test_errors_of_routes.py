@@ -129,6 +129,7 @@ NOT_FOUND: list[Request] = [
     ("PATCH", f"{T}/rows/key/99", {"x": "y"}),
     ("DELETE", f"{T}/rows/key/99", None),
     ("GET", "/views?catalog=none", None),
+    ("GET", "/functions?catalog=none", None),
     ("POST", "/views", {"view": "vault.n", "sql": "select * from vault.lost"}),
     ("GET", "/views/vault.lost", None),
     ("DELETE", "/views/vault.lost", None),
@@ -224,6 +225,7 @@ UNSUPPORTED: list[Request] = [
     ("PUT", f"{T}/rows/key/1", {"id": 1, "x": STRANGE}),
     ("PATCH", f"{T}/rows/key/1", {"x": STRANGE}),
     ("POST", "/views", {"view": "vault.n", "sql": "select default"}),
+    ("GET", "/functions?catalog=lake", None),
     ("POST", "/views/vault.v/refresh", None),
 ]
 VIOLATIONS: list[Request] = [

@@ -10,6 +10,7 @@ import pytest
 
 from control_api.openapi.examples import Example, examples
 from flight_server.worker.process import Worker
+from tests.fix_computing import computing
 from tests.fix_http import TwoDoors
 
 # Whole numbers under these names differ from server to server, as texts do under any name.
@@ -20,6 +21,13 @@ BEFORE: dict[str, tuple[str, str, Any]] = {
 }
 # Lists that hold nothing in a fresh server, or more than the example's.
 MAY_DIFFER = {"quotas"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def computed(doors: TwoDoors) -> Iterator[None]:
+    """A catalog whose tables have computed columns."""
+    with computing(doors.services):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from tests.fix_routes import Route, Vault
 
 HIDDEN = 404, "table_not_found"
 NO_NAMESPACE = 404, "namespace_not_found"
+NO_CATALOG = 404, "catalog_not_found"
 NO_SNAPSHOT = 404, "snapshot_not_found"
 NO_JOB = 404, "job_not_found"
 NO_UPLOAD = 404, "upload_not_found"
@@ -123,6 +124,7 @@ TO_STRANGERS: list[Case] = [
     ("delete_row_of_key", "DELETE", KEY, None, HIDDEN),
     ("list_usage", "GET", "/usage?of=all", None, FORBIDDEN),
     ("list_views", "GET", "/views?namespace=vault", None, NO_NAMESPACE),
+    ("list_functions", "GET", "/functions?catalog=lake", None, NO_CATALOG),
     ("create_view", "POST", "/views", {"view": "vault.n", "sql": "select 1 as a"}, NO_NAMESPACE),
     ("describe_view", "GET", "/views/vault.v", None, HIDDEN),
     ("drop_view", "DELETE", "/views/vault.v", None, HIDDEN),

@@ -24,6 +24,7 @@ FILES = (
     "jobs",
     "history",
     "views",
+    "functions",
     "snapshots",
     "webhooks",
     "workspaces",

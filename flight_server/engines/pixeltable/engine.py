@@ -45,19 +45,33 @@ class PixeltableEngine:
     """
 
     def __init__(
-        self, name: str, home: Path, database: str | None = None, media: Sequence[str] = ()
+        self,
+        name: str,
+        home: Path,
+        database: str | None = None,
+        media: Sequence[str] = (),
+        functions: Sequence[str] = (),
+        providers: Sequence[str] = (),
     ) -> None:
         self.name = name
         self._media = media
-        self._process = Process(str(home.resolve()), database)
+        admitted = {"functions": functions, "providers": providers}
+        self._process = Process(str(home.resolve()), database, admitted)
 
     @classmethod
     def at(
-        cls, home: Path, database: str | None = None, media: Sequence[str] = ()
+        cls,
+        home: Path,
+        database: str | None = None,
+        media: Sequence[str] = (),
+        functions: Sequence[str] = (),
+        providers: Sequence[str] = (),
     ) -> PixeltableEngine:
         """The engine of a home, or of a PostgreSQL beside it. InvalidRequest.
 
-        `media` are the folders, and s3://bucket/prefix, that rows may name files in.
+        `media` are the folders, and s3://bucket/prefix, that rows may name files in. `functions`
+        are modules, or single functions, and `providers` some of Pixeltable's, that expressions
+        may call beside what all may.
         """
         if importlib.util.find_spec("pixeltable") is None:
             raise InvalidRequest(
@@ -66,7 +80,7 @@ class PixeltableEngine:
             )
         if home.exists() and not home.is_dir():
             raise InvalidRequest(f"'{home}' is no folder: the setting 'pixeltable' names one.")
-        return cls(PIXELTABLE_CATALOG, home, database, media)
+        return cls(PIXELTABLE_CATALOG, home, database, media, functions, providers)
 
     def namespaces(self) -> list[str]:
         """The home's directories; the root is `main`."""
@@ -112,6 +126,10 @@ class PixeltableEngine:
             channel.close()
             raise
         return BatchStream(reader.schema, _rows(channel, reader, cancellation), channel.close)
+
+    def functions(self) -> list[Mapping[str, Any]]:
+        """What expressions may call, and what they could."""
+        return list(self._asked("functions")["functions"])
 
     def create_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
         """A directory. ALREADY_EXISTS, NAMESPACE_NOT_FOUND."""

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flight_server.engines.pixeltable.channel import Channel, raise_failure
@@ -30,8 +30,11 @@ log = logging.getLogger(__name__)
 class Process:
     """A process of `worker`. Its methods may be called from any thread."""
 
-    def __init__(self, home: str, database: str | None) -> None:
+    def __init__(
+        self, home: str, database: str | None, admitted: Mapping[str, Sequence[str]]
+    ) -> None:
         self._home = home
+        self._admitted = admitted
         self._database = database
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -129,7 +132,8 @@ class Process:
     def _given(self) -> Mapping[str, Any]:
         """What it opens. One before it may have started PostgreSQL, for this one to stop."""
         found = self.about.get("found_running")
-        return {"home": self._home, "database": self._database, "found_running": found}
+        where = {"home": self._home, "database": self._database}
+        return {**where, "found_running": found, "admitted": self._admitted}
 
     def _stop(self) -> None:
         control, self._control = self._control, None

@@ -79,8 +79,13 @@ def columns_of(table: pxt.Table, told: TableMetadata) -> list[Column]:
     return [_column(name, kinds[name], told["columns"][name]) for name in told["columns"]]
 
 
+def arrow_of(kind: types.ColumnType) -> pa.DataType:
+    """What values of a type are in Arrow where they are kept."""
+    return _shaped(kind, is_stored=True)[1]
+
+
 def _column(name: str, kind: types.ColumnType, told: Any) -> Column:
-    shape, arrow = _arrow(kind, told["is_stored"])
+    shape, arrow = _shaped(kind, told["is_stored"])
     metadata: dict[bytes, str] = {}
     if shape is not Shape.PLAIN:
         metadata[TYPE] = repr(kind).removesuffix(" | None")
@@ -91,7 +96,7 @@ def _column(name: str, kind: types.ColumnType, told: Any) -> Column:
     return Column(pa.field(name, arrow, kind.nullable, metadata or None), shape, kind)
 
 
-def _arrow(kind: types.ColumnType, is_stored: bool) -> tuple[Shape, pa.DataType]:
+def _shaped(kind: types.ColumnType, is_stored: bool) -> tuple[Shape, pa.DataType]:
     if type(kind) in _PLAIN:
         return Shape.PLAIN, _PLAIN[type(kind)]
     if isinstance(kind, types.JsonType):

@@ -12,7 +12,7 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,7 @@ from pixeltable.catalog.catalog import retry_loop
 from pixeltable.env import Env
 from pixeltable.runtime import get_runtime
 
+from flight_server.engines.pixeltable.worker.functions import Functions
 from flight_server.errors import Unsupported
 
 RELEASE, METADATA_VERSION = "0.7.21", 56
@@ -37,14 +38,23 @@ STOP_SECONDS_MAX, LEAVE_SECONDS_MAX = 10, 1.0
 class Home:
     """An open home. `home` is its folder, `database` the URL of a PostgreSQL of its own.
 
-    `found_running` is what a process before this one, which has died, found of PostgreSQL.
+    `found_running` is what a process before this one, which has died, found of PostgreSQL;
+    `admitted` names the `functions` and `providers` that expressions may call beside the rest.
     """
 
-    def __init__(self, home: str, database: str | None, found_running: bool | None) -> None:
+    def __init__(
+        self,
+        home: str,
+        database: str | None,
+        found_running: bool | None,
+        admitted: Mapping[str, Sequence[str]],
+    ) -> None:
         os.environ["PIXELTABLE_HOME"] = home
         os.environ["PIXELTABLE_VERBOSITY"] = "0"
         if database is not None:
             os.environ["PIXELTABLE_DB_CONNECT_STR"] = database
+        # First, since a setting may be wrong.
+        self.functions = Functions(**admitted)
         self._data = None if database is not None else Path(home) / "pgdata"
         self.found_running = self._is_running() if found_running is None else found_running
         pxt.init()

@@ -22,6 +22,7 @@ from flight_server.engines.pixeltable.channel import Channel, failure_of, receiv
 from flight_server.engines.pixeltable.worker import (
     changing,
     failures,
+    functions,
     listings,
     making,
     reading,
@@ -41,6 +42,7 @@ VERBS: Mapping[str, Verb] = {
     "tables": listings.tables,
     "resolve": listings.resolve,
     "describe": listings.describe,
+    "functions": functions.listed,
     "scan": reading.scan,
 }
 # What a request changes is in a transaction of its own.
