@@ -12,6 +12,7 @@ from control_api.dependencies import Call, Services
 from control_api.media_types import Form, form_sent, form_wanted
 from flight_server import operations
 from flight_server.bodies.filters import filter_sql, order_sql
+from flight_server.bodies.media import MediaOptions
 from flight_server.bodies.names import names_in, order_in, where_in
 from flight_server.bodies.requests import AsOf
 from flight_server.errors import InvalidRequest
@@ -59,7 +60,7 @@ class At(_Query):
         return operations.snapshot_of(services, call, table, named, self.as_of)
 
 
-class ReadOne(At):
+class ReadOne(At, MediaOptions):
     """How one row is read."""
 
     select: Annotated[
@@ -106,6 +107,7 @@ class ReadRows(ReadOne):
             self.offset,
             version,
             self.with_row_id,
+            media=self.media_bytes(),
         )
 
 

@@ -383,12 +383,24 @@ class TableInfo:
 
 
 @dataclass(frozen=True)
+class MediaBytes:
+    """How media are read as bytes: images scaled to `size_max` pixels a side where that is given.
+
+    `unreadable_as_null` says that a file which cannot be read is a null, and no error.
+    """
+
+    size_max: int | None = None
+    unreadable_as_null: bool = False
+
+
+@dataclass(frozen=True)
 class ScanRequest:
     """Which rows and columns of a table, and in which order.
 
     `filter` and `order_by` are SQL, checked before an engine sees them: engines trust them.
     `version` is a snapshot id, None the newest. `row_id` is appended as the int64 column
     `_row_id` where asked for. `slice` is one of the texts that the engine's `slices` gave.
+    `media` asks for the files themselves in place of their URLs.
     """
 
     columns: tuple[str, ...] | None = None
@@ -399,6 +411,7 @@ class ScanRequest:
     version: int | None = None
     with_row_id: bool = False
     slice: str | None = None
+    media: MediaBytes | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("limit", self.limit), ("offset", self.offset)):

@@ -29,6 +29,7 @@ MADE = Path(__file__).parent / "multimodal" / "made_home.py"
 NUMBERS = TableRef("pixeltable", "main", "numbers")
 EVERY_KIND = TableRef("pixeltable", "kinds", "every")
 PICTURES = TableRef("pixeltable", "main", "pictures")
+FILES = TableRef("pixeltable", "main", "files")
 ANA = Author("ana", principal_id="ana")
 
 
@@ -108,6 +109,7 @@ def read_by(engine: PixeltableEngine, lane: str, table: TableRef, **request: Any
         "limit": None,
         "offset": 0,
         "lane": lane,
+        "media": None,
     }
     with closing(engine._process.request("scan", {**asked, **request})) as channel:
         raise_failure(channel.receive())

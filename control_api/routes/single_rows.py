@@ -153,6 +153,7 @@ def _read(
         which,
         version=query.snapshot(services, call, table),
         with_row_id=query.with_row_id,
+        media=query.media_bytes(),
     )
     found = operations.one_row(services, call, table, request)
     if wanted is Form.JSON:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from flight_server.bodies.media import MediaOptions
 from flight_server.errors import InvalidRequest, did_you_mean
 from flight_server.model import Images, IngestMode
 
@@ -54,7 +55,7 @@ class OfTable(Body):
     table: str
 
 
-class Scan(OfTable):
+class Scan(OfTable, MediaOptions):
     """`{"scan": …}`: rows of a table."""
 
     columns: tuple[str, ...] | None = None

@@ -114,8 +114,14 @@ class Client(PlanCalls, ExportCalls, ImportCalls, JobCalls, WebhookCalls, Bookke
         version: int | str | None = None,
         as_of: AsOf | None = None,
         with_row_id: bool = False,
+        media: str | None = None,
+        media_size: int | None = None,
+        media_on_error: str | None = None,
     ) -> Result:
         """Rows of a table. `filter` and `order_by` are SQL; `version` is a number or a tag.
+
+        `media` is `url` or `bytes`: then images come within `media_size` pixels a side, and files
+        that cannot be read as `media_on_error` says, `abort` or `null`.
 
         A large scan is fetched in several streams at once and arrives in order all the same.
         """
@@ -130,6 +136,9 @@ class Client(PlanCalls, ExportCalls, ImportCalls, JobCalls, WebhookCalls, Bookke
             version=version,
             as_of=moment(as_of),
             with_row_id=with_row_id or None,
+            media=media,
+            media_size=media_size,
+            media_on_error=media_on_error,
         )
         if limit is not None or filter is not None:
             # Likely small: it is read at once, which saves a round trip.

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
+import pyarrow as pa
+
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.computed import SupportsFunctions
 from flight_server.engines.history import SupportsChanges, SupportsVersions
@@ -30,6 +32,7 @@ from flight_server.model import (
     Author,
     Commit,
     IngestRequest,
+    MediaBytes,
     NamespaceRef,
     ScanRequest,
     SchemaChange,
@@ -289,6 +292,14 @@ class SupportsListings(Protocol):
 
 
 @runtime_checkable
+class SupportsMedia(Protocol):
+    """Columns may hold URLs of media, and scans may bring the files themselves."""
+
+    def media_schema(self, schema: pa.Schema, media: MediaBytes) -> pa.Schema:
+        """The schema of a scan with `media`, given that of the same scan without."""
+
+
+@runtime_checkable
 class SupportsRest(Protocol):
     """It costs nothing until it is asked something: who only wants to know how it is does not."""
 
@@ -320,6 +331,7 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsTemporaryTables,
     SupportsListings,
     SupportsFunctions,
+    SupportsMedia,
     SupportsRules,
     SupportsPins,
     SupportsHousekeeping,

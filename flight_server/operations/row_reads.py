@@ -94,8 +94,8 @@ def aggregate(
     group_by: str | None = None,
 ) -> Found:
     """What the rows of a scan come to. InvalidRequest besides the errors of `query`."""
-    if request.columns is not None or request.with_row_id:
-        raise InvalidRequest("With 'aggregate' there is no 'select' and no 'with_row_id'.")
+    if request.columns is not None or request.with_row_id or request.media is not None:
+        raise InvalidRequest("With 'aggregate' goes no 'select', 'with_row_id' or 'media'.")
     found = permitted(services, call, table, Action.READ, request.version).version
     # A statement's version is the lake's: of another engine's table each reference names its own.
     own = found.snapshot if is_foreign(found.table) else None

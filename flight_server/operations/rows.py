@@ -11,6 +11,7 @@ from flight_server.auth import Action
 from flight_server.engines.base import (
     Acknowledge,
     SupportsIngest,
+    SupportsMedia,
     SupportsSlices,
     SupportsTables,
     SupportsUpdate,
@@ -111,7 +112,9 @@ def _estimated(allowed: Permitted, request: ScanRequest) -> tuple[int, int]:
         return -1, -1
     info = allowed.engine.describe(allowed.table, request.version)
     rows = _after_limit(info.rows, request)
-    return rows, int(info.bytes * rows / max(info.rows, 1))
+    # How large files are is known when they are read.
+    size = -1 if request.media else int(info.bytes * rows / max(info.rows, 1))
+    return rows, size
 
 
 def schema_of_scan(
@@ -129,7 +132,10 @@ def scan_schema(allowed: Permitted, request: ScanRequest) -> pa.Schema:
     if request.with_row_id:
         fields.append(pa.field(ROW_ID, pa.int64(), nullable=False))
     whole = len(allowed.columns) == len(full)
-    return pa.schema(fields, metadata=full.metadata if whole else None)
+    schema = pa.schema(fields, metadata=full.metadata if whole else None)
+    if request.media is None:
+        return schema
+    return require(allowed.engine, SupportsMedia).media_schema(schema, request.media)
 
 
 def update(
@@ -329,6 +335,8 @@ def checked_scan(allowed: Permitted, request: ScanRequest) -> ScanRequest:
     """The request with true column names, checked SQL, and the principal's row filter in it."""
     if not allowed.columns:
         raise Forbidden(f"You may see no column of '{allowed.table}'.")
+    if request.media is not None:
+        require(allowed.engine, SupportsMedia)
     order_by = request.order_by
     return replace(
         request,

@@ -170,6 +170,7 @@ def _scan_request(
         version=operations.snapshot_of(services, call, table, read.version, read.as_of),
         with_row_id=read.with_row_id,
         slice=slice_name,
+        media=read.media_bytes(),
     )
     return table, request
 

@@ -26,6 +26,7 @@ def main(folder: Path) -> None:
     numbers = make_numbers(pxt)
     make_kinds(pxt)
     make_pictures(pxt, folder)
+    make_files(pxt, folder)
     make_views(pxt, numbers)
     # Nothing of this is in the snapshot, or in the versions before.
     numbers.insert([{"id": ROWS, "x": None, "name": "late", "even": True}])
@@ -126,6 +127,34 @@ def make_pictures(pxt: Any, folder: Path) -> None:
     table.add_computed_column(width=table.picture.width)
     table.add_computed_column(kept=table.picture.resize((4, 4)))
     table.add_computed_column(fleeting=table.picture.resize((4, 4)), stored=False)
+
+
+def make_files(pxt: Any, folder: Path) -> None:
+    """`files`: media that nobody has looked at: large ones, broken ones, and those of others."""
+    import PIL.Image
+
+    photo = PIL.Image.new("RGB", (400, 200), (250, 0, 0))
+    turned = PIL.Image.Exif()
+    turned[0x0112] = 6
+    photo.save(folder / "photo.jpg", exif=turned)
+    PIL.Image.new("RGBA", (300, 30), (0, 0, 250, 100)).quantize().save(folder / "palette.png")
+    (folder / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nno more")
+    (folder / "gone.png").touch()
+    (folder / "folder.txt").touch()
+    (folder / "paper.txt").write_text("Paper is patient.")
+    (folder / "outward.txt").symlink_to("/etc/hostname")
+    here = folder.as_uri()
+    pictures = [f"{here}/{name}" for name in ("photo.jpg", "palette.png", "broken.png", "gone.png")]
+    papers = [f"{here}/paper.txt", "file:///etc/hostname", f"{here}/outward.txt"]
+    papers.append(f"{here}/folder.txt")
+    columns = {"n": pxt.Int, "picture": pxt.Image | None, "paper": pxt.Document | None}
+    table = pxt.create_table("files", columns, media_validation="on_read")
+    rows = [{"picture": one} for one in pictures] + [{"paper": one} for one in papers]
+    nothing = {"picture": None, "paper": None}
+    table.insert([{"n": n, **nothing, **row} for n, row in enumerate(rows)])
+    (folder / "gone.png").unlink()
+    (folder / "folder.txt").unlink()
+    (folder / "folder.txt").mkdir()
 
 
 def make_views(pxt: Any, numbers: Any) -> None:

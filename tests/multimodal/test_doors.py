@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyarrow as pa
@@ -12,10 +14,12 @@ import pytest
 
 from flight_server.client import Client, connect
 from flight_server.errors import (
+    Conflict,
     ErrorCode,
     InvalidRequest,
     NotFound,
     PixelflightError,
+    Unsupported,
 )
 from flight_server.testing.server import LocalServer, local_server
 from tests.fix_adbc import open_adbc
@@ -28,11 +32,12 @@ NUMBERS = "pixeltable:numbers"
 
 @pytest.fixture(scope="module")
 def mounted(
-    pixeltable_home: Path, tmp_path_factory: pytest.TempPathFactory
+    made_home: Path, pixeltable_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[LocalServer]:
-    """A server with the home as its second catalog."""
+    """A server with the home as its second catalog, which may read the files that it names."""
+    options = {"pixeltable": str(pixeltable_home), "import_sources": (str(made_home.parent),)}
     data = tmp_path_factory.mktemp("mounted")
-    with local_server(data, durability="none", pixeltable=str(pixeltable_home)) as server:
+    with local_server(data, durability="none", **options) as server:
         yield server
 
 
@@ -104,6 +109,64 @@ def test_arrow_over_http(web: httpx.Client) -> None:
     assert rows["picture"][0].as_py().endswith("0.png")
     metadata = rows.schema.field("picture").metadata
     assert metadata[b"pixeltable.type"] == b"Image"
+
+
+def test_media_come_as_bytes_through_both_doors(
+    reader: Client, web: httpx.Client, made_home: Path
+) -> None:
+    file = (made_home.parent / "1.png").read_bytes()
+    asked = {"columns": ["picture"], "filter": "n = 1", "media": "bytes"}
+    assert reader.scan("pixeltable:pictures", **asked).to_pylist() == [{"picture": file}]  # type: ignore[arg-type]
+    whole = reader.scan("pixeltable:pictures", media="bytes", media_size=3).to_arrow()
+    assert whole.schema.field("picture").metadata[b"media"] == b"bytes"
+    assert {b"\xff\xd8\xff"} == {one[:3] for one in whole["picture"].drop_null().to_pylist()}
+    where = {"select": "picture", "where": "n = 1", "media": "bytes"}
+    answer = web.get("/api/v1/tables/pixeltable:pictures/rows", params=where)
+    assert answer.json()["rows"] == [{"picture": base64.b64encode(file).decode()}]
+    where = {"where": "n IN (0, 3)", "media": "bytes", "media_on_error": "null"}
+    found = web.get("/api/v1/tables/pixeltable:files/rows", params=where).json()["rows"]
+    assert [(row["n"], row["picture"] is None) for row in found] == [(0, False), (3, True)]
+
+
+@pytest.mark.parametrize(
+    ("table", "options", "kind", "code"),
+    [
+        ("pixeltable:files", {}, Conflict, ErrorCode.MEDIA_UNREADABLE),
+        ("pixeltable:files", {"media": None, "media_size": 9}, InvalidRequest, None),
+        ("pixeltable:files", {"media_size": 0}, InvalidRequest, None),
+        ("pixeltable:files", {"media": "file"}, InvalidRequest, None),
+        ("of_the_lake", {}, Unsupported, None),
+    ],
+)
+def test_media_that_do_not_come_are_told_of_alike(
+    reader: Client,
+    web: httpx.Client,
+    table: str,
+    options: dict[str, object],
+    kind: type[PixelflightError],
+    code: ErrorCode | None,
+) -> None:
+    reader.put("of_the_lake", pa.table({"n": [1]}), mode="overwrite", create_if_missing=True)
+    asked: dict[str, Any] = {"media": "bytes", "filter": "n = 3"} | options
+    with pytest.raises(kind) as told:
+        reader.scan(table, **asked).to_arrow()
+    assert code in (None, told.value.code)
+    params = {"where": asked.pop("filter"), **{k: v for k, v in asked.items() if v is not None}}
+    answer = web.get(f"/api/v1/tables/{table}/rows", params=params)
+    assert answer.status_code == told.value.code.http
+    assert answer.json()["error"]["code"] == told.value.code.text
+
+
+def test_media_of_a_hidden_column_are_hidden(
+    mounted: LocalServer, both: TwoDoors, web: httpx.Client
+) -> None:
+    grant = {"actions": ["read"], "table": "pixeltable:files", "columns": ["n", "paper"]}
+    with connect(mounted.url, both.key_of(new_role(web, grant))) as stranger:
+        rows = stranger.scan("pixeltable:files", filter="n = 4", media="bytes")
+        assert rows.to_pylist() == [{"n": 4, "paper": b"Paper is patient."}]
+        with pytest.raises(PixelflightError) as told:
+            stranger.scan("pixeltable:files", ["picture"], media="bytes").to_arrow()
+        assert told.value.code is ErrorCode.COLUMN_NOT_FOUND
 
 
 def test_json_over_http(web: httpx.Client) -> None:

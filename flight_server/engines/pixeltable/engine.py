@@ -10,6 +10,7 @@ import datetime as dt
 import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.pixeltable.channel import Channel, raise_failure, received_rows
+from flight_server.engines.pixeltable.media_fields import media_schema
 from flight_server.engines.pixeltable.processes import Process
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import InvalidRequest, Unsupported
@@ -26,6 +28,7 @@ from flight_server.model import (
     Author,
     Commit,
     IngestRequest,
+    MediaBytes,
     NamespaceRef,
     ScanRequest,
     TableInfo,
@@ -117,7 +120,8 @@ class PixeltableEngine:
         """The rows asked for. They are read whole before the first of them comes."""
         if request.with_row_id or request.slice is not None:
             raise Unsupported("Rows of Pixeltable's tables have no ids that could be asked for.")
-        channel = self._process.request("scan", _scan(table, request))
+        wanted = _scan(table, request) | {"media": self._media_wanted(request)}
+        channel = self._process.request("scan", wanted)
         try:
             with cancellation.interrupting(channel.shut):
                 raise_failure(channel.receive())
@@ -130,6 +134,10 @@ class PixeltableEngine:
     def functions(self) -> list[Mapping[str, Any]]:
         """What expressions may call, and what they could."""
         return list(self._asked("functions")["functions"])
+
+    def media_schema(self, schema: pa.Schema, media: MediaBytes) -> pa.Schema:
+        """Columns of URLs hold the files, as `large_binary`."""
+        return media_schema(schema, media)
 
     def create_namespace(self, namespace: NamespaceRef, author: Author) -> Commit:
         """A directory. ALREADY_EXISTS, NAMESPACE_NOT_FOUND."""
@@ -238,6 +246,11 @@ class PixeltableEngine:
             answer = channel.receive()
             raise_failure(answer)
         return Commit(**answer["result"])
+
+    def _media_wanted(self, request: ScanRequest) -> Mapping[str, Any] | None:
+        if request.media is None:
+            return None
+        return {**asdict(request.media), "allowed": list(self._media)}
 
     def _about(self, verb: str, table: TableRef, version: int | None) -> Mapping[str, Any]:
         return self._asked(verb, namespace=table.namespace, name=table.name, version=version)

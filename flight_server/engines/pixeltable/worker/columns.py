@@ -23,6 +23,8 @@ import pyarrow as pa
 from pixeltable import type_system as types
 from pixeltable.catalog.table_metadata import TableMetadata
 
+from flight_server.engines.pixeltable.media_fields import BYTES, KIND, MEDIA, URL
+
 # What a field's metadata say of its column.
 TYPE, COMPUTED_WITH, COMMENT = b"pixeltable.type", b"pixeltable.computed_with", b"comment"
 
@@ -89,6 +91,9 @@ def _column(name: str, kind: types.ColumnType, told: Any) -> Column:
     metadata: dict[bytes, str] = {}
     if shape is not Shape.PLAIN:
         metadata[TYPE] = repr(kind).removesuffix(" | None")
+    if shape in (Shape.MEDIA, Shape.IMAGE):
+        metadata[MEDIA] = (URL if shape is Shape.MEDIA else BYTES).decode()
+        metadata[KIND] = type(kind).__name__.removesuffix("Type").lower()
     if told["computed_with"]:
         metadata[COMPUTED_WITH] = told["computed_with"]
     if told["comment"]:
@@ -133,7 +138,7 @@ def array_of(column: Column, values: Sequence[Any]) -> pa.Array:
         case Shape.ARRAY:
             return tensors(column, values)
         case Shape.IMAGE:
-            return pa.array([None if value is None else _file_of(value) for value in values], arrow)
+            return pa.array([None if value is None else file_of(value) for value in values], arrow)
         case _:
             return pa.array(values, arrow)
 
@@ -169,20 +174,21 @@ def json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=_json_value)
 
 
+def file_of(image: PIL.Image.Image) -> bytes:
+    """An image as a file: a JPEG, or WebP with transparency."""
+    file = io.BytesIO()
+    image.save(file, "WEBP" if image.has_transparency_data else "JPEG")
+    return file.getvalue()
+
+
 def _json_value(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     if isinstance(value, PIL.Image.Image):
-        value = _file_of(value)
+        value = file_of(value)
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
     return str(value)
-
-
-def _file_of(image: PIL.Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "WEBP" if image.has_transparency_data else "JPEG")
-    return file.getvalue()
 
 
 def _npy(value: np.ndarray[Any, Any]) -> bytes:

@@ -28,13 +28,14 @@ from flight_server.engines.pixeltable.worker import (
     reading,
     writing,
 )
+from flight_server.engines.pixeltable.worker.files import Filled
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.errors import Internal, PixelflightError, Unavailable
 
 THREADS = 4
 
-Answer = Mapping[str, Any] | Spool
+Answer = Mapping[str, Any] | Spool | Filled
 Verb = Callable[[Home, Mapping[str, Any], Cancellation], Answer]
 
 VERBS: Mapping[str, Verb] = {
@@ -133,5 +134,12 @@ def _send(channel: Channel, answer: Answer | PixelflightError) -> None:
             channel.send({"rows": True})
             shutil.copyfileobj(answer.stream(), channel.outgoing, 2**20)
             channel.send({})
+    elif isinstance(answer, Filled):
+        with closing(answer):
+            channel.send({"rows": True})
+            try:
+                channel.send_rows(answer.schema, answer.batches())
+            except PixelflightError as error:
+                channel.send({"failure": failure_of(error)})
     else:
         channel.send({"result": answer})
