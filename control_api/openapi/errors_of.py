@@ -98,7 +98,7 @@ _THROUGH_VIEWS = frozenset(
         "schema_history",
     }
 )
-# They take SQL, or what views do not have.
+# They take SQL, or what views do not have, or not every catalog.
 _NOT_ALL_SUPPORTED = frozenset(
     {
         "batch_operations",
@@ -122,6 +122,7 @@ _NOT_ALL_SUPPORTED = frozenset(
         "preview_import",
         "query",
         "read_row",
+        "read_row_of_key",
         "read_rows",
         "refresh_view",
         "replace_row",

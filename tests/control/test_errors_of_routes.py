@@ -222,6 +222,7 @@ UNSUPPORTED: list[Request] = [
     ("PUT", f"{V}/rows/1", {"id": 1}),
     ("PATCH", f"{V}/rows/1", {"id": 1}),
     ("DELETE", f"{V}/rows/1", None),
+    ("GET", f"{T}/rows/key/1?media=bytes", None),
     ("PUT", f"{T}/rows/key/1", {"id": 1, "x": STRANGE}),
     ("PATCH", f"{T}/rows/key/1", {"x": STRANGE}),
     ("POST", "/views", {"view": "vault.n", "sql": "select default"}),

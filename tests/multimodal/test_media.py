@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import io
-import logging
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +13,6 @@ import boto3
 import PIL.Image
 import pyarrow as pa
 import pytest
-from moto.server import ThreadedMotoServer
 
 from flight_server.engines.pixeltable.engine import PixeltableEngine
 from flight_server.errors import Conflict, ErrorCode, Forbidden, PixelflightError
@@ -26,21 +24,16 @@ PHOTO, PALETTE, BROKEN, GONE, PAPER, OTHERS, LINK, FOLDER = range(8)
 
 
 @pytest.fixture(scope="module")
-def s3() -> Iterator[Any]:
+def s3(moto_url: str) -> Iterator[Any]:
     """An S3 that Pixeltable finds as everybody does, with two empty buckets."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL_S3", f"http://{host}:{port}")
+        patch.setenv("AWS_ENDPOINT_URL_S3", moto_url)
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         store = boto3.client("s3", region_name="us-east-1")
         for bucket in ("allowed", "other"):
             store.create_bucket(Bucket=bucket)
         yield store
-    server.stop()
 
 
 @pytest.fixture(scope="module")
