@@ -20,6 +20,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flight_server.model import TableRef
 
+CASCADE = "Drops with it the views and snapshots that its engine keeps of it."
+
 # What may follow a table's name in a path. A test holds the routes to it.
 WORDS = frozenset(
     {

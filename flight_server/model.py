@@ -266,7 +266,8 @@ class Kind(StrEnum):
 
     TABLE = "table"
     VIEW = "view"  # a SELECT that is run whenever it is read
-    MATERIALIZED_VIEW = "materialized_view"  # a table that holds the answer of a SELECT
+    MATERIALIZED_VIEW = "materialized_view"  # a table that holds the rows of a view
+    SNAPSHOT = "snapshot"  # what a table of an engine with snapshots of its own was at a version
 
 
 class Refresh(StrEnum):
@@ -316,6 +317,40 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class Derivation:
+    """What a view, or a snapshot, that its engine keeps the rows of is to be made of.
+
+    `version` is the base's own, None the newest, of which a view takes what comes as well.
+    `columns` are those to be taken, None all. `iterator` is a name, by which each row of the base
+    becomes several, and `arguments` are what it is given, with columns by their names.
+    """
+
+    base: TableRef
+    is_snapshot: bool = False
+    version: int | None = None
+    columns: tuple[str, ...] | None = None
+    filter: str | None = None
+    iterator: str | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    comment: str = ""
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What a view, or a snapshot, that its engine keeps the rows of is made of.
+
+    `base` is None where it is not told, `version` where it follows the base. `filter` and
+    `iterator` are as the engine writes them, and empty where there are none.
+    """
+
+    kind: Kind
+    base: TableRef | None = None
+    version: int | None = None
+    filter: str = ""
+    iterator: str = ""
+
+
+@dataclass(frozen=True)
 class TableSpec:
     """What a new table is to be.
 
@@ -325,7 +360,7 @@ class TableSpec:
     `constraints` maps a column to a JSON Schema that its values meet, see `constraints`; `checks`
     maps a name to a SQL predicate that holds of every row, or is null. A column's comment is the
     metadata `comment` of its field.
-    `definition` makes it a view.
+    `definition` makes it a view; `derived` one that its engine keeps, or a snapshot of such.
     """
 
     schema: pa.Schema
@@ -336,10 +371,13 @@ class TableSpec:
     definition: Definition | None = None
     constraints: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     checks: Mapping[str, str] = field(default_factory=dict)
+    derived: Derived | None = None
 
     @property
     def kind(self) -> Kind:
-        """Whether it is a table, a view, or a view that holds its rows."""
+        """Whether it is a table, a view, a view that holds its rows, or a snapshot."""
+        if self.derived is not None:
+            return self.derived.kind
         if self.definition is None:
             return Kind.TABLE
         return Kind.VIEW if self.definition.refresh is None else Kind.MATERIALIZED_VIEW

@@ -71,7 +71,7 @@ _COLUMN = members(
     }
 )
 _TABLE: dict[str, Schema] = {
-    "kind": one_of("table", "view", "materialized_view"),
+    "kind": one_of("table", "view", "materialized_view", "snapshot"),
     "columns": array(reference("Column")),
     "schema_ipc": {**STRING, "description": "The schema as a message of Arrow, in base64."},
     "key": _NAMES,
@@ -81,6 +81,17 @@ _TABLE: dict[str, Schema] = {
     "checks": _TEXTS,
     "comment": STRING,
     "definition": maybe(STRING, "What a view says, where you may read all that it names."),
+    "derived": maybe(
+        members(
+            {
+                "base": maybe(STRING, "None where it is not yours to know."),
+                "version": maybe(INTEGER, "Of the base; null where the view follows it."),
+                "filter": maybe(STRING),
+                "iterator": maybe(STRING),
+            }
+        ),
+        "What a view or a snapshot in Pixeltable is made of.",
+    ),
     "snapshot": INTEGER,
     "rows": maybe(INTEGER, "None where it is not known, or not yours to know."),
     "bytes": maybe(INTEGER),

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from control_api.dependencies import Call, Services
 from control_api.described import new_table_body
 from control_api.media_types import Form
-from control_api.paths import Table
+from control_api.paths import CASCADE, Table
 from control_api.row_queries import At, Sent
 from control_api.uploads import Body
 from flight_server import operations
@@ -166,10 +166,13 @@ def drop_table(
     call: Call,
     table: Table,
     if_exists: Annotated[bool, Query(description="Does nothing where there is none.")] = False,
+    cascade: Annotated[bool, Query(description=CASCADE)] = False,
 ) -> dict[str, Any]:
-    """Removes a table; it can be brought back while its snapshots live."""
+    """Removes a table; one of the lake can be brought back while its snapshots live."""
     return committed(
-        operations.unless_missing(if_exists, lambda: operations.drop_table(services, call, table))
+        operations.unless_missing(
+            if_exists, lambda: operations.drop_table(services, call, table, cascade)
+        )
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from control_api.dependencies import NO_BODY, Call, Services
-from control_api.paths import Table
+from control_api.paths import CASCADE, Table
 from flight_server import operations
 from flight_server.bodies.answers import committed
 from flight_server.bodies.views import CreateView, refreshed, view_described
@@ -51,6 +51,11 @@ def refresh_view(services: Services, call: Call, table: Table) -> dict[str, Any]
 
 
 @router.delete("/{table:table}")
-def drop_view(services: Services, call: Call, table: Table) -> dict[str, Any]:
+def drop_view(
+    services: Services,
+    call: Call,
+    table: Table,
+    cascade: Annotated[bool, Query(description=CASCADE)] = False,
+) -> dict[str, Any]:
     """Removes a view, and nothing of what it reads."""
-    return committed(operations.drop_view(services, call, table))
+    return committed(operations.drop_view(services, call, table, cascade))

@@ -139,9 +139,13 @@ class CreateTable(OfTable):
 
 
 class DropTable(OfTable):
-    """`drop_table`; with `if_exists` nothing is done where there is none."""
+    """`drop_table`; with `if_exists` nothing is done where there is none.
+
+    With `cascade` the views and snapshots that its engine keeps of it go with it.
+    """
 
     if_exists: bool = False
+    cascade: bool = False
 
 
 class RenameTable(OfTable):

@@ -12,6 +12,7 @@ from flight_server.model import (
     COLUMN_COMMENT,
     Commit,
     Deletion,
+    Derived,
     TableInfo,
     TableSpec,
     Tag,
@@ -67,6 +68,7 @@ def described(info: TableInfo) -> dict[str, Any]:
         "checks": dict(spec.checks),
         "comment": spec.comment,
         "definition": (spec.definition.sql or None) if spec.definition is not None else None,
+        "derived": None if spec.derived is None else _derived(spec.derived),
         "snapshot": info.snapshot,
         "rows": _known(info.rows),
         "bytes": _known(info.bytes),
@@ -74,6 +76,16 @@ def described(info: TableInfo) -> dict[str, Any]:
         "versions": info.versions,
         "created_at": info.created_at,
         "changed_at": info.changed_at,
+    }
+
+
+def _derived(derived: Derived) -> dict[str, Any]:
+    """What a view or a snapshot is made of; nulls where that is not told, or there is none."""
+    return {
+        "base": None if derived.base is None else str(derived.base),
+        "version": derived.version,
+        "filter": derived.filter or None,
+        "iterator": derived.iterator or None,
     }
 
 

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from flight_server import operations
 from flight_server.bodies.answers import described
+from flight_server.bodies.iterators import Iterator
 from flight_server.bodies.requests import Body
 from flight_server.errors import InvalidRequest
-from flight_server.model import Commit, Refresh, TableInfo, TableRef
+from flight_server.model import Commit, Derivation, Refresh, TableInfo, TableRef
 from flight_server.operations import Call, Services
 
 
@@ -20,13 +21,26 @@ class OfView(Body):
     view: Annotated[str, Field(examples=["sales.late"])]
 
 
+class DropView(OfView):
+    """`drop_view`; with `cascade` what its engine has made of it goes with it."""
+
+    cascade: bool = False
+
+
 class CreateView(OfView):
     """`create_view`: `sql` is one SELECT; `columns` give its columns other names.
 
     One that is `materialized` holds its rows, and is refreshed `on_demand` or `on_change`.
+    One of Pixeltable's is `of` a table instead: of those rows that a `filter` keeps, of these
+    `columns`, and each row by an `iterator` become several.
     """
 
-    sql: Annotated[str, Field(examples=["select * from flights where dep_delay > 60"])]
+    sql: Annotated[str | None, Field(examples=["select * from flights where dep_delay > 60"])] = (
+        None
+    )
+    of: Annotated[str | None, Field(examples=[None])] = None
+    filter: Annotated[str | None, Field(examples=[None])] = None
+    iterator: Annotated[Iterator | None, Field(examples=[None])] = None
     columns: tuple[str, ...] = ()
     replace: bool = False
     comment: str = ""
@@ -34,8 +48,16 @@ class CreateView(OfView):
     refresh: Refresh | None = None
 
     def create(self, services: Services, call: Call) -> Commit:
-        """Makes the view. Errors as `create_view`."""
+        """Makes the view. Errors as `create_view` or `create_derived`."""
         view = TableRef.parse(self.view)
+        if (self.sql is None) == (self.of is None):
+            raise InvalidRequest(
+                "A view is of its 'sql', or 'of' a table where the catalog keeps views itself."
+            )
+        if self.sql is None:
+            return self._derive(services, call, view)
+        if self.filter is not None or self.iterator is not None:
+            raise InvalidRequest("'filter' and 'iterator' are for views 'of' a table.")
         given = (services, call, view, self.sql, self.columns, self.replace, self.comment)
         if self.materialized:
             how = self.refresh or Refresh.ON_DEMAND
@@ -43,6 +65,23 @@ class CreateView(OfView):
         if self.refresh is not None:
             raise InvalidRequest("'refresh' is for views with \"materialized\": true.")
         return operations.create_view(*given)
+
+    def _derive(self, services: Services, call: Call, view: TableRef) -> Commit:
+        if self.materialized or self.refresh is not None:
+            raise InvalidRequest(
+                "'materialized' and 'refresh' are for views of 'sql': one 'of' a table holds its "
+                "rows, and follows that by itself."
+            )
+        iterator = self.iterator
+        derivation = Derivation(
+            TableRef.parse(self.of or ""),
+            columns=self.columns or None,
+            filter=self.filter,
+            iterator=None if iterator is None else iterator.iterator,
+            arguments={} if iterator is None else iterator.arguments.model_dump(exclude_none=True),
+            comment=self.comment,
+        )
+        return operations.create_derived(services, call, view, derivation, self.replace)
 
 
 class RenameView(OfView):

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.computed import SupportsFunctions
+from flight_server.engines.derived import SupportsDerivedTables
 from flight_server.engines.history import SupportsChanges, SupportsVersions
 from flight_server.engines.log import SupportsCommitLog
 from flight_server.engines.rules import SupportsRules
@@ -316,6 +317,7 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsUndrop,
     SupportsViews,
     SupportsMaterializedViews,
+    SupportsDerivedTables,
     SupportsSchemaChange,
     SupportsIngest,
     SupportsUpdate,

@@ -14,6 +14,7 @@ from flight_server.operations.api_keys import (
 )
 from flight_server.operations.cached_queries import cached_query, pinned_query
 from flight_server.operations.computed_columns import list_functions
+from flight_server.operations.derived import create_derived
 from flight_server.operations.imports import import_target, preview
 from flight_server.operations.jobs import (
     cancel_job,
@@ -223,6 +224,7 @@ __all__ = [
     "check_outbound",
     "column_defaults",
     "complete_upload",
+    "create_derived",
     "create_grant",
     "create_key",
     "create_materialized_view",

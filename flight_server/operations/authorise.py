@@ -106,8 +106,9 @@ def permitted(
     found = known(services, call, table, action, version)
     kind = found.version.spec.kind
     if kind is not Kind.TABLE and action in _WRITES:
+        what = "snapshot" if kind is Kind.SNAPSHOT else "view"
         raise Unsupported(
-            f"'{found.table}' is a view, whose rows cannot be written: write to the tables that "
+            f"'{found.table}' is a {what}, whose rows cannot be written: write to the tables that "
             "it reads."
         )
     if kind is not Kind.VIEW or action is not Action.READ:

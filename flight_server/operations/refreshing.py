@@ -96,6 +96,8 @@ def refresh_view(services: Services, call: Call, view: TableRef) -> Refreshing:
             raise Unsupported(
                 f"'{found.table}' holds no rows to refresh: it is run whenever it is read."
             )
+    if found.version.spec.derived is not None:
+        raise Unsupported(f"'{found.table}' is kept up to date by its engine, or stays as it is.")
     try:
         return services.refresher.refresh(services, call, found.table)
     except (InvalidRequest, Unsupported):

@@ -13,10 +13,18 @@ from dataclasses import dataclass
 from flight_server.auth import Action
 from flight_server.engines.base import require
 from flight_server.engines.snapshots import SupportsSnapshots
-from flight_server.errors import ErrorCode, Forbidden, LimitExceeded, NotFound, did_you_mean
+from flight_server.errors import (
+    ErrorCode,
+    Forbidden,
+    LimitExceeded,
+    NotFound,
+    Unsupported,
+    did_you_mean,
+)
 from flight_server.model import (
     DEFAULT_CATALOG,
     Commit,
+    Derivation,
     Kind,
     Member,
     NamedSnapshot,
@@ -29,6 +37,13 @@ from flight_server.operations.authorise import (
     known,
     may_on_namespace,
     visible_tables,
+)
+from flight_server.operations.derived import (
+    create_derived,
+    drop_kept_snapshot,
+    is_kept_elsewhere,
+    kept_snapshot,
+    kept_snapshots,
 )
 from flight_server.operations.services import Call, Services
 from flight_server.operations.versions import newest_snapshot, snapshot_of, whole
@@ -47,13 +62,18 @@ class Restored:
 
 def list_snapshots(services: Services, call: Call) -> list[NamedSnapshot]:
     """The snapshots of what the principal may know of, by name."""
-    return [one for one in _engine(services).named_snapshots() if _is_visible(services, call, one)]
+    named = _engine(services).named_snapshots()
+    visible = [one for one in named if _is_visible(services, call, one)]
+    return visible + kept_snapshots(services, call)
 
 
 def describe_snapshot(
     services: Services, call: Call, name: TableRef
 ) -> tuple[NamedSnapshot, list[TableRef]]:
     """A snapshot and the tables and views in it, as they were called then. NotFound."""
+    if is_kept_elsewhere(services, call, name):
+        kept = kept_snapshot(services, call, name)
+        return kept, [] if kept.table is None else [kept.table]
     found = _found(services, call, name)
     return found, [one.then.table for one in _visible_members(services, call, found)]
 
@@ -71,6 +91,10 @@ def create_snapshot(
     Whoever may read all of them may. AlreadyExists; NotFound; Forbidden; LimitExceeded.
     """
     check_name(name, "snapshot's name")
+    if is_kept_elsewhere(services, call, of):
+        return _kept(services, call, name, of, version, as_of)
+    if of.catalog != DEFAULT_CATALOG:
+        raise Unsupported(f"There are no snapshots in the catalog '{of.catalog}'.")
     engine = _engine(services)
     table = known(services, call, of, Action.READ).table if isinstance(of, TableRef) else None
     if isinstance(of, NamespaceRef):
@@ -104,8 +128,12 @@ def create_snapshot(
 def drop_snapshot(services: Services, call: Call, name: TableRef) -> None:
     """Lets what it holds expire. NotFound; Forbidden.
 
-    Whoever made it may, and whoever may alter the table, or all of the namespace.
+    Whoever made it may, and whoever may alter the table, or all of the namespace. One that an
+    engine keeps among its tables is dropped as these are.
     """
+    if is_kept_elsewhere(services, call, name):
+        drop_kept_snapshot(services, call, name)
+        return
     found = _found(services, call, name)
     if found.maker != call.principal.id:
         may_on_namespace(services, call, found.namespace, Action.ALTER)
@@ -117,8 +145,11 @@ def restore_snapshot(services: Services, call: Call, name: TableRef) -> Restored
     """Brings back what it holds in one commit, what was dropped since included.
 
     Needs of each table what `restore` does; what the principal may not know of stays as it is, as
-    does what came since. NotFound; Forbidden; Conflict.
+    does what came since. NotFound; Forbidden; Conflict; Unsupported of other catalogs.
     """
+    if is_kept_elsewhere(services, call, name):
+        kept = kept_snapshot(services, call, name)
+        raise Unsupported(f"'{kept.name}' is read as it is: its table is not brought back by it.")
     found = _found(services, call, name)
     members = [
         one
@@ -129,6 +160,23 @@ def restore_snapshot(services: Services, call: Call, name: TableRef) -> Restored
     commit = _engine(services).restore_members(found, members, author)
     tables = ((one.now or one.then).table for one in members)
     return Restored(commit, tuple(tables))
+
+
+def _kept(
+    services: Services,
+    call: Call,
+    name: str,
+    of: TableRef | NamespaceRef,
+    version: int | str | None,
+    as_of: dt.datetime | None,
+) -> NamedSnapshot:
+    """Made by the engine that keeps it, in the namespace of its table."""
+    if isinstance(of, NamespaceRef):
+        raise Unsupported(f"Snapshots in the catalog '{of.catalog}' are of one table each.")
+    asked = snapshot_of(services, call, of, version, as_of)
+    place = TableRef(of.catalog, of.namespace, name)
+    create_derived(services, call, place, Derivation(of, is_snapshot=True, version=asked))
+    return kept_snapshot(services, call, place)
 
 
 def _engine(services: Services) -> SupportsSnapshots:

@@ -23,6 +23,7 @@ from flight_server.errors import (
     Forbidden,
     InvalidRequest,
     NotFound,
+    Unsupported,
 )
 from flight_server.model import (
     DEFAULT_NAMESPACE,
@@ -48,6 +49,7 @@ from flight_server.operations.authorise import (
     visible_tables,
     without_hidden,
 )
+from flight_server.operations.derived import drop_with, visible_derived
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.table_rules import checked_changes
 from flight_server.operations.together import in_one_commit
@@ -146,6 +148,7 @@ def describe_table(
         return described_view(services, call, allowed, version)
     info = allowed.engine.describe(allowed.table, version)
     spec = with_visible_definition(services, call, allowed, info.spec, version)
+    spec = visible_derived(services, call, allowed, spec)
     return as_far_as_permitted(allowed, replace(info, spec=spec))
 
 
@@ -182,8 +185,8 @@ def rename_table(services: Services, call: Call, table: TableRef, to: TableRef) 
     hide_internal(to)
     allowed = permitted(services, call, table, Action.ALTER)
     may_in_namespace(services, call, NamespaceRef(to.catalog, to.namespace), Action.CREATE)
-    if allowed.version.spec.kind is not Kind.TABLE:
-        raise no_table(allowed.table)
+    check_table(allowed)
+    check_same_catalog(allowed.table, to)
     engine = require(allowed.engine, SupportsTables)
     author = call.author("rename table", allowed.table, to=str(to))
     return engine.rename_table(allowed.table, to, author)
@@ -221,14 +224,15 @@ def change_table(
     return in_one_commit(services, call, table.catalog, "alter table", work)
 
 
-def drop_table(services: Services, call: Call, table: TableRef) -> Commit:
-    """NotFound; Forbidden."""
+def drop_table(services: Services, call: Call, table: TableRef, cascade: bool = False) -> Commit:
+    """NotFound; Forbidden; Conflict where views or snapshots are made of it.
+
+    With `cascade` these are dropped with it, where its engine keeps such.
+    """
     allowed = permitted(services, call, table, Action.DROP)
-    if allowed.version.spec.kind is not Kind.TABLE:
-        raise no_table(allowed.table)
-    return require(allowed.engine, SupportsTables).drop_table(
-        allowed.table, call.author("drop table", allowed.table)
-    )
+    check_table(allowed)
+    author = call.author("drop table", allowed.table)
+    return drop_with(services, call, allowed, author, cascade)
 
 
 def undrop_table(services: Services, call: Call, table: TableRef) -> Commit:
@@ -254,10 +258,24 @@ def _alterable(
     if not changes:
         raise InvalidRequest("'changes' is empty: name at least one change.")
     allowed = permitted(services, call, table, Action.ALTER)
-    if allowed.version.spec.kind is not Kind.TABLE:
-        raise no_table(allowed.table)
+    check_table(allowed)
     checked = checked_changes(services, call, allowed, changes)
     return require(allowed.engine, SupportsSchemaChange), allowed.table, checked
+
+
+def check_table(allowed: Permitted) -> None:
+    """InvalidRequest where it is a view; one that its engine keeps counts for a table as well."""
+    spec = allowed.version.spec
+    if spec.kind is not Kind.TABLE and spec.derived is None:
+        raise no_table(allowed.table)
+
+
+def check_same_catalog(table: TableRef, to: TableRef) -> None:
+    """Unsupported where the table would have to become another engine's."""
+    if table.catalog != to.catalog:
+        raise Unsupported(
+            f"'{table}' cannot move to '{to}': a table keeps its catalog when renamed."
+        )
 
 
 def check_namespace_name(namespace: NamespaceRef) -> None:

@@ -27,11 +27,12 @@ from flight_server.model import (
     quoted,
 )
 from flight_server.operations.authorise import hide_internal, known, may_in_namespace
+from flight_server.operations.derived import drop_with
 from flight_server.operations.listings import list_tables
 from flight_server.operations.seen_through import parsed, view_schema
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.sources import Sources, located, version_of
-from flight_server.operations.tables import describe_table
+from flight_server.operations.tables import check_same_catalog, describe_table
 from flight_server.operations.view_descriptions import no_view
 from flight_server.query import Source, Statement, TableUse, rewrite, width_of
 
@@ -64,6 +65,7 @@ def rename_view(services: Services, call: Call, view: TableRef, to: TableRef) ->
     hide_internal(to)
     found = known(services, call, view, Action.ALTER)
     may_in_namespace(services, call, NamespaceRef(to.catalog, to.namespace), Action.CREATE)
+    check_same_catalog(found.table, to)
     author = call.author("rename view", found.table, to=str(to))
     match found.version.spec.kind:
         case Kind.TABLE:
@@ -73,16 +75,18 @@ def rename_view(services: Services, call: Call, view: TableRef, to: TableRef) ->
     return require(found.engine, SupportsTables).rename_table(found.table, to, author)
 
 
-def drop_view(services: Services, call: Call, view: TableRef) -> Commit:
-    """NotFound; Forbidden; InvalidRequest where it is a table."""
+def drop_view(services: Services, call: Call, view: TableRef, cascade: bool = False) -> Commit:
+    """NotFound; Forbidden; InvalidRequest where it is a table; Conflict as of `drop_table`."""
     found = known(services, call, view, Action.DROP)
     author = call.author("drop view", found.table)
     match found.version.spec.kind:
         case Kind.TABLE:
             raise no_view(found.table)
         case Kind.VIEW:
+            if cascade:
+                raise Unsupported("Nothing is dropped with a SELECT: leave 'cascade' out.")
             return require(found.engine, SupportsViews).drop_view(found.table, author)
-    return require(found.engine, SupportsTables).drop_table(found.table, author)
+    return drop_with(services, call, found, author, cascade)
 
 
 def describe_view(services: Services, call: Call, view: TableRef) -> TableInfo:

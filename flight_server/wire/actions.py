@@ -26,6 +26,7 @@ from flight_server.bodies.snapshots import (
 from flight_server.bodies.statements import sql_request
 from flight_server.bodies.views import (
     CreateView,
+    DropView,
     ListViews,
     OfView,
     RenameView,
@@ -70,7 +71,7 @@ def _drop_table(services: Services, call: Call, body: bodies.DropTable) -> Answe
     table = TableRef.parse(body.table)
     return committed(
         operations.unless_missing(
-            body.if_exists, lambda: operations.drop_table(services, call, table)
+            body.if_exists, lambda: operations.drop_table(services, call, table, body.cascade)
         )
     )
 
@@ -102,8 +103,8 @@ def _refresh_view(services: Services, call: Call, body: OfView) -> Answer:
     return refreshed(operations.refresh_view(services, call, TableRef.parse(body.view)))
 
 
-def _drop_view(services: Services, call: Call, body: OfView) -> Answer:
-    return committed(operations.drop_view(services, call, TableRef.parse(body.view)))
+def _drop_view(services: Services, call: Call, body: DropView) -> Answer:
+    return committed(operations.drop_view(services, call, TableRef.parse(body.view), body.cascade))
 
 
 def _rename_view(services: Services, call: Call, body: RenameView) -> Answer:
@@ -241,7 +242,7 @@ ACTIONS: dict[str, JsonAction] = {
     "refresh_view": JsonAction(
         "Bring the rows of a materialised view up to date.", OfView, _refresh_view
     ),
-    "drop_view": JsonAction("Remove a view.", OfView, _drop_view),
+    "drop_view": JsonAction("Remove a view.", DropView, _drop_view),
     "rename_view": JsonAction("Give a view another name.", RenameView, _rename_view),
     "list_views": JsonAction("The views of a catalog or a namespace.", ListViews, _list_views),
     "list_namespaces": JsonAction(

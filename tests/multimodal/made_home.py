@@ -14,6 +14,12 @@ from pathlib import Path
 from typing import Any
 
 ROWS, KINDS, PICTURES = 500, 40, 4
+PHOTOS = ("grace_hopper.jpg", "Minduka_Present_Blue_Pack.png")
+GUIDE = """<html><head><title>Guide</title></head><body>
+<h1>Ways in</h1><p>There are two doors.</p>
+<h2>The first</h2><p>It speaks gRPC.</p><p>Rows are streamed.</p>
+<h2>The second</h2><p>It speaks HTTP.</p>
+</body></html>"""
 
 
 def main(folder: Path) -> None:
@@ -27,6 +33,8 @@ def main(folder: Path) -> None:
     make_kinds(pxt)
     make_pictures(pxt, folder)
     make_files(pxt, folder)
+    make_photos(pxt)
+    make_documents(pxt, folder)
     make_views(pxt, numbers)
     # Nothing of this is in the snapshot, or in the versions before.
     numbers.insert([{"id": ROWS, "x": None, "name": "late", "even": True}])
@@ -155,11 +163,29 @@ def make_files(pxt: Any, folder: Path) -> None:
     (folder / "gone.png").unlink()
     (folder / "folder.txt").unlink()
     (folder / "folder.txt").mkdir()
+def make_photos(pxt: Any) -> None:
+    """`photos`: what cameras and people made, as it comes with Matplotlib."""
+    from matplotlib import get_data_path
+
+    table = pxt.create_table("photos", {"name": pxt.String, "photo": pxt.Image}, primary_key="name")
+    folder = Path(get_data_path()) / "sample_data"
+    table.insert([{"name": name, "photo": str(folder / name)} for name in PHOTOS])
+    table.add_computed_column(width=table.photo.width)
+
+
+def make_documents(pxt: Any, folder: Path) -> None:
+    """`documents`, and `views/chunks`: what stands under each heading."""
+    (folder / "guide.html").write_text(GUIDE)
+    table = pxt.create_table("documents", {"n": pxt.Int, "document": pxt.Document})
+    table.insert([{"n": 1, "document": str(folder / "guide.html")}])
+    splitter = pxt.functions.document.document_splitter
+    chunks = splitter(table.document, separators="heading", metadata="title,heading")
+    pxt.create_dir("views")
+    pxt.create_view("views/chunks", table, iterator=chunks)
 
 
 def make_views(pxt: Any, numbers: Any) -> None:
     """`views/few`, a view; `views/halves`, one of it; `views/then`, a snapshot; `views/tiles`."""
-    pxt.create_dir("views")
     few = numbers.where(numbers.id < 50)
     view = pxt.create_view("views/few", few, additional_columns={"cube": numbers.id**3})
     pxt.create_view("views/halves", view.where(view.even))

@@ -20,6 +20,7 @@ from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.pixeltable.channel import Channel, raise_failure, received_rows
 from flight_server.engines.pixeltable.media_fields import media_schema
+from flight_server.engines.pixeltable.deriving import Deriving, derived
 from flight_server.engines.pixeltable.processes import Process
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import InvalidRequest, Unsupported
@@ -41,7 +42,7 @@ from flight_server.model import (
 NO_SNAPSHOT = -1
 
 
-class PixeltableEngine:
+class PixeltableEngine(Deriving):
     """The tables, views and snapshots of one Pixeltable home.
 
     A snapshot is the number of a table's own version: there is none of all tables together.
@@ -264,7 +265,12 @@ class PixeltableEngine:
 
     def _version(self, told: Mapping[str, Any]) -> TableVersion:
         schema = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(told["schema"])))
-        spec = TableSpec(schema, key=tuple(told["key"]), comment=told["comment"])
+        spec = TableSpec(
+            schema,
+            key=tuple(told["key"]),
+            comment=told["comment"],
+            derived=derived(told["derived"]),
+        )
         return TableVersion(
             TableRef(self.name, told["namespace"], told["name"]), spec, told["version"]
         )

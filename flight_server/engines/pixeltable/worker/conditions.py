@@ -21,6 +21,7 @@ from flight_server.engines.pixeltable.worker import trees
 from flight_server.engines.pixeltable.worker.columns import Column, Shape
 from flight_server.engines.pixeltable.worker.literals import bound_of, values_of
 from flight_server.engines.pixeltable.worker.trees import Node
+from flight_server.errors import Unsupported
 
 # An expression of Pixeltable's that is a truth value.
 Condition = Any
@@ -99,6 +100,20 @@ def share_of(
         return Share(where)
     order = known.order(tree["modifiers"]) if order_by is not None else ()
     return Share(where) if order is None else Share(where, order, limit, offset)
+
+
+def exactly(
+    table: pxt.Table, columns: Sequence[Column], stored: set[str], filter_: str
+) -> Condition:
+    """The whole filter as Pixeltable's own. Unsupported where it says more than that can."""
+    tree = trees.parsed(filter_, None)
+    made = _Known(table, columns, stored).condition(tree["where_clause"]) if tree else None
+    if made is None:
+        raise Unsupported(
+            "A filter of a view compares columns that hold numbers, texts, moments, UUIDs or "
+            "truth values with constants, joined by AND, OR and NOT: this one says more."
+        )
+    return made
 
 
 def stored(told: TableMetadata) -> set[str]:

@@ -87,9 +87,13 @@ class Home:
         if self.distrust:
             raise Unsupported(f"Pixeltable's tables are only read here: {self.distrust}.")
         locked = retry_loop(for_write=True, write_tvps=[table._tbl_path], lock_mutable_tree=True)
-        with self._turns.setdefault(str(table.get_metadata()["id"]), threading.Lock()):
+        with self.turn(table):
             done: Answer = locked(act)()
             return done
+
+    def turn(self, table: pxt.Table) -> threading.Lock:
+        """What is held by whoever writes to a table, or changes what it is."""
+        return self._turns.setdefault(str(table.get_metadata()["id"]), threading.Lock())
 
     def once(self, name: str, act: Callable[[], object]) -> None:
         """Does what has to be done once while this process runs; whoever comes meanwhile waits."""

@@ -10,6 +10,7 @@ from typing import Any
 import pixeltable as pxt
 import pixeltable.exceptions as theirs
 import sqlalchemy as sa
+from pixeltable.catalog.table_metadata import TableMetadata
 from pixeltable.runtime import get_runtime
 
 from flight_server.engines.cancellation import Cancellation
@@ -102,6 +103,19 @@ def _facts(arguments: Mapping[str, Any], table: pxt.Table) -> dict[str, Any]:
         "key": told["primary_key"] or [],
         "comment": told["comment"] or "",
         "version": told["version"],
+        "derived": None if told["kind"] == "table" else _derived(told),
+    }
+
+
+def _derived(told: TableMetadata) -> dict[str, Any]:
+    """What a view or a snapshot is made of."""
+    path, _, version = (told["base"] or "").partition(":")
+    return {
+        "is_snapshot": told["is_snapshot"],
+        "base": names.split(path),
+        "version": int(version) if version else None,
+        "filter": told["view_filter"] or "",
+        "iterator": told["iterator_call"] or "",
     }
 
 

@@ -102,8 +102,7 @@ def drop_table(
     """A table, view or snapshot that no other one is made of."""
     table = opened({**arguments, "version": None})
     version = table.get_metadata()["version"]
-    if views := table.list_views(recursive=False):
-        raise Conflict(f"'{views[0]}' is made of it: drop that first.")
+    check_unused(table)
     pxt.drop_table(table)
     return {"snapshot": version}
 
@@ -119,7 +118,7 @@ def table_of(
     path = names.path_of(namespace, name)
     if pxt.get_table(path, if_not_exists="ignore") is not None:
         raise already_exists(arguments)
-    columns = {field.name: _column(field, field.name in key) for field in schema}
+    columns = {field.name: column_of(field, field.name in key) for field in schema}
     return pxt.create_table(path, columns, primary_key=list(key) or None, comment=comment)
 
 
@@ -130,13 +129,30 @@ def check_directory(namespace: str) -> None:
         raise names.namespace_not_found(namespace)
 
 
+def check_unused(table: pxt.Table) -> None:
+    """Conflict where something is made of it. What that is not everybody may know."""
+    if table.list_views(recursive=False):
+        raise Conflict("Other views or snapshots are made of it: drop them first.")
+
+
+def check_new_column(name: str) -> None:
+    """InvalidRequest (invalid_name) where no column can be called so."""
+    if not pxt.catalog.is_valid_identifier(name):
+        raise InvalidRequest(
+            f"Pixeltable calls no column '{name[:100]}': names are of letters, digits and '_', and "
+            "begin with no digit.",
+            code=ErrorCode.INVALID_NAME,
+        )
+
+
 def already_exists(arguments: Mapping[str, Any]) -> AlreadyExists:
     """There is one of the name."""
     named = TableRef(PIXELTABLE_CATALOG, arguments["namespace"], arguments["name"])
     return AlreadyExists(f"There is a table '{named}' already.")
 
 
-def _column(field: pa.Field, is_key: bool) -> dict[str, Any]:
+def column_of(field: pa.Field, is_key: bool = False) -> dict[str, Any]:
+    """A column as Pixeltable is told of it. InvalidRequest (unsupported_type)."""
     kind = type_of(field)
     kind = kind.copy(nullable=field.nullable and not is_key)
     comment = (field.metadata or {}).get(COMMENT, b"").decode()

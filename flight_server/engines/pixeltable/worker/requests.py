@@ -20,7 +20,9 @@ from typing import Any
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.channel import Channel, failure_of, received_rows
 from flight_server.engines.pixeltable.worker import (
+    altering,
     changing,
+    deriving,
     failures,
     functions,
     listings,
@@ -44,6 +46,8 @@ VERBS: Mapping[str, Verb] = {
     "resolve": listings.resolve,
     "describe": listings.describe,
     "functions": functions.listed,
+    "snapshots": deriving.snapshots,
+    "dependents": deriving.dependents,
     "scan": reading.scan,
 }
 # What a request changes is in a transaction of its own.
@@ -53,6 +57,9 @@ CHANGES: Mapping[str, Verb] = {
     "create_table": making.create_table,
     "rename_table": making.rename_table,
     "drop_table": making.drop_table,
+    "alter_table": altering.alter_table,
+    "create_derived": deriving.create_derived,
+    "drop_with_dependents": deriving.drop_with_dependents,
     "delete": changing.delete,
     "update": changing.update,
 }

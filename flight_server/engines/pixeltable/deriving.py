@@ -1,0 +1,128 @@
+"""What the engine asks of its process to alter tables, and to make others of them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from flight_server.errors import Unsupported
+from flight_server.model import (
+    PIXELTABLE_CATALOG,
+    AddColumn,
+    Author,
+    Commit,
+    Derivation,
+    Derived,
+    DropColumn,
+    Kind,
+    RenameColumn,
+    SchemaChange,
+    SetComment,
+    SetNullable,
+    TableInfo,
+    TableRef,
+)
+
+
+class Asking(Protocol):
+    """What the engine's parts ask its process by."""
+
+    name: str
+
+    def _asked(self, verb: str, **arguments: Any) -> Mapping[str, Any]: ...
+
+    def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
+        """See `Engine.describe`."""
+
+
+class Deriving:
+    """Views, snapshots and altered tables: a part of the engine."""
+
+    def alter_table(
+        self: Asking, table: TableRef, changes: Sequence[SchemaChange], author: Author
+    ) -> Commit:
+        """All changes in one commit, in order; columns are added apart from other changes."""
+        told = self._asked(
+            "alter_table",
+            namespace=table.namespace,
+            name=table.name,
+            changes=[_told(change) for change in changes],
+        )
+        return Commit(told["snapshot"])
+
+    def create_derived(
+        self: Asking, table: TableRef, derivation: Derivation, author: Author, replace: bool = False
+    ) -> Commit:
+        """See `SupportsDerivedTables`."""
+        base = derivation.base
+        told = self._asked(
+            "create_derived",
+            namespace=table.namespace,
+            name=table.name,
+            replace=replace,
+            base={"namespace": base.namespace, "name": base.name, "version": derivation.version},
+            is_snapshot=derivation.is_snapshot,
+            columns=None if derivation.columns is None else list(derivation.columns),
+            filter=derivation.filter,
+            iterator=derivation.iterator,
+            arguments=dict(derivation.arguments),
+            comment=derivation.comment,
+        )
+        return Commit(told["snapshot"])
+
+    def kept_snapshots(self: Asking) -> list[TableInfo]:
+        """See `SupportsDerivedTables`."""
+        found = self._asked("snapshots")["snapshots"]
+        return [self.describe(TableRef(self.name, *names)) for names in found]
+
+    def dependents(self: Asking, table: TableRef) -> list[TableRef]:
+        """See `SupportsDerivedTables`."""
+        found = self._asked("dependents", namespace=table.namespace, name=table.name)["tables"]
+        return [TableRef(self.name, *names) for names in found]
+
+    def drop_with_dependents(
+        self: Asking, table: TableRef, dependents: Sequence[TableRef], author: Author
+    ) -> Commit:
+        """See `SupportsDerivedTables`."""
+        told = self._asked(
+            "drop_with_dependents",
+            namespace=table.namespace,
+            name=table.name,
+            dependents=[[one.namespace, one.name] for one in dependents],
+        )
+        return Commit(told["snapshot"])
+
+
+def derived(told: Mapping[str, Any] | None) -> Derived | None:
+    """What the process tells of a view or a snapshot; None of a table."""
+    if told is None:
+        return None
+    return Derived(
+        Kind.SNAPSHOT if told["is_snapshot"] else Kind.MATERIALIZED_VIEW,
+        TableRef(PIXELTABLE_CATALOG, *told["base"]),
+        told["version"],
+        told["filter"],
+        told["iterator"],
+    )
+
+
+def _told(change: SchemaChange) -> dict[str, Any]:
+    """A change as the process is told of it. Unsupported."""
+    match change:
+        case AddColumn(field, None):
+            return {"add": base64.b64encode(pa.schema([field]).serialize()).decode()}
+        case DropColumn(name):
+            return {"drop": [name]}
+        case RenameColumn(name, new_name):
+            return {"rename": [name, new_name]}
+        case SetNullable(name, True):
+            return {"allow_nulls": [name]}
+        case SetComment(comment):
+            return {"comment": comment}
+    raise Unsupported(
+        "Of Pixeltable's tables columns are added without a default, dropped and renamed, nulls "
+        "are allowed in them, and the table's comment is set: nothing else is altered."
+    )
