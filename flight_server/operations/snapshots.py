@@ -148,8 +148,9 @@ def restore_snapshot(services: Services, call: Call, name: TableRef) -> Restored
     does what came since. NotFound; Forbidden; Conflict; Unsupported of other catalogs.
     """
     if is_kept_elsewhere(services, call, name):
-        kept = kept_snapshot(services, call, name)
-        raise Unsupported(f"'{kept.name}' is read as it is: its table is not brought back by it.")
+        kept_snapshot(services, call, name)
+    if name.catalog != DEFAULT_CATALOG:
+        raise Unsupported(f"Nothing is brought back from snapshots in the catalog '{name.catalog}'.")
     found = _found(services, call, name)
     members = [
         one

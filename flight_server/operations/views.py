@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from flight_server.auth import Action
 from flight_server.engines.base import SupportsTables, require
+from flight_server.engines.derived import SupportsDerivedTables
 from flight_server.engines.views import SupportsViews
 from flight_server.errors import (
     ErrorCode,
@@ -51,6 +52,11 @@ def create_view(
     With `replaces` a view of the name is replaced, for which one must be allowed to drop it.
     """
     check_target(services, call, view)
+    if isinstance(engine_of(services, call, view.catalog), SupportsDerivedTables):
+        raise Unsupported(
+            f"A view in the catalog '{view.catalog}' is of one table and no SELECT: name that as "
+            "'of', by the action create_view or over HTTP."
+        )
     replaces = replaces and is_there(services, call, view, Action.DROP)
     definition = defined(call, sql, columns)
     schema, statement = checked_definition(services, call, view, definition)

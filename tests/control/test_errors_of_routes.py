@@ -228,6 +228,8 @@ UNSUPPORTED: list[Request] = [
     ("POST", "/views", {"view": "vault.n", "sql": "select default"}),
     ("GET", "/functions?catalog=lake", None),
     ("POST", "/views/vault.v/refresh", None),
+    ("DELETE", f"{T}?cascade=true", None),
+    ("DELETE", "/views/vault.v?cascade=true", None),
 ]
 VIOLATIONS: list[Request] = [
     ("POST", "/batch/operations", {"operations": INSERTS}),

@@ -79,3 +79,14 @@ def test_listings_show_it(api: httpx.Client, words: str) -> None:
     assert "main" in str(spaces)
     described = api.get(f"{V1}/tables/{path_of(words)}").json()
     assert "word" in str(described)
+
+
+def test_it_keeps_no_views_and_snapshots(api: httpx.Client, words: str) -> None:
+    table = path_of(words)
+    for answer in (
+        api.post(f"{V1}/snapshots", json={"name": "s", "table": table}),
+        api.post(f"{V1}/snapshots/memory:s/restore"),
+        api.post(f"{V1}/views", json={"view": "memory:v", "of": table}),
+        api.delete(f"{V1}/tables/{table}?cascade=true"),
+    ):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (501, "unsupported")

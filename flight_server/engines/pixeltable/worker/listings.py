@@ -82,8 +82,10 @@ def opened(arguments: Mapping[str, Any]) -> pxt.Table:
     try:
         found = pxt.get_table(f"{path}:{version}", if_not_exists="ignore") if version >= 0 else None
     except theirs.Error:
+        found = None
+    if found is None and version == table.get_metadata()["version"]:
         # Snapshots have one version, and Pixeltable refuses to be asked for it.
-        found = table if version == table.get_metadata()["version"] else None
+        return table
     if found is None:
         named = TableRef(PIXELTABLE_CATALOG, namespace, name)
         raise NotFound(
@@ -95,7 +97,10 @@ def opened(arguments: Mapping[str, Any]) -> pxt.Table:
 
 def _facts(arguments: Mapping[str, Any], table: pxt.Table) -> dict[str, Any]:
     told = table.get_metadata()
-    namespace, name = names.split(names.path_of(arguments["namespace"], arguments["name"]))
+    path = names.path_of(arguments["namespace"], arguments["name"])
+    namespace, name = names.split(path)
+    # At one of its versions Pixeltable takes anything for a snapshot.
+    now = told if arguments["version"] is None else pxt.get_table(path).get_metadata()
     return {
         "namespace": namespace,
         "name": name,
@@ -103,7 +108,7 @@ def _facts(arguments: Mapping[str, Any], table: pxt.Table) -> dict[str, Any]:
         "key": told["primary_key"] or [],
         "comment": told["comment"] or "",
         "version": told["version"],
-        "derived": None if told["kind"] == "table" else _derived(told),
+        "derived": None if now["base"] is None else _derived(now),
     }
 
 
