@@ -25,6 +25,7 @@ pytest_plugins = [
     "tests.fix_metastore",
     "tests.fix_permissions",
     "tests.fix_pixeltable",
+    "tests.fix_derived",
     "tests.fix_routes",
     "tests.fix_server",
     "tests.fix_statuses",

@@ -150,7 +150,9 @@ def restore_snapshot(services: Services, call: Call, name: TableRef) -> Restored
     if is_kept_elsewhere(services, call, name):
         kept_snapshot(services, call, name)
     if name.catalog != DEFAULT_CATALOG:
-        raise Unsupported(f"Nothing is brought back from snapshots in the catalog '{name.catalog}'.")
+        raise Unsupported(
+            f"Nothing is brought back from snapshots in the catalog '{name.catalog}'."
+        )
     found = _found(services, call, name)
     members = [
         one

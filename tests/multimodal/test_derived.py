@@ -1,9 +1,8 @@
-"""Views, snapshots and altered tables in Pixeltable's catalog, through both doors."""
+"""Views, snapshots and altered tables in Pixeltable's catalog, through derived_doors doors."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -12,15 +11,15 @@ import httpx
 import pyarrow as pa
 import pytest
 
-from flight_server.testing.server import LocalServer, local_server
+from flight_server.testing.server import LocalServer
 from tests.fix_adbc import open_adbc
 from tests.fix_client import Client, refusal
+from tests.fix_derived import V1, beside, flight_sql, made, refused, rows_of
 from tests.fix_flight_sql import SqlClient
-from tests.fix_http import TwoDoors, two_doors
+from tests.fix_http import TwoDoors
 from tests.fix_permissions import new_role
 from tests.multimodal.media_files import write_tone, write_video
 
-V1 = "/api/v1"
 NUMBERS = "pixeltable:numbers"
 # What iterators are given of each table.
 COLUMNS = {
@@ -33,64 +32,23 @@ CHARACTERS = {"separators": "paragraph, char_limit", "limit": 12, "overlap": 2}
 TOKENS = {"separators": "token_limit"}
 
 
-@pytest.fixture(scope="module")
-def filled(written_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    """A server over a home that these tests write to, and read files from beside it."""
-    data, beside = tmp_path_factory.mktemp("derived"), written_home.parent
-    given = {"pixeltable": str(written_home), "import_sources": (str(beside),)}
-    with local_server(data, durability="none", **given) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def both(filled: LocalServer) -> Iterator[TwoDoors]:
-    with two_doors(filled) as doors:
-        yield doors
+@pytest.fixture
+def web(derived_web: httpx.Client) -> httpx.Client:
+    return derived_web
 
 
 @pytest.fixture
-def web(both: TwoDoors) -> Iterator[httpx.Client]:
-    with both.client() as client:
-        yield client
+def flying(derived_flight: Client) -> Client:
+    return derived_flight
 
 
 @pytest.fixture
-def flying(filled: LocalServer) -> Iterator[Client]:
-    with closing(Client(filled.url, filled.key)) as client:
-        yield client
-
-
-@pytest.fixture
-def base(flying: Client, request: pytest.FixtureRequest) -> str:
-    """A table of four rows in a directory of its own, which is called after the test."""
-    place = "".join(c if c.isalnum() else "_" for c in request.node.name).lower()[:60]
-    flying.action("create_namespace", namespace=f"pixeltable:{place}")
-    rows = pa.table({"id": [1, 2, 3, 4], "word": ["a", "b", "c", None], "x": [0.5, 1.5, None, 3.0]})
-    table = f"pixeltable:{place}.base"
-    flying.put(rows, ingest={"table": table, "mode": "create", "key": ["id"]})
-    return table
-
-
-def beside(base: str, name: str) -> str:
-    return base.replace(".base", f".{name}")
-
-
-def made(answer: httpx.Response, status: int = 200) -> Any:
-    assert answer.status_code == status, answer.text
-    return answer.json() if answer.content else None
-
-
-def refused(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["error"]["code"]
-
-
-def rows_of(web: httpx.Client, table: str, **query: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = made(web.get(f"{V1}/tables/{table}/rows", params=query))["rows"]
-    return found
+def base(derived_base: str) -> str:
+    return derived_base
 
 
 def test_what_plain_pixeltable_made_is_read_at_every_door(
-    web: httpx.Client, flying: Client, filled: LocalServer
+    web: httpx.Client, flying: Client, derived_server: LocalServer
 ) -> None:
     flying.put(
         pa.table({"heading": ["The first"], "seen": [7]}),
@@ -103,7 +61,7 @@ def test_what_plain_pixeltable_made_is_read_at_every_door(
     expected = [{"seen": 7, "text": "The first It speaks gRPC. Rows are streamed."}]
     assert flying.stream(flight_sql(join)).read_all().to_pylist() == expected
     assert made(web.post(f"{V1}/query", json={"sql": join}))["rows"] == expected
-    with closing(open_adbc(filled, autocommit=True)) as adbc, adbc.cursor() as cursor:
+    with closing(open_adbc(derived_server, autocommit=True)) as adbc, adbc.cursor() as cursor:
         cursor.execute(join)
         assert cursor.fetch_arrow_table().to_pylist() == expected
     photos = {row["name"]: row for row in rows_of(web, "pixeltable:photos")}
@@ -159,11 +117,11 @@ def test_a_view_is_replaced_and_nothing_else_is(web: httpx.Client, base: str) ->
 
 
 @pytest.fixture(scope="module")
-def files(filled: LocalServer, written_home: Path) -> None:
+def files(derived_server: LocalServer, written_home: Path) -> None:
     """`videos` and `sounds`, each of one file."""
     write_video(written_home.parent / "bright.mp4")
     write_tone(written_home.parent / "tone.wav", seconds=3)
-    with closing(Client(filled.url, filled.key)) as client:
+    with closing(Client(derived_server.url, derived_server.key)) as client:
         for name, kind, file in (
             ("videos", "Video", "bright.mp4"),
             ("sounds", "Audio", "tone.wav"),
@@ -281,7 +239,7 @@ def test_snapshots_stay_as_they_are(web: httpx.Client, flying: Client, base: str
 
 
 def test_what_is_made_of_a_table_is_named_or_goes_with_it(
-    web: httpx.Client, flying: Client, base: str, both: TwoDoors
+    web: httpx.Client, flying: Client, base: str, derived_doors: TwoDoors
 ) -> None:
     names = [beside(base, one) for one in ("a", "other", "s")]
     flying.action("create_view", view=names[0], of=base)
@@ -292,7 +250,7 @@ def test_what_is_made_of_a_table_is_named_or_goes_with_it(
     assert answer.json()["error"]["details"]["dependents"] == names
     assert refusal(lambda: flying.action("drop_view", view=names[0])).code == "conflict"
     grants = [{"actions": ["drop"], "table": one} for one in (base, names[0])]
-    with both.client(both.key_of(new_role(web, *grants))) as other:
+    with derived_doors.client(derived_doors.key_of(new_role(web, *grants))) as other:
         told = other.delete(f"{V1}/tables/{base}").json()["error"]
         assert told["details"]["dependents"] == names[:1]
         assert names[1] not in told["message"]
@@ -305,7 +263,9 @@ def test_what_is_made_of_a_table_is_named_or_goes_with_it(
     assert refused(web.get(f"{V1}/tables/{names[2]}"))[0] == 404
 
 
-def test_all_of_them_move(web: httpx.Client, flying: Client, base: str, both: TwoDoors) -> None:
+def test_all_of_them_move(
+    web: httpx.Client, flying: Client, base: str, derived_doors: TwoDoors
+) -> None:
     place = base.split(".")[0]
     flying.action("create_namespace", namespace=f"{place}/deep")
     flying.action("create_view", view=beside(base, "v"), of=base)
@@ -328,7 +288,7 @@ def test_all_of_them_move(web: httpx.Client, flying: Client, base: str, both: Tw
         {"actions": ["alter"], "table": f"{place}/deep.moved"},
         {"actions": ["create"], "namespace": "main"},
     )
-    with both.client(both.key_of(role)) as other:
+    with derived_doors.client(derived_doors.key_of(role)) as other:
         for to in ("main.theirs", "pixeltable:theirs"):
             answer = other.patch(f"{V1}/tables/{place}/deep.moved", json={"rename_to": to})
             assert answer.status_code in (403, 404, 501), answer.text
@@ -372,9 +332,9 @@ def test_columns_are_altered(web: httpx.Client, flying: Client, base: str) -> No
 
 
 def test_statements_alter_and_drop(
-    connect_sql: Callable[..., SqlClient], filled: LocalServer, base: str
+    connect_sql: Callable[..., SqlClient], derived_server: LocalServer, base: str
 ) -> None:
-    sql, table = connect_sql(filled), base.replace(":", ".")
+    sql, table = connect_sql(derived_server), base.replace(":", ".")
     sql.update(f"ALTER TABLE {table} ADD COLUMN more VARCHAR")
     sql.update(f"ALTER TABLE {table} RENAME COLUMN more TO less")
     assert "less" in sql.rows(f"SELECT * FROM {table} LIMIT 1")[0]
@@ -385,7 +345,7 @@ def test_statements_alter_and_drop(
     assert refusal(lambda: sql.rows(f"SELECT * FROM {table}")).code == "table_not_found"
 
 
-def test_who_may_make_one_of_a_table(web: httpx.Client, both: TwoDoors, base: str) -> None:
+def test_who_may_make_one_of_a_table(web: httpx.Client, derived_doors: TwoDoors, base: str) -> None:
     place = base.split(".")[0]
     body = {"view": beside(base, "mine"), "of": base}
     snapshot = {"name": "mine", "table": base}
@@ -397,28 +357,23 @@ def test_who_may_make_one_of_a_table(web: httpx.Client, both: TwoDoors, base: st
         ([make, {"actions": ["read"], "table": base, "rows": "id < 3"}], (403, "forbidden")),
     ]
     for grants, expected in parts:
-        with both.client(both.key_of(new_role(web, *grants))) as other:
+        with derived_doors.client(derived_doors.key_of(new_role(web, *grants))) as other:
             assert refused(other.post(f"{V1}/views", json=body)) == expected
             assert refused(other.post(f"{V1}/snapshots", json=snapshot)) == expected
     elsewhere = new_role(web, {"actions": ["create"], "namespace": "pixeltable:views"})
-    with both.client(both.key_of(elsewhere)) as other:
+    with derived_doors.client(derived_doors.key_of(elsewhere)) as other:
         for of in (base, beside(base, "missing")):
             unseen = {"view": "pixeltable:views.mine", "of": of}
             assert refused(other.post(f"{V1}/views", json=unseen)) == (404, "table_not_found")
     enough = new_role(web, make, {"actions": ["read"], "table": base})
-    with both.client(both.key_of(enough)) as other:
+    with derived_doors.client(derived_doors.key_of(enough)) as other:
         made(other.post(f"{V1}/views", json=body), 201)
         again = other.post(f"{V1}/views", json=body | {"replace": True})
         assert refused(again) == (403, "forbidden")
     sees = new_role(web, {"actions": ["read"], "table": beside(base, "mine")})
-    with both.client(both.key_of(sees)) as other:
+    with derived_doors.client(derived_doors.key_of(sees)) as other:
         assert len(rows_of(other, beside(base, "mine"))) == 4
         told = made(other.get(f"{V1}/tables/{beside(base, 'mine')}"))["derived"]
         assert set(told.values()) == {None}
         assert made(other.get(f"{V1}/snapshots"))["snapshots"] == []
         assert refused(other.delete(f"{V1}/views/{beside(base, 'mine')}")) == (403, "forbidden")
-
-
-def flight_sql(text: str) -> bytes:
-    """A ticket of a statement."""
-    return json.dumps({"sql": text}).encode()

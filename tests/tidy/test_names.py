@@ -18,7 +18,10 @@ ABBREVIATIONS = {
     "ret", "svc", "tbl", "tmp", "val", "vals",
 }  # fmt: skip
 # `path: name` → which library asks for that name.
-ASKED_FOR = {"flight_server/metastore/tables/base.py: impl": "SQLAlchemy's TypeDecorator"}
+ASKED_FOR = {
+    "flight_server/bodies/iterators.py: num_frames": "Pixeltable's frame_iterator",
+    "flight_server/metastore/tables/base.py: impl": "SQLAlchemy's TypeDecorator",
+}
 
 
 def words(name: str) -> set[str]:
