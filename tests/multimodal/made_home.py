@@ -163,6 +163,8 @@ def make_files(pxt: Any, folder: Path) -> None:
     (folder / "gone.png").unlink()
     (folder / "folder.txt").unlink()
     (folder / "folder.txt").mkdir()
+
+
 def make_photos(pxt: Any) -> None:
     """`photos`: what cameras and people made, as it comes with Matplotlib."""
     from matplotlib import get_data_path

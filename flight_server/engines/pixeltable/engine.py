@@ -19,8 +19,8 @@ import pyarrow as pa
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.pixeltable.channel import Channel, raise_failure, received_rows
-from flight_server.engines.pixeltable.media_fields import media_schema
 from flight_server.engines.pixeltable.deriving import Deriving, derived
+from flight_server.engines.pixeltable.media_fields import media_schema
 from flight_server.engines.pixeltable.processes import Process
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import InvalidRequest, Unsupported
