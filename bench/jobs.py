@@ -37,7 +37,7 @@ def measure(sizes: Sizes) -> list[Row]:
         client = closing.enter_context(connect(server.url, server.key))
         create(server, TABLE, sample.sample(1).schema)
         # The worker is started with the first job.
-        _done(client, _submitted(client, 1))
+        _through(client, 1)
         rates = [60 * _through(client, count) for _ in range(sizes.rounds)]
         ends = [_ends(folder / f"{n}.sqlite", count) for n in range(sizes.rounds)]
     jobs = f"{count} jobs of one row each, {sizes.rounds} times"
@@ -58,13 +58,15 @@ def _submitted(client: Client, count: int) -> list[str]:
 def _through(client: Client, count: int) -> float:
     """Jobs a second, from the moment that the first is submitted until the last has ended."""
     began = time.monotonic()
-    _done(client, _submitted(client, count))
-    return count / (time.monotonic() - began)
-
-
-def _done(client: Client, ids: Sequence[str]) -> None:
-    """Waits for the last of them, before which all others are taken, and looks at each."""
+    ids = _submitted(client, count)
     client.wait_for_job(ids[-1], DONE_SECONDS_MAX, pause_seconds=PAUSE_SECONDS)
+    seconds = time.monotonic() - began
+    _check(client, ids)
+    return count / seconds
+
+
+def _check(client: Client, ids: Sequence[str]) -> None:
+    """All have come to their end: the last one was taken after the others."""
     for one in ids:
         job = client.job(one)
         assert job["status"] == "completed", job
