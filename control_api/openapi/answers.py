@@ -108,6 +108,13 @@ def answers() -> Mapping[str, Schema]:
         **_of_webhooks(),
         **_of_jobs(),
         **_of_imports(),
+        **dict.fromkeys(
+            ("add_computed_column", "change_computed_column", "drop_computed_column"),
+            reference("Computed"),
+        ),
+        "recompute_column": reference("Recomputed"),
+        "list_computed_columns": members({"columns": array(reference("ComputedColumn"))}),
+        "list_cell_errors": members({"errors": array(reference("CellError"))}),
         "list_functions": members({"functions": array(reference("Function"))}),
         "list_entries": members(
             {"entries": array(reference("AuditEntry")), "cursor": maybe(INTEGER)}

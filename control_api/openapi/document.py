@@ -47,6 +47,7 @@ TAGS = {
     "jobs": "Work that outlasts a request, done now or by the clock.",
     "history": "Versions of a table: told of, compared, named and restored.",
     "views": "Queries that are read like tables.",
+    "computed columns": "Columns that are computed of others.",
     "functions": "What expressions of computed columns may call.",
     "snapshots": "States of a table or a namespace that are kept.",
     "audit": "Who did what, when, from where.",

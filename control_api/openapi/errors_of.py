@@ -101,8 +101,10 @@ _THROUGH_VIEWS = frozenset(
 # They take SQL, or what views do not have, or not every catalog.
 _NOT_ALL_SUPPORTED = frozenset(
     {
+        "add_computed_column",
         "batch_operations",
         "changes",
+        "change_computed_column",
         "change_table",
         "create_grant",
         "create_schedule",
@@ -116,9 +118,12 @@ _NOT_ALL_SUPPORTED = frozenset(
         "diff",
         "drop_table",
         "drop_view",
+        "drop_computed_column",
         "export_rows",
         "import_data",
         "insert_rows",
+        "list_cell_errors",
+        "list_computed_columns",
         "list_deletions",
         "list_functions",
         "list_tags",
@@ -127,6 +132,7 @@ _NOT_ALL_SUPPORTED = frozenset(
         "read_row",
         "read_row_of_key",
         "read_rows",
+        "recompute_column",
         "refresh_view",
         "replace_row",
         "replace_row_of_key",

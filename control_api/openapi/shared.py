@@ -36,6 +36,7 @@ _PARAMETERS = {
     "outcome": "How it ended.",
     "request_id": "What one request did.",
     "table": "`[catalog:][namespace.]name`.",
+    "column": "The name of the column.",
     "tag": "The name of the version.",
     "webhook_id": "The webhook's id.",
     "workspace": "A workspace; your own without it.",

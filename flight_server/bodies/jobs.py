@@ -210,9 +210,16 @@ class JobLogs(OfJob):
 
 
 class Recompute(Body):
-    """The parameters of `table_recompute`: a materialised view is refreshed."""
+    """The parameters of `table_recompute`: a materialised view is refreshed.
+
+    With `column` that computed column of a table is computed anew, where that is asked for.
+    """
 
     table_name: Annotated[str, Field(examples=["fleet.large"])]
+    column: str | None = None
+    where: dict[str, Any] | str | None = None
+    errors_only: bool = False
+    batch_size: Annotated[int, Field(ge=1)] = 1000
 
 
 class Custom(Body):

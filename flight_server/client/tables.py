@@ -27,6 +27,7 @@ from flight_server.client.bodies import (
     version_from,
 )
 from flight_server.client.bookkeeping import Bookkeeping
+from flight_server.client.computed import ComputedCalls
 from flight_server.client.connection import Connection, Key
 from flight_server.client.exports import ExportCalls
 from flight_server.client.imports import ImportCalls
@@ -82,7 +83,9 @@ class TableSummary:
     bytes: int
 
 
-class Client(PlanCalls, ExportCalls, ImportCalls, JobCalls, WebhookCalls, Bookkeeping):
+class Client(
+    PlanCalls, ExportCalls, ImportCalls, ComputedCalls, JobCalls, WebhookCalls, Bookkeeping
+):
     """Tables in and out. Every method may be called from any thread.
 
     Tables are named `[catalog:][namespace.]name`. Methods raise the classes of

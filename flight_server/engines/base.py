@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 import pyarrow as pa
 
 from flight_server.engines.cancellation import NEVER, Cancellation
-from flight_server.engines.computed import SupportsFunctions
+from flight_server.engines.computed import SupportsComputedColumns, SupportsFunctions
 from flight_server.engines.derived import SupportsDerivedTables
 from flight_server.engines.history import SupportsChanges, SupportsVersions
 from flight_server.engines.log import SupportsCommitLog
@@ -333,6 +333,7 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsTemporaryTables,
     SupportsListings,
     SupportsFunctions,
+    SupportsComputedColumns,
     SupportsMedia,
     SupportsRules,
     SupportsPins,

@@ -13,7 +13,15 @@ from flight_server.operations.api_keys import (
     rotate_key,
 )
 from flight_server.operations.cached_queries import cached_query, pinned_query
-from flight_server.operations.computed_columns import list_functions
+from flight_server.operations.computed_columns import (
+    add_computed_column,
+    change_computed_column,
+    drop_computed_column,
+    list_cell_errors,
+    list_computed_columns,
+    list_functions,
+    recompute_column,
+)
 from flight_server.operations.derived import create_derived
 from flight_server.operations.imports import import_target, preview
 from flight_server.operations.jobs import (
@@ -207,12 +215,14 @@ __all__ = [
     "SchemaStep",
     "Services",
     "Session",
+    "add_computed_column",
     "aggregate",
     "alter_table",
     "begin",
     "bound_to",
     "cached_query",
     "cancel_job",
+    "change_computed_column",
     "change_row",
     "change_table",
     "change_user",
@@ -255,6 +265,7 @@ __all__ = [
     "describe_view",
     "describe_webhook",
     "diff",
+    "drop_computed_column",
     "drop_grant",
     "drop_namespace",
     "drop_role",
@@ -282,6 +293,8 @@ __all__ = [
     "judge_of",
     "kind_of_table",
     "last_lines",
+    "list_cell_errors",
+    "list_computed_columns",
     "list_deletions",
     "list_deliveries",
     "list_functions",
@@ -324,6 +337,7 @@ __all__ = [
     "read_measures",
     "readable_key",
     "readable_schema",
+    "recompute_column",
     "refresh_login",
     "refresh_view",
     "rename_table",

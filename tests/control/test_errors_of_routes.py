@@ -26,6 +26,7 @@ Request = tuple[str, str, Any]
 
 T, V, BROKEN = "/tables/vault.t", "/tables/vault.v", "/tables/vault.broken"
 LOST, NOWHERE = "/tables/vault.lost", "/tables/nowhere.t"
+TWICE = {"name": "c", "expression": "id * 2"}
 COLUMNS = [{"name": "id", "type": "int64"}]
 # SQL that parses, and that this server does not run.
 STRANGE = {"expr": "default"}
@@ -130,6 +131,12 @@ NOT_FOUND: list[Request] = [
     ("DELETE", f"{T}/rows/key/99", None),
     ("GET", "/views?catalog=none", None),
     ("GET", "/functions?catalog=none", None),
+    ("GET", f"{LOST}/computed-columns", None),
+    ("POST", f"{LOST}/computed-columns", TWICE),
+    ("PATCH", f"{LOST}/computed-columns/c", {"rename_to": "d"}),
+    ("DELETE", f"{LOST}/computed-columns/c", None),
+    ("POST", f"{LOST}/computed-columns/c/recompute", {}),
+    ("GET", f"{LOST}/computed-columns/c/errors", None),
     ("POST", "/views", {"view": "vault.n", "sql": "select * from vault.lost"}),
     ("GET", "/views/vault.lost", None),
     ("DELETE", "/views/vault.lost", None),
@@ -227,6 +234,12 @@ UNSUPPORTED: list[Request] = [
     ("PATCH", f"{T}/rows/key/1", {"x": STRANGE}),
     ("POST", "/views", {"view": "vault.n", "sql": "select default"}),
     ("GET", "/functions?catalog=lake", None),
+    ("GET", f"{T}/computed-columns", None),
+    ("POST", f"{T}/computed-columns", TWICE),
+    ("PATCH", f"{T}/computed-columns/c", {"rename_to": "d"}),
+    ("DELETE", f"{T}/computed-columns/c", None),
+    ("POST", f"{T}/computed-columns/c/recompute", {}),
+    ("GET", f"{T}/computed-columns/c/errors", None),
     ("POST", "/views/vault.v/refresh", None),
     ("DELETE", f"{T}?cascade=true", None),
     ("DELETE", "/views/vault.v?cascade=true", None),

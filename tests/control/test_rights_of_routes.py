@@ -25,6 +25,7 @@ NO_ADDRESS = 403, "address_refused"
 TOO_LARGE = 413, "too_large"
 
 T, ROW, KEY = "/tables/vault.t", "/tables/vault.t/rows/0", "/tables/vault.t/rows/key/1"
+COMPUTED, TWICE = f"{T}/computed-columns", {"name": "c", "expression": "id * 2"}
 CHANGED = {"id": 1, "x": "other"}
 COLUMNS = [{"name": "id", "type": "int64"}]
 INSERT = {"operation": "insert", "table": "vault.t", "data": [{"id": 9}]}
@@ -124,6 +125,12 @@ TO_STRANGERS: list[Case] = [
     ("delete_row_of_key", "DELETE", KEY, None, HIDDEN),
     ("list_usage", "GET", "/usage?of=all", None, FORBIDDEN),
     ("list_views", "GET", "/views?namespace=vault", None, NO_NAMESPACE),
+    ("list_computed_columns", "GET", COMPUTED, None, HIDDEN),
+    ("add_computed_column", "POST", COMPUTED, TWICE, HIDDEN),
+    ("change_computed_column", "PATCH", f"{COMPUTED}/c", {"rename_to": "d"}, HIDDEN),
+    ("drop_computed_column", "DELETE", f"{COMPUTED}/c", None, HIDDEN),
+    ("recompute_column", "POST", f"{COMPUTED}/c/recompute", {}, HIDDEN),
+    ("list_cell_errors", "GET", f"{COMPUTED}/c/errors", None, HIDDEN),
     ("list_functions", "GET", "/functions?catalog=lake", None, NO_CATALOG),
     ("create_view", "POST", "/views", {"view": "vault.n", "sql": "select 1 as a"}, NO_NAMESPACE),
     ("describe_view", "GET", "/views/vault.v", None, HIDDEN),
@@ -176,6 +183,10 @@ TO_READERS: list[tuple[str, str, Any]] = [
     ("POST", "/tables", {"table": "vault.n", "columns": COLUMNS}),
     ("PATCH", T, {"rename_to": "vault.n"}),
     ("DELETE", T, None),
+    ("POST", COMPUTED, TWICE),
+    ("PATCH", f"{COMPUTED}/c", {"rename_to": "d"}),
+    ("DELETE", f"{COMPUTED}/c", None),
+    ("POST", f"{COMPUTED}/c/recompute", {}),
     ("POST", f"{T}/restore", {"version": 1}),
     ("POST", "/tables/vault.lost/undrop", None),
     ("POST", f"{T}/tags", {"name": "n"}),
@@ -210,6 +221,8 @@ GET_BY_FEEDERS = [
     f"{T}/diff?from={{version}}",
     f"{T}/changes?after={{version}}",
     f"{T}/tags",
+    COMPUTED,
+    f"{COMPUTED}/c/errors",
     f"{T}/rows",
     ROW,
     KEY,

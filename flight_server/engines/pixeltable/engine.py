@@ -19,6 +19,7 @@ import pyarrow as pa
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.pixeltable.channel import Channel, raise_failure, received_rows
+from flight_server.engines.pixeltable.computing import Computing
 from flight_server.engines.pixeltable.deriving import Deriving, derived
 from flight_server.engines.pixeltable.media_fields import media_schema
 from flight_server.engines.pixeltable.processes import Process
@@ -42,7 +43,7 @@ from flight_server.model import (
 NO_SNAPSHOT = -1
 
 
-class PixeltableEngine(Deriving):
+class PixeltableEngine(Computing, Deriving):
     """The tables, views and snapshots of one Pixeltable home.
 
     A snapshot is the number of a table's own version: there is none of all tables together.
@@ -132,10 +133,6 @@ class PixeltableEngine(Deriving):
             raise
         return BatchStream(reader.schema, _rows(channel, reader, cancellation), channel.close)
 
-    def functions(self) -> list[Mapping[str, Any]]:
-        """What expressions may call, and what they could."""
-        return list(self._asked("functions")["functions"])
-
     def media_schema(self, schema: pa.Schema, media: MediaBytes) -> pa.Schema:
         """Columns of URLs hold the files, as `large_binary`."""
         return media_schema(schema, media)
@@ -165,8 +162,7 @@ class PixeltableEngine(Deriving):
 
     def rename_table(self, table: TableRef, to: TableRef, author: Author) -> Commit:
         """TABLE_NOT_FOUND, ALREADY_EXISTS; into another directory as well."""
-        place = {"to_namespace": to.namespace, "to_name": to.name}
-        told = self._asked("rename_table", namespace=table.namespace, name=table.name, **place)
+        told = self._of(table, "rename_table", to_namespace=to.namespace, to_name=to.name)
         return Commit(told["snapshot"])
 
     def drop_table(self, table: TableRef, author: Author) -> Commit:
@@ -239,14 +235,7 @@ class PixeltableEngine(Deriving):
     def _changed(
         self, verb: str, table: TableRef, more: Mapping[str, Any], cancellation: Cancellation
     ) -> Commit:
-        arguments = {"namespace": table.namespace, "name": table.name, **more}
-        with (
-            closing(self._process.request(verb, arguments)) as channel,
-            cancellation.interrupting(channel.shut),
-        ):
-            answer = channel.receive()
-            raise_failure(answer)
-        return Commit(**answer["result"])
+        return Commit(**self._of(table, verb, cancellation, **more))
 
     def _media_wanted(self, request: ScanRequest) -> Mapping[str, Any] | None:
         if request.media is None:
@@ -254,14 +243,7 @@ class PixeltableEngine(Deriving):
         return {**asdict(request.media), "allowed": list(self._media)}
 
     def _about(self, verb: str, table: TableRef, version: int | None) -> Mapping[str, Any]:
-        return self._asked(verb, namespace=table.namespace, name=table.name, version=version)
-
-    def _asked(self, verb: str, **arguments: Any) -> Mapping[str, Any]:
-        with closing(self._process.request(verb, arguments)) as channel:
-            answer = channel.receive()
-        raise_failure(answer)
-        result: Mapping[str, Any] = answer["result"]
-        return result
+        return self._of(table, verb, version=version)
 
     def _version(self, told: Mapping[str, Any]) -> TableVersion:
         schema = pa.ipc.read_schema(pa.BufferReader(base64.b64decode(told["schema"])))

@@ -42,8 +42,8 @@ def delete(
         if condition is None:
             count = table.delete().row_count_stats.del_rows
         else:
-            found = _found(home, table, condition, {}, cancellation)
-            ids = found.column(ROW_ID).to_pylist()
+            rows = found(home, table, condition, {}, cancellation)
+            ids = rows.column(ROW_ID).to_pylist()
             count = sum(
                 _delete(table, ids[at : at + IDS_EACH]) for at in range(0, len(ids), IDS_EACH)
             )
@@ -61,15 +61,15 @@ def update(
     assigned = _assigned(every, arguments["assignments"])
 
     def act() -> Mapping[str, Any]:
-        found = _found(home, table, arguments["filter"], assigned, cancellation)
-        columns = matched(every, found.drop([ROW_ID]).schema, is_whole=False)
-        for batch in found.to_batches(ROWS_EACH):
+        whole = found(home, table, arguments["filter"], assigned, cancellation)
+        columns = matched(every, whole.drop([ROW_ID]).schema, is_whole=False)
+        for batch in whole.to_batches(ROWS_EACH):
             cancellation.check()
             ids = batch.column(ROW_ID).to_pylist()
             values = rows_of(batch.drop_columns([ROW_ID]), columns, arguments["media"])
             rows = [{"_rowid": (id_,), **row} for id_, row in zip(ids, values, strict=True)]
             table.batch_update(rows)
-        return _commit(table, found.num_rows, "rows_updated")
+        return _commit(table, whole.num_rows, "rows_updated")
 
     return home.write(table, act)
 
@@ -92,7 +92,7 @@ def _assigned(every: Sequence[Column], assignments: Mapping[str, str]) -> dict[s
     return {column.name: sql for column, sql in zip(columns, assignments.values(), strict=True)}
 
 
-def _found(
+def found(
     home: Home,
     table: pxt.Table,
     condition: str | None,
@@ -119,8 +119,8 @@ def _found(
 
 
 def _delete(table: pxt.Table, ids: Sequence[int]) -> int:
-    found = RowidRef(table._tbl_path.tbl_version, 0).isin(ids)
-    return int(table.delete(where=found).row_count_stats.del_rows)
+    where = RowidRef(table._tbl_path.tbl_version, 0).isin(ids)
+    return int(table.delete(where=where).row_count_stats.del_rows)
 
 
 def _commit(table: pxt.Table, count: int, kind: str) -> Mapping[str, Any]:

@@ -55,6 +55,10 @@ def of_request(error: Exception) -> PixelflightError | None:
         return Unavailable("Pixeltable's PostgreSQL broke off: send the request again.")
     if not isinstance(error, theirs.Error):
         return None
+    if isinstance(error.__cause__, sa.exc.DataError):
+        # Its text may quote values.
+        what = type(error.__cause__.orig).__name__
+        return InvalidRequest(f"Pixeltable: PostgreSQL cannot compute it: {what}.")
     kind, code = _BY_CODE.get(error.error_code, (None, None))
     if kind is None:
         kind = next((ours for known, ours in _BY_CLASS if isinstance(error, known)), None)
@@ -77,8 +81,12 @@ def of_start(error: Exception) -> PixelflightError:
     return Unavailable(f"Pixeltable could not open its home: {_text(error)}")
 
 
-def _text(error: Exception) -> str:
+def first_line(text: str) -> str:
+    """What may be told of a text of Pixeltable's: no row, no path, no trace."""
     # What follows the first line is the row, or a trace of somebody's function.
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    line = _ROW.split(lines[0])[0]
-    return _PATH.sub("…", line)[:TEXT_LENGTH_MAX]
+    lines = text.strip().splitlines() or [""]
+    return _PATH.sub("…", _ROW.split(lines[0])[0])[:TEXT_LENGTH_MAX]
+
+
+def _text(error: Exception) -> str:
+    return first_line(str(error)) or type(error).__name__

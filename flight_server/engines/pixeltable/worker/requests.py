@@ -22,6 +22,7 @@ from flight_server.engines.pixeltable.channel import Channel, failure_of, receiv
 from flight_server.engines.pixeltable.worker import (
     altering,
     changing,
+    computing,
     deriving,
     failures,
     functions,
@@ -48,6 +49,8 @@ VERBS: Mapping[str, Verb] = {
     "functions": functions.listed,
     "snapshots": deriving.snapshots,
     "dependents": deriving.dependents,
+    "computed_columns": computing.listed,
+    "cell_errors": computing.errors,
     "scan": reading.scan,
 }
 # What a request changes is in a transaction of its own.
@@ -62,6 +65,10 @@ CHANGES: Mapping[str, Verb] = {
     "drop_with_dependents": deriving.drop_with_dependents,
     "delete": changing.delete,
     "update": changing.update,
+    "add_computed_column": computing.add,
+    "change_computed_column": computing.change,
+    "drop_computed_column": computing.drop,
+    "recompute": computing.recompute,
 }
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,86 @@
+"""Computed columns over HTTP: what is asked of the engine, and who may ask it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fix_computing import WRONG, ComputingEngine, computing
+from tests.fix_http import TwoDoors
+from tests.fix_permissions import new_role
+
+PATH = "/api/v1/tables/pixeltable:fleet.orders/computed-columns"
+TOTAL = {"name": "total", "expression": "price * quantity"}
+
+
+@pytest.fixture(scope="module")
+def engine(doors: TwoDoors) -> Iterator[ComputingEngine]:
+    with computing(doors.services) as mounted:
+        yield mounted
+
+
+@pytest.fixture
+def partly(doors: TwoDoors, api: httpx.Client, engine: ComputingEngine) -> Iterator[httpx.Client]:
+    """Somebody who may alter the table, and read two of its columns in some rows."""
+    table = "pixeltable:fleet.orders"
+    grants: list[dict[str, Any]] = [
+        {"actions": ["read"], "table": table, "columns": ["id", "price"], "rows": "id > 5"},
+        {"actions": ["alter"], "table": table},
+    ]
+    with doors.client(doors.key_of(new_role(api, *grants))) as client:
+        yield client
+
+
+def test_the_body_that_earlier_users_know(api: httpx.Client, engine: ComputingEngine) -> None:
+    known = {"column_type": "expression", "dependencies": ["price", "quantity"]}
+    answer = api.post(PATH, json=TOTAL | known | {"cache_results": True})
+    assert (answer.status_code, answer.json()) == (201, {"commit": 3, "rows": 120, "errors": 0})
+    asked = engine.asked[-1]
+    assert (asked.name, asked.expression, asked.stored) == ("total", "price * quantity", True)
+    assert list(asked.readable) == ["id", "price", "quantity"]
+    udf = {"name": "u", "column_type": "udf", "function": "math.pow", "dependencies": ["price"]}
+    assert api.post(PATH, json=udf).status_code == 201
+    call = {"call": "math.pow", "arguments": [{"column": "price"}]}
+    assert engine.asked[-1].expression == call
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (TOTAL | {"column_type": "window"}, 501, "'expression' and 'udf' are"),
+        (TOTAL | {"column_type": "aggregate"}, 501, "'expression' and 'udf' are"),
+        ({"name": "total"}, 400, "Give the 'expression'"),
+        (TOTAL | {"function": "math.pow"}, 400, "one of them"),
+        (TOTAL | {"expresion": "1"}, 400, "Did you mean 'expression'"),
+    ],
+)
+def test_what_is_none_is_refused(
+    api: httpx.Client, engine: ComputingEngine, body: Any, status: int, said: str
+) -> None:
+    answer = api.post(PATH, json=body)
+    assert answer.status_code == status, answer.text
+    assert said in answer.json()["error"]["message"]
+
+
+def test_nothing_is_computed_of_what_is_hidden(
+    partly: httpx.Client, engine: ComputingEngine
+) -> None:
+    assert partly.post(PATH, json=TOTAL).status_code == 201
+    assert list(engine.asked[-1].readable) == ["id", "price"]
+    answer = partly.post(f"{PATH}/price/recompute", json={"where": {"price": {"gt": 1}}})
+    assert answer.status_code == 200, answer.text
+    # Only in the rows that they may read.
+    assert "id > 5" in (engine.recomputed[-1].where or "")
+    hidden = partly.post(f"{PATH}/price/recompute", json={"where": "quantity = 1"})
+    assert hidden.json()["error"]["code"] == "column_not_found"
+    [seen] = partly.get(PATH).json()["columns"]
+    assert (seen["name"], seen["errors"]) == ("price", None)
+    assert partly.get(f"{PATH}/price/errors").status_code == 403
+
+
+def test_whoever_reads_all_is_shown_errors(api: httpx.Client, engine: ComputingEngine) -> None:
+    assert [one["errors"] for one in api.get(PATH).json()["columns"]] == [1, 0]
+    assert api.get(f"{PATH}/price/errors").json() == {"errors": [WRONG]}

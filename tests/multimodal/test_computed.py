@@ -1,0 +1,376 @@
+"""Computed columns of Pixeltable's tables: what they may be computed of, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pytest
+
+from flight_server.client import Client, connect
+from flight_server.engines.computed import ComputedColumn
+from flight_server.engines.pixeltable.engine import PixeltableEngine
+from flight_server.errors import (
+    AlreadyExists,
+    ErrorCode,
+    InvalidRequest,
+    PixelflightError,
+    Unsupported,
+)
+from flight_server.model import TableRef, TableSpec
+from flight_server.testing.server import LocalServer, local_server
+from flight_server.worker.process import Worker
+from tests.fix_http import two_doors
+from tests.fix_pixeltable import ANA, copy_of, put, read
+
+ORDERS = "pixeltable:orders"
+TABLE = TableRef("pixeltable", "main", "orders")
+PATH = f"/api/v1/tables/{ORDERS}/computed-columns"
+COLUMNS = {
+    "id": pa.int64(),
+    "price": pa.float64(),
+    "quantity": pa.int64(),
+    "name": pa.string(),
+    "meta": pa.json_(),
+}
+ROWS = pa.table(
+    {
+        "id": range(10),
+        "price": [n / 2 for n in range(10)],
+        "quantity": range(10),
+        "name": [f"n{n}" for n in range(10)],
+        "meta": [json.dumps({"a": [n, {"b": "x"}]}) for n in range(10)],
+    }
+)
+# What each is in the row 3, whose price is 1.5.
+WORTH: dict[str, tuple[str, Any]] = {
+    "product": ("price * quantity", 4.5),
+    "order": ("1 + quantity * 2 - quantity / 2 // 1 % 2", 6.0),
+    "minus": ("-price", -1.5),
+    "power": ("quantity ** 2", 9.0),
+    "step": ("meta.a[0]", 3),
+    "steps": ("meta.a[1].b", "x"),
+    "arrow": ("meta -> 'a' -> 0", 3),
+    "cast": ("cast(meta.a[0] as int) + 1", 4),
+    "whole": ("price::int", 2),
+    "method": ("name.upper()", "N3"),
+    "function": ("string.upper(name)", "N3"),
+    "chained": ("name.upper().replace('N', 'm').len()", 2),
+    "joined": ("name || '!' || \"name\"", "n3!n3"),
+    "named": ("math.round(price / 4, digits := 1)", 0.4),
+    "list": ("[quantity, {'a': name}]", [3, {"a": "n3"}]),
+    "logic": ("(price > 1 and quantity < 5) or not (name = 'n3')", True),
+    "between": ("quantity between 2 and 3", True),
+    "among": ("quantity in (1, 3) and name not in ('n1', 'n2')", True),
+    "null": ("price is null or name is not null", True),
+    "constant": ("7 // 2", 3),
+    "own": ('"tests.multimodal.own".doubled(price)', 3.0),
+    "case": ("PRICE + Quantity -- a comment", 4.5),
+}
+ATTACKS = [
+    "__import__('os').system('id')",
+    "\"__import__\"('os')",
+    "os.system('id')",
+    "eval('1')",
+    "exec('1')",
+    "open('/etc/passwd')",
+    "string.format(name)",
+    "'{0.__class__}'.format(name)",
+    "name.__class__",
+    "name.__class__.__mro__[1]",
+    "name.apply(name)",
+    "name.astype",
+    "price.col",
+    '"tests.multimodal.own".__globals__',
+    '"tests.multimodal.own".pxt(price)',
+    '"pixeltable.functions.string".upper(name)',
+    "lambda x: x",
+    "x -> x + 1",
+    "[x for x in (1, 2)]",
+    "list_transform([1], x -> x)",
+    "(select 1)",
+    "price = any(select 1)",
+    "price) from read_csv('/etc/passwd') where (1 = 1",
+    "price), (quantity",
+    "price; drop table orders",
+    "read_text('/etc/passwd')",
+    "getenv('HOME')",
+    "current_setting('x')",
+    "sum(price)",
+    "sum(price) over ()",
+    "count(*)",
+    "*",
+    "columns('.*')",
+    "$1",
+    "?",
+    "9" * 500,
+    "(" * 3_000 + "price" + ")" * 3_000 + "+",
+    "- " * 4_000 + "price",
+    "not " * 2_000 + "price",
+    "+".join(["price"] * 2_000),
+    "1" + "0" * 20_000,
+    "'" + "x" * 20_000 + "'",
+    "name \0 price",
+    "name.repeat(1000000000)",
+    "name.repeat(quantity)",
+    "name.zfill(1000000000)",
+    "name * 1000000000",
+    "'a' * 1000000000",
+    "1 // 0",
+    "9223372036854775808",
+    "net.presigned_url(name, 10)",
+    "name.replace_re('(a+)+$', '')",
+    "openai.chat_completions(meta, model := 'x')",
+    "huggingface.clip(name, model_id := 'x')",
+    "name::blob",
+    "price::timestamp",
+    "name[0]",
+    "meta.a[name]",
+    "",
+    "--",
+]
+TREES: list[Any] = [
+    {},
+    {"column": "price", "value": 1},
+    {"column": ["price"]},
+    {"column": "nothing"},
+    {"value": {"_classname": "FunctionCall", "fn": "gASV"}},
+    {"_classname": "Literal", "val": 1},
+    {"call": "os.system", "arguments": ["id"]},
+    {"call": ["string.upper"], "arguments": []},
+    {"call": "string.upper", "arguments": {"0": 1}},
+    {"call": "string.upper", "named": {"self": {"column": "name"}, "__class__": 1}},
+    {"operator": "__class__", "operands": [1, 2]},
+    {"operator": "and", "operands": [{"column": "price"}, True]},
+    {"operator": "*", "operands": [1, 2, 3]},
+    {"path": ["__class__"], "of": {"column": "name"}},
+    {"path": [True], "of": {"column": "meta"}},
+    {"path": "a", "of": {"column": "meta"}},
+    {"cast": {"column": "name"}, "to": "image"},
+    {"list": "abc"},
+]
+
+
+@pytest.fixture(scope="module")
+def served(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
+    """A server over a home of this file's own, with ten orders."""
+    folder = tmp_path_factory.mktemp("computed")
+    settings = {"pixeltable": str(copy_of(made_home, folder)), "job_workers": 0}
+    admitted = {"pixeltable_functions": "tests.multimodal.own"}
+    with local_server(folder / "data", durability="none", **settings, **admitted) as server:
+        engine = engine_of(server)
+        engine.create_table(TABLE, TableSpec(pa.schema(COLUMNS), key=("id",)), ANA)
+        put(engine, TABLE, ROWS)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def engine(served: LocalServer) -> PixeltableEngine:
+    return engine_of(served)
+
+
+@pytest.fixture(scope="module")
+def web(served: LocalServer) -> Iterator[httpx.Client]:
+    with two_doors(served) as doors, doors.client() as client:
+        yield client
+
+
+@pytest.fixture
+def flights(served: LocalServer) -> Iterator[Client]:
+    with connect(served.url, served.key) as client:
+        yield client
+
+
+def engine_of(server: LocalServer) -> PixeltableEngine:
+    found = server.services.engines["pixeltable"]
+    assert isinstance(found, PixeltableEngine)
+    return found
+
+
+def add(engine: PixeltableEngine, name: str, expression: Any, **more: Any) -> None:
+    engine.add_computed_column(TABLE, ComputedColumn(name, expression, list(COLUMNS), **more), ANA)
+
+
+def column(engine: PixeltableEngine, name: str) -> list[Any]:
+    return list(read(engine, TABLE, columns=(name,), order_by="id").column(0).to_pylist())
+
+
+def test_expressions_are_worth_what_they_say(engine: PixeltableEngine) -> None:
+    texts = ", ".join(f"'{name}': {text}\n" for name, (text, _) in WORTH.items())
+    add(engine, "every", f"{{{texts}}}")
+    found = json.loads(column(engine, "every")[3])
+    assert found == {name: worth for name, (_, worth) in WORTH.items()}
+
+
+def test_a_tree_is_what_its_text_is(engine: PixeltableEngine) -> None:
+    price = {"column": "price"}
+    product = {"operator": "*", "operands": [price, {"value": 2}]}
+    call = {"call": "math.round", "arguments": [product], "named": {"digits": 1}}
+    step = {"cast": {"path": ["a", 0], "of": {"column": "meta"}}, "to": "int"}
+    add(engine, "tree", {"object": {"call": call, "list": {"list": [step, "x", None]}}})
+    text = "{'call': math.round(price * 2, digits := 1), 'list': [meta.a[0]::int, 'x', null]}"
+    add(engine, "text", text)
+    assert column(engine, "tree") == column(engine, "text")
+    told = {one["name"]: one for one in engine.computed_columns(TABLE)}
+    assert told["tree"]["expression"] == told["text"]["expression"]
+
+
+@pytest.mark.parametrize("attack", [*ATTACKS, *TREES], ids=lambda one: str(one)[:40])
+def test_attacks_are_refused(engine: PixeltableEngine, attack: Any) -> None:
+    before = engine.resolve(TABLE).snapshot
+    with pytest.raises(InvalidRequest) as told:
+        add(engine, "attack", attack)
+    assert len(told.value.message) < 500
+    assert engine.resolve(TABLE).snapshot == before
+
+
+@pytest.mark.parametrize(
+    ("expression", "code", "said"),
+    [
+        ("prise * 2", ErrorCode.COLUMN_NOT_FOUND, "no column 'prise'. Did you mean 'price'"),
+        ("string.uper(name)", ErrorCode.INVALID_REQUEST, "Did you mean 'string.upper'"),
+        ("uper(name)", ErrorCode.INVALID_REQUEST, "no function 'uper'"),
+        ("price + (select 1)", ErrorCode.INVALID_SQL, "at character 9: a subquery"),
+        ("'é' || name || price", ErrorCode.INVALID_SQL, "at character 13: '||' joins texts"),
+        ("price * * 2", ErrorCode.INVALID_SQL, 'at character 11: syntax error at or near "2"'),
+        ("name.upper(nope := 1)", ErrorCode.INVALID_REQUEST, "'nope'"),
+    ],
+)
+def test_errors_say_where_and_what_was_meant(
+    engine: PixeltableEngine, expression: str, code: ErrorCode, said: str
+) -> None:
+    with pytest.raises(InvalidRequest) as told:
+        add(engine, "wrong", expression)
+    assert told.value.code is code
+    assert said in told.value.message
+
+
+def test_columns_that_may_not_be_read_are_not_there(engine: PixeltableEngine) -> None:
+    with pytest.raises(InvalidRequest) as told:
+        engine.add_computed_column(TABLE, ComputedColumn("c", "price * 2", ["id", "name"]), ANA)
+    assert told.value.code is ErrorCode.COLUMN_NOT_FOUND
+    with pytest.raises(AlreadyExists):
+        add(engine, "Price", "1")
+    with pytest.raises(InvalidRequest) as told:
+        add(engine, "on_error", "price")
+    assert told.value.code is ErrorCode.INVALID_NAME
+
+
+def test_they_come_change_and_go_over_http(web: httpx.Client) -> None:
+    body = {"name": "total", "expression": "price * quantity", "cache_results": True}
+    answer = web.post(PATH, json=body)
+    assert (answer.status_code, answer.json()["rows"]) == (201, 10), answer.text
+    first = web.get(PATH).json()["columns"][-1]
+    assert (first["name"], first["type"], first["stored"]) == ("total", "Float", True)
+    new = {"id": 10, "price": 2.0, "quantity": 4, "name": "n10", "meta": None}
+    assert web.post(f"/api/v1/tables/{ORDERS}/rows", json=new).is_success
+    change = {"rename_to": "worth", "expression": "price * quantity + 1"}
+    changed = web.patch(f"{PATH}/total", json=change)
+    assert changed.status_code == 200, changed.text
+    assert rows(web, "id = 10", "worth") == [{"worth": 9.0}]
+    other = web.patch(f"{PATH}/worth", json={"expression": "name"})
+    assert other.status_code == 400, other.text
+    add_of = {"name": "of_worth", "expression": "worth * 2"}
+    assert web.post(PATH, json=add_of).status_code == 201
+    assert web.delete(f"{PATH}/worth").json()["error"]["code"] == "conflict"
+    assert web.delete(f"{PATH}/of_worth").status_code == 200
+    assert web.delete(f"{PATH}/worth").status_code == 200
+    gone = web.delete(f"{PATH}/worth").json()["error"]
+    assert gone["code"] == "column_not_found"
+    assert web.delete(f"/api/v1/tables/{ORDERS}/rows?where=id=10").is_success
+
+
+def test_errors_in_cells_are_kept_or_end_it(web: httpx.Client, flights: Client) -> None:
+    picky = {"name": "picky", "expression": '"tests.multimodal.own".picky(quantity)'}
+    refused = web.post(PATH, json=picky)
+    assert refused.status_code == 400
+    assert "is odd" not in refused.text
+    assert "picky" not in {one["name"] for one in flights.computed_columns(ORDERS)}
+    kept = flights.add_computed_column(ORDERS, **picky, on_error="ignore")
+    assert (kept["rows"], kept["errors"]) == (10, 5)
+    found = web.get(f"{PATH}/picky/errors").json()["errors"]
+    assert found[0] == {"key": {"id": 1}, "errortype": "ValueError", "errormsg": "1 is odd"}
+    assert len(found) == 5
+    assert [one["errors"] for one in web.get(PATH).json()["columns"] if one["name"] == "picky"] == [
+        5
+    ]
+    flights.update(ORDERS, {"quantity": "quantity + 1"}, filter="id = 1")
+    again = flights.recompute_column(ORDERS, "picky", errors_only=True)
+    assert again["errors"] == 4
+    assert len(flights.cell_errors(ORDERS, "picky", limit=3)) == 3
+
+
+def test_cells_are_computed_anew_where_it_is_asked_for(
+    served: LocalServer, web: httpx.Client, engine: PixeltableEngine
+) -> None:
+    add(engine, "chance", "uuid.uuid4()")
+    before = column(engine, "chance")
+
+    def changed() -> list[int]:
+        return [
+            n
+            for n, (a, b) in enumerate(zip(before, column(engine, "chance"), strict=True))
+            if a != b
+        ]
+
+    some = web.post(f"{PATH}/chance/recompute", json={"where": {"id": {"lt": 2}}})
+    assert (some.json()["rows"], some.json()["rows_total"]) == (2, 2), some.text
+    assert changed() == [0, 1]
+    part = web.post(f"{PATH}/chance/recompute", json={"where": "price >= 2", "limit": 4}).json()
+    assert (part["rows"], part["rows_total"], part["after"] is None) == (4, 6, False)
+    rest = {"where": "price >= 2", "limit": 4, "after": part["after"]}
+    last = web.post(f"{PATH}/chance/recompute", json=rest).json()
+    assert (last["rows"], last["after"]) == (2, None)
+    assert changed() == [0, 1, 4, 5, 6, 7, 8, 9]
+    which = {"table_name": ORDERS, "column": "chance", "batch_size": 3}
+    job = {"job_type": "table_recompute", "parameters": which}
+    submitted = web.post("/api/v1/batch/jobs", json=job).json()
+    work(served)
+    done = web.get(f"/api/v1/batch/jobs/{submitted['job_id']}").json()
+    assert done["status"] == "completed", done
+    assert done["result"] == {"table_name": ORDERS, "column": "chance", "rows": 10, "errors": 0}
+    assert (done["rows"], done["progress"]) == (10, 100)
+    assert changed() == list(range(10))
+
+
+def test_pictures_views_and_snapshots(engine: PixeltableEngine) -> None:
+    pictures = TableRef("pixeltable", "main", "pictures")
+    small = ComputedColumn("small", "picture.resize([2, 3])", ["n", "picture"], stored=False)
+    engine.add_computed_column(pictures, small, ANA)
+    wide = ComputedColumn("wide", "picture.rotate(90).height + width", ["picture", "width"])
+    engine.add_computed_column(pictures, wide, ANA)
+    found = read(engine, pictures, columns=("n", "wide"), order_by="n")["wide"].to_pylist()
+    assert found == [24, 25, 26, 27, None]
+    told = {one["name"]: one for one in engine.computed_columns(pictures)}
+    assert (told["small"]["stored"], told["small"]["errors"]) == (False, None)
+    with pytest.raises(Unsupported, match="whenever it is read"):
+        engine.cell_errors(pictures, "small", 1)
+    for expression in ("picture.localpath", "picture.resize([99999, 1])", "picture.to_video()"):
+        with pytest.raises(PixelflightError):
+            engine.add_computed_column(
+                pictures, ComputedColumn("harm", expression, ["picture"]), ANA
+            )
+    few = TableRef("pixeltable", "views", "few")
+    engine.add_computed_column(few, ComputedColumn("half", "cube / 2", ["cube"]), ANA)
+    assert read(engine, few, columns=("half",), filter="id = 2")["half"].to_pylist() == [4.0]
+    then = TableRef("pixeltable", "views", "then")
+    with pytest.raises(Unsupported, match="A snapshot keeps"):
+        engine.add_computed_column(then, ComputedColumn("c", "id", ["id"]), ANA)
+
+
+def rows(web: httpx.Client, where: str, select: str) -> list[dict[str, Any]]:
+    asked = {"where": where, "select": select}
+    answer = web.get(f"/api/v1/tables/{ORDERS}/rows", params=asked)
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()["rows"]
+    return found
+
+
+def work(served: LocalServer) -> None:
+    """Does the jobs that wait."""
+    services, where = served.services, {"url": served.url}
+    Worker(services.settings, services.metastore, services.signing_secret, where, "test", 0).run()
