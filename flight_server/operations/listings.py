@@ -34,14 +34,29 @@ def list_tables(
     `pattern` is a glob over names, with their namespace or without.
     """
     catalogs = [catalog] if catalog else list(services.engines)
+    if namespace is not None:
+        catalogs = _holding(services, call, catalogs, namespace)
     found: list[TableRef] = []
     for name in catalogs:
-        if namespace is not None:
-            check_in_view(services, call, NamespaceRef(name, namespace))
         spaces = [namespace] if namespace else engine_of(services, call, name).namespaces()
         for space in spaces:
             found += visible_tables(services, call, name, space)
     return sorted(table for table in found if pattern is None or _matches(table, pattern))
+
+
+def _holding(services: Services, call: Call, catalogs: Sequence[str], namespace: str) -> list[str]:
+    """The catalogs that have the namespace in view. NotFound where none of them has."""
+    missing: NotFound | None = None
+    held = []
+    for name in catalogs:
+        try:
+            check_in_view(services, call, NamespaceRef(name, namespace))
+            held.append(name)
+        except NotFound as error:
+            missing = missing or error
+    if missing is not None and not held:
+        raise missing
+    return held
 
 
 def namespace_content(

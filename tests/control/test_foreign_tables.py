@@ -81,6 +81,17 @@ def test_listings_show_it(api: httpx.Client, words: str) -> None:
     assert "word" in str(described)
 
 
+def test_a_namespace_that_one_catalog_has_is_listed(api: httpx.Client, words: str) -> None:
+    api.post(f"{V1}/namespaces", json={"namespace": "here_alone"})
+    made = {"table": "here_alone.t", "columns": [{"name": "id", "type": "int64"}]}
+    assert api.post(f"{V1}/tables", json=made).is_success
+    found = api.get(f"{V1}/tables", params={"namespace": "here_alone"})
+    assert found.status_code == 200, found.text
+    assert "here_alone.t" in found.text
+    missing = api.get(f"{V1}/tables", params={"namespace": "nowhere_at_all"})
+    assert missing.json()["error"]["code"] == "namespace_not_found"
+
+
 def test_it_keeps_no_views_and_snapshots(api: httpx.Client, words: str) -> None:
     table = path_of(words)
     for answer in (
