@@ -26,6 +26,7 @@ from flight_server.testing.server import LocalServer, local_server
 from flight_server.worker.process import Worker
 from tests.fix_http import two_doors
 from tests.fix_pixeltable import ANA, copy_of, put, read
+from tests.multimodal.attacks import ATTACKS, ON_FILES, TREES
 
 ORDERS = "pixeltable:orders"
 TABLE = TableRef("pixeltable", "main", "orders")
@@ -71,88 +72,6 @@ WORTH: dict[str, tuple[str, Any]] = {
     "own": ('"tests.multimodal.own".doubled(price)', 3.0),
     "case": ("PRICE + Quantity -- a comment", 4.5),
 }
-ATTACKS = [
-    "__import__('os').system('id')",
-    "\"__import__\"('os')",
-    "os.system('id')",
-    "eval('1')",
-    "exec('1')",
-    "open('/etc/passwd')",
-    "string.format(name)",
-    "'{0.__class__}'.format(name)",
-    "name.__class__",
-    "name.__class__.__mro__[1]",
-    "name.apply(name)",
-    "name.astype",
-    "price.col",
-    '"tests.multimodal.own".__globals__',
-    '"tests.multimodal.own".pxt(price)',
-    '"pixeltable.functions.string".upper(name)',
-    "lambda x: x",
-    "x -> x + 1",
-    "[x for x in (1, 2)]",
-    "list_transform([1], x -> x)",
-    "(select 1)",
-    "price = any(select 1)",
-    "price) from read_csv('/etc/passwd') where (1 = 1",
-    "price), (quantity",
-    "price; drop table orders",
-    "read_text('/etc/passwd')",
-    "getenv('HOME')",
-    "current_setting('x')",
-    "sum(price)",
-    "sum(price) over ()",
-    "count(*)",
-    "*",
-    "columns('.*')",
-    "$1",
-    "?",
-    "9" * 500,
-    "(" * 3_000 + "price" + ")" * 3_000 + "+",
-    "- " * 4_000 + "price",
-    "not " * 2_000 + "price",
-    "+".join(["price"] * 2_000),
-    "1" + "0" * 20_000,
-    "'" + "x" * 20_000 + "'",
-    "name \0 price",
-    "name.repeat(1000000000)",
-    "name.repeat(quantity)",
-    "name.zfill(1000000000)",
-    "name * 1000000000",
-    "'a' * 1000000000",
-    "1 // 0",
-    "9223372036854775808",
-    "net.presigned_url(name, 10)",
-    "name.replace_re('(a+)+$', '')",
-    "openai.chat_completions(meta, model := 'x')",
-    "huggingface.clip(name, model_id := 'x')",
-    "name::blob",
-    "price::timestamp",
-    "name[0]",
-    "meta.a[name]",
-    "",
-    "--",
-]
-TREES: list[Any] = [
-    {},
-    {"column": "price", "value": 1},
-    {"column": ["price"]},
-    {"column": "nothing"},
-    {"value": {"_classname": "FunctionCall", "fn": "gASV"}},
-    {"_classname": "Literal", "val": 1},
-    {"call": "os.system", "arguments": ["id"]},
-    {"call": ["string.upper"], "arguments": []},
-    {"call": "string.upper", "arguments": {"0": 1}},
-    {"call": "string.upper", "named": {"self": {"column": "name"}, "__class__": 1}},
-    {"operator": "__class__", "operands": [1, 2]},
-    {"operator": "and", "operands": [{"column": "price"}, True]},
-    {"operator": "*", "operands": [1, 2, 3]},
-    {"path": ["__class__"], "of": {"column": "name"}},
-    {"path": [True], "of": {"column": "meta"}},
-    {"path": "a", "of": {"column": "meta"}},
-    {"cast": {"column": "name"}, "to": "image"},
-    {"list": "abc"},
-]
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +96,17 @@ def engine(served: LocalServer) -> PixeltableEngine:
 def web(served: LocalServer) -> Iterator[httpx.Client]:
     with two_doors(served) as doors, doors.client() as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def clips(engine: PixeltableEngine) -> TableRef:
+    """A table for videos, without any: what is computed of them is looked at before they come."""
+    kinds = {"clip": b"Video", "still": b"Image"}
+    media = [pa.field(n, pa.string(), metadata={b"pixeltable.type": k}) for n, k in kinds.items()]
+    plain = [pa.field("name", pa.string()), pa.field("meta", pa.json_())]
+    table = TableRef("pixeltable", "main", "clips")
+    engine.create_table(table, TableSpec(pa.schema([*media, *plain])), ANA)
+    return table
 
 
 @pytest.fixture
@@ -335,6 +265,29 @@ def test_cells_are_computed_anew_where_it_is_asked_for(
     assert done["result"] == {"table_name": ORDERS, "column": "chance", "rows": 10, "errors": 0}
     assert (done["rows"], done["progress"]) == (10, 100)
     assert changed() == list(range(10))
+
+
+@pytest.mark.parametrize("attack", ON_FILES)
+def test_no_file_is_named_and_nothing_is_told_to_ffmpeg(
+    engine: PixeltableEngine, clips: TableRef, attack: str
+) -> None:
+    names = ["clip", "still", "name", "meta"]
+    with pytest.raises(InvalidRequest):
+        engine.add_computed_column(clips, ComputedColumn("harm", attack, names), ANA)
+
+
+def test_what_videos_are_harmlessly_made_into(engine: PixeltableEngine, clips: TableRef) -> None:
+    for at, text in enumerate(
+        (
+            "video.concat_videos([clip, clip])",
+            "video.fade_in(clip, duration := 1.0, color := '#00ff00')",
+            "video.overlay_text(clip, 'Take 2', color := 'red')",
+            "clip.get_metadata().streams[0].width",
+            "vision.bboxes_draw(still, [[1, 2, 3, 4]])",
+        )
+    ):
+        column = ComputedColumn(f"made_{at}", text, ["clip", "still"])
+        assert engine.add_computed_column(clips, column, ANA).errors == 0
 
 
 def test_pictures_views_and_snapshots(engine: PixeltableEngine) -> None:

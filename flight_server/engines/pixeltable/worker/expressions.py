@@ -266,8 +266,7 @@ def _called(
 
 def _harm(known: Known, name: str, value: Any, kind: types.ColumnType | None) -> str | None:
     """Why an argument may not be what it is, None where it may."""
-    own = known.function.is_builtin and known.provider is None
-    if not own:
+    if known.admitted or known.provider is not None:
         return None
     if name in _UNSAFE_ARGUMENTS:
         return "is left out: it reaches out of what is computed"
@@ -276,7 +275,7 @@ def _harm(known: Known, name: str, value: Any, kind: types.ColumnType | None) ->
         sizes = value if isinstance(value, list) else [value]
         if any(not isinstance(one, int | float) or one > LENGTH_MAX for one in sizes):
             return f"is a number of at most {LENGTH_MAX}, and computed of nothing"
-    if known.name.partition(".")[0] in ("video", "audio"):
+    if known.name.partition(".")[0] in ("video", "audio") or name == "video_encoder":
         if kind is not None and kind.is_string_type() and not _is_plain(value):
             return "is a text of letters, digits, and any of ' #@.-'"
         if kind is not None and kind.is_json_type() and not _is_of_media_or_numbers(value):

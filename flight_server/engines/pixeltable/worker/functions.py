@@ -52,12 +52,16 @@ _LEFT_OUT: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Known:
-    """A function: by which name, of which provider, and why it may not be called, if so."""
+    """A function: by which name, of which provider, and why it may not be called, if so.
+
+    One that is `admitted` takes whatever it is given: the operator named it.
+    """
 
     name: str
     function: Function
     provider: str | None = None
     withheld: str = ""
+    admitted: bool = False
 
     @property
     def kind(self) -> str:
@@ -147,7 +151,8 @@ def _admitted(named: str) -> Iterator[Known]:
     own = _without_prefix(named)
     try:
         module: Any = importlib.import_module(named)
-        yield from (Known(f"{own}.{name}", function) for name, function in _public(module))
+        for name, function in _public(module):
+            yield Known(f"{own}.{name}", function, admitted=True)
         return
     except ModuleNotFoundError as error:
         if error.name is None or not f"{named}.".startswith(f"{error.name}."):
@@ -161,7 +166,7 @@ def _admitted(named: str) -> Iterator[Known]:
         raise _not_importable(named, error) from error
     if not isinstance(function, Function):
         raise _not_importable(named, LookupError("there is no such module and no such function"))
-    yield Known(own, function)
+    yield Known(own, function, admitted=True)
 
 
 def _not_importable(named: str, error: Exception) -> Unavailable:
