@@ -329,3 +329,27 @@ def test_types_that_it_has_not(writable: PixeltableEngine, arrow: pa.DataType, c
             ANA,
         )
     assert told.value.code is code
+
+
+def test_large_arrays_of_several_writes_come_in_the_order_of_their_rows(
+    writable: PixeltableEngine, new_table: Callable[..., TableRef]
+) -> None:
+    large = pa.list_(pa.float32(), 300)
+    table = new_table({"n": pa.int64(), "of": large})
+    for first in (0, 3):
+        # What was known of the table before is not what is there now.
+        assert writable.describe(table).rows == first
+        rows = [[float(n)] * 300 for n in range(first, first + 3)]
+        part = pa.table({"n": range(first, first + 3), "of": pa.array(rows, large)})
+        assert put(writable, table, part).snapshot == writable.resolve(table).snapshot
+    for n in range(3):
+        put(
+            writable,
+            table,
+            pa.table({"n": [10 + n], "of": pa.array([None], pa.list_(pa.float32(), 300))}),
+        )
+    found = read(writable, table)
+    whole = {row["n"]: row["of"] for row in found.to_pylist()}
+    assert whole == {n: [float(n)] * 300 for n in range(6)} | dict.fromkeys((10, 11, 12))
+    picked = read(writable, table, filter="n IN (4, 1)", order_by="n DESC")["of"].to_pylist()
+    assert picked == [[4.0] * 300, [1.0] * 300]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import pyarrow as pa
 
@@ -54,11 +54,6 @@ class Channel:
     def rows(self) -> pa.RecordBatchReader:
         """The rows that come next; what follows them is read once they are at their end."""
         return pa.ipc.open_stream(pa.PythonFile(self._incoming, "r"))
-
-    @property
-    def outgoing(self) -> BinaryIO:
-        """Where rows are written to as a stream of Arrow IPC, marker of its end and all."""
-        return cast(BinaryIO, self._outgoing)
 
     def is_shut(self) -> bool:
         """Whether the other end is closed, asked where nothing more is to come from it."""

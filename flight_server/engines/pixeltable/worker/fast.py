@@ -25,7 +25,6 @@ from flight_server.engines.pixeltable.worker.spools import Spool
 
 __all__ = ["Unfit", "read"]
 
-LOCK_SECONDS_MAX = 20
 # Nodes above the SQL that put cells together, which is done here as well, or fetch media, of which
 # nobody asks more than the URL.
 _ASSEMBLING = ("CellReconstructionNode", "CachePrefetchNode")
@@ -104,8 +103,6 @@ def _snapshot(home: Home) -> Iterator[Any]:
         with home.adbc().cursor() as cursor:
             cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
-            # Somebody who alters the table holds up readers for as long as he waits himself.
-            cursor.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS_MAX}s'")
             yield cursor
             cursor.execute("COMMIT")
     except BaseException:

@@ -80,7 +80,7 @@ class Filled:
         self._allowed = [*wanted["allowed"], str(Env.get().media_dir)]
         self.schema = media_schema(rows.schema, self._wanted)
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
+    def rows(self) -> Iterator[pa.RecordBatch]:
         """The rows, as many at a time as make a few MB. Errors as they come to a file."""
         pool = ThreadPoolExecutor(AHEAD, "files")
         try:

@@ -27,12 +27,13 @@ from pixeltable.env import Env
 from pixeltable.runtime import get_runtime
 
 from flight_server.engines.pixeltable.worker.functions import Functions
+from flight_server.engines.pixeltable.worker.known import Known
 from flight_server.errors import Unsupported
 
 RELEASE, METADATA_VERSION = "0.7.21", 56
 Answer = TypeVar("Answer")
 
-STOP_SECONDS_MAX, LEAVE_SECONDS_MAX = 10, 1.0
+STOP_SECONDS_MAX, LEAVE_SECONDS_MAX, LOCK_SECONDS_MAX = 10, 1.0, 20
 
 
 class Home:
@@ -62,6 +63,7 @@ class Home:
         self._local = threading.local()
         self._turns: dict[str, threading.Lock] = {}
         self._done: set[str] = set()
+        self._known = Known()
         self._doing = threading.Lock()
         self._connections: list[adbc_driver_postgresql.dbapi.Connection] = []
         self.distrust = distrust()
@@ -77,6 +79,10 @@ class Home:
         By itself it begins one for each thing that it is asked, and looks up everything anew.
         """
         return act() if self.distrust else retry_loop(for_write=False)(act)()
+
+    def known(self, what: str, arguments: Mapping[str, Any], find: Callable[[], Answer]) -> Answer:
+        """What an act finds out about a table, or has found out before; within `in_one`."""
+        return find() if self.distrust else self._known.fact(what, arguments, find)
 
     def write(self, table: pxt.Table, act: Callable[[], Answer]) -> Answer:
         """What an act gives that writes to a table, done in one of Pixeltable's transactions.
@@ -108,6 +114,9 @@ class Home:
         known = getattr(self._local, "connection", None)
         if known is None:
             known = adbc_driver_postgresql.dbapi.connect(_uri(), autocommit=True)
+            with known.cursor() as cursor:
+                # Somebody who alters a table holds up readers for as long as he waits himself.
+                cursor.execute(f"SET lock_timeout = '{LOCK_SECONDS_MAX}s'")
             self._local.connection = known
             self._connections.append(known)
         return known

@@ -44,27 +44,14 @@ def resolve(
     home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
 ) -> Mapping[str, Any]:
     """What reading a table needs to know."""
-    return _facts(arguments, opened(arguments))
+    return home.known("resolve", arguments, lambda: _facts(arguments, opened(arguments)))
 
 
 def describe(
     home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
 ) -> Mapping[str, Any]:
     """The table with everything known about it."""
-    table = opened(arguments)
-    facts = _facts(arguments, table)
-    history = [one for one in table.get_versions() if one["version"] <= facts["version"]]
-    # A snapshot is of another table, and has no history of its own.
-    rows = table.count()
-    moments = [one["created_at"] for one in history] or [table.get_metadata()["version_created"]]
-    return facts | {
-        "rows": rows,
-        "bytes": 0 if home.distrust else _bytes(table),
-        "files": int(rows > 0),
-        "versions": max(1, len(history)),
-        "created_at": _text(moments[-1]),
-        "changed_at": _text(moments[0]),
-    }
+    return home.known("describe", arguments, lambda: _described(home, arguments))
 
 
 def opened(arguments: Mapping[str, Any]) -> pxt.Table:
@@ -93,6 +80,23 @@ def opened(arguments: Mapping[str, Any]) -> pxt.Table:
             code=ErrorCode.VERSION_NOT_FOUND,
         )
     return found
+
+
+def _described(home: Home, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+    table = opened(arguments)
+    facts = _facts(arguments, table)
+    history = [one for one in table.get_versions() if one["version"] <= facts["version"]]
+    # A snapshot is of another table, and has no history of its own.
+    rows = table.count()
+    moments = [one["created_at"] for one in history] or [table.get_metadata()["version_created"]]
+    return facts | {
+        "rows": rows,
+        "bytes": 0 if home.distrust else _bytes(table),
+        "files": int(rows > 0),
+        "versions": max(1, len(history)),
+        "created_at": _text(moments[-1]),
+        "changed_at": _text(moments[0]),
+    }
 
 
 def _facts(arguments: Mapping[str, Any], table: pxt.Table) -> dict[str, Any]:

@@ -36,7 +36,8 @@ log = logging.getLogger(__name__)
 def scan(home: Home, arguments: Mapping[str, Any], cancellation: Cancellation) -> Spool | Filled:
     """The rows asked for, whole; where media are to be bytes, all but these."""
     table = opened(arguments)
-    told = table.get_metadata()
+    named = {part: arguments[part] for part in ("namespace", "name", "version")}
+    told = home.known("metadata", named, table.get_metadata)
     rows = _scanned(home, table, told, arguments, cancellation)
     media = arguments["media"]
     return rows if media is None else Filled(rows, str(told["id"]), media)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -143,16 +142,11 @@ def _done(act: Callable[[], Answer], cancellation: Cancellation) -> Answer | Pix
 def _send(channel: Channel, answer: Answer | PixelflightError) -> None:
     if isinstance(answer, PixelflightError):
         channel.send({"failure": failure_of(answer)})
-    elif isinstance(answer, Spool):
-        with closing(answer):
-            channel.send({"rows": True})
-            shutil.copyfileobj(answer.stream(), channel.outgoing, 2**20)
-            channel.send({})
-    elif isinstance(answer, Filled):
+    elif isinstance(answer, Spool | Filled):
         with closing(answer):
             channel.send({"rows": True})
             try:
-                channel.send_rows(answer.schema, answer.batches())
+                channel.send_rows(answer.schema, answer.rows())
             except PixelflightError as error:
                 channel.send({"failure": failure_of(error)})
     else:
