@@ -49,6 +49,10 @@ class ColumnToAdd(Body):
         Field(description="Whether a row that cannot be computed ends it, or holds its error."),
     ] = "abort"
     comment: str = ""
+    compute: Annotated[
+        bool,
+        Field(description="False leaves cells null, until they are recomputed: by a job."),
+    ] = True
 
     def add(self, services: Services, call: Call, table: TableRef) -> dict[str, Any]:
         """Adds the column. Errors as `add_computed_column`."""
@@ -63,7 +67,13 @@ class ColumnToAdd(Body):
         if made is None:
             made = {"call": self.function, "arguments": [{"column": c} for c in self.dependencies]}
         column = ComputedColumn(
-            self.name, made, (), self.cache_results, self.comment, self.on_error
+            self.name,
+            made,
+            (),
+            self.cache_results,
+            self.comment,
+            self.on_error,
+            self.compute,
         )
         return computed(operations.add_computed_column(services, call, table, column))
 

@@ -29,7 +29,8 @@ class ComputedColumn:
     """A column to be made: `expression` is text, or a tree of JSON, over the columns `readable`.
 
     `stored` is None where the engine says whether its values are kept. Rows in which it fails
-    end it, unless `on_error` is `ignore`: their cells then hold the error.
+    end it, unless `on_error` is `ignore`: their cells then hold the error. Without `is_computed`
+    the cells of the rows that are there are null, until they are computed anew.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ComputedColumn:
     stored: bool | None = None
     comment: str = ""
     on_error: str = "abort"
+    is_computed: bool = True
 
 
 @dataclass(frozen=True)

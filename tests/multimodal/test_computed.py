@@ -232,6 +232,34 @@ def test_errors_in_cells_are_kept_or_end_it(web: httpx.Client, flights: Client) 
     again = flights.recompute_column(ORDERS, "picky", errors_only=True)
     assert again["errors"] == 4
     assert len(flights.cell_errors(ORDERS, "picky", limit=3)) == 3
+    # It would keep rows from being written.
+    flights.drop_computed_column(ORDERS, "picky")
+
+
+def test_a_job_computes_what_was_not_computed_at_first(
+    served: LocalServer, web: httpx.Client, engine: PixeltableEngine
+) -> None:
+    kinds = {"later": "quantity * 2 + 1", "words": "[name, price]", "odd": "name.index('3')"}
+    for name, expression in kinds.items():
+        body = {"name": name, "expression": expression, "compute": False}
+        answer = web.post(PATH, json=body)
+        assert answer.status_code == 201, answer.text
+        assert column(engine, name) == [None] * 10
+    told = {one["name"]: one["expression"] for one in engine.computed_columns(TABLE)}
+    assert told["later"] == "(quantity * 2) + 1"
+    which = {"table_name": ORDERS, "column": "later", "batch_size": 4}
+    assert recomputed(served, web, which) == {"rows": 10, "errors": 0}
+    counts = column(engine, "quantity")
+    assert column(engine, "later") == [2 * n + 1 for n in counts]
+    # Errors are kept, whatever the column was made with.
+    assert recomputed(served, web, {**which, "column": "odd"}) == {"rows": 10, "errors": 9}
+    # It would keep rows from being written.
+    assert web.delete(f"{PATH}/odd").is_success
+    put(engine, TABLE, ROWS.slice(4, 1).set_column(0, "id", pa.array([11])))
+    assert column(engine, "later")[-1] == 9
+    engine.delete(TABLE, "id = 11", ANA)
+    unkept = {"name": "never", "expression": "1", "compute": False, "cache_results": False}
+    assert web.post(PATH, json=unkept).status_code == 400
 
 
 def test_cells_are_computed_anew_where_it_is_asked_for(
@@ -257,13 +285,7 @@ def test_cells_are_computed_anew_where_it_is_asked_for(
     assert (last["rows"], last["after"]) == (2, None)
     assert changed() == [0, 1, 4, 5, 6, 7, 8, 9]
     which = {"table_name": ORDERS, "column": "chance", "batch_size": 3}
-    job = {"job_type": "table_recompute", "parameters": which}
-    submitted = web.post("/api/v1/batch/jobs", json=job).json()
-    work(served)
-    done = web.get(f"/api/v1/batch/jobs/{submitted['job_id']}").json()
-    assert done["status"] == "completed", done
-    assert done["result"] == {"table_name": ORDERS, "column": "chance", "rows": 10, "errors": 0}
-    assert (done["rows"], done["progress"]) == (10, 100)
+    assert recomputed(served, web, which) == {"rows": 10, "errors": 0}
     assert changed() == list(range(10))
 
 
@@ -323,7 +345,14 @@ def rows(web: httpx.Client, where: str, select: str) -> list[dict[str, Any]]:
     return found
 
 
-def work(served: LocalServer) -> None:
-    """Does the jobs that wait."""
+def recomputed(served: LocalServer, web: httpx.Client, which: dict[str, Any]) -> dict[str, Any]:
+    """What a job of the type `table_recompute` has done."""
+    job = {"job_type": "table_recompute", "parameters": which}
+    submitted = web.post("/api/v1/batch/jobs", json=job).json()
     services, where = served.services, {"url": served.url}
     Worker(services.settings, services.metastore, services.signing_secret, where, "test", 0).run()
+    done = web.get(f"/api/v1/batch/jobs/{submitted['job_id']}").json()
+    assert (done["status"], done["rows"], done["progress"]) == ("completed", 10, 100), done
+    result: dict[str, Any] = done["result"]
+    assert (result.pop("table_name"), result.pop("column")) == (ORDERS, which["column"])
+    return result

@@ -9,7 +9,7 @@ from typing import Any
 import pixeltable as pxt
 import pixeltable.exceptions as theirs
 from pixeltable.catalog.update_status import UpdateStatus
-from pixeltable.exprs import Expr, RowidRef
+from pixeltable.exprs import Expr, Literal, RowidRef, TypeCast
 
 from flight_server.arrow_types import write_type
 from flight_server.engines.cancellation import Cancellation
@@ -51,18 +51,32 @@ def listed(
 
 
 def add(home: Home, arguments: Mapping[str, Any], cancellation: Cancellation) -> Mapping[str, Any]:
-    """A new column, computed for the rows that are there. Errors end it, or are kept in cells."""
+    """A new column, computed for the rows that are there. Errors end it, or are kept in cells.
+
+    Where it is not to be computed yet, its cells are null until they are computed anew.
+    """
     table = _mutable(arguments)
     name = _new_name(table, arguments["column"])
     made = _expression(home, table, arguments)
+    is_later = not arguments["is_computed"]
+    if is_later and arguments["stored"] is False:
+        raise InvalidRequest("Values that are not kept are computed whenever they are read.")
+    first = made
+    if is_later:
+        # The column keeps the type that it has while its cells are null.
+        kind = made.col_type.copy(nullable=True)
+        made = made if made.col_type.nullable else TypeCast(made, kind)
+        first = Literal(None, kind)
 
     def act() -> Mapping[str, Any]:
         status = table.add_computed_column(
-            stored=arguments["stored"],
+            stored=True if is_later else arguments["stored"],
             comment=arguments["comment"],
             on_error=arguments["on_error"],
-            **{name: made},
+            **{name: first},
         )
+        if is_later:
+            status = table.alter_computed_column(recompute=False, **{name: made})
         return _commit(table, status)
 
     with _refused(InvalidRequest):
