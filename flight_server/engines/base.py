@@ -308,6 +308,10 @@ class SupportsRest(Protocol):
     def is_awake(self) -> bool:
         """Whether it has been asked, and runs."""
 
+    @property
+    def notice(self) -> str:
+        """What it does not do as it was started last, and why; empty where it does all."""
+
 
 Ability = TypeVar("Ability")
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from flight_server.auth import SERVER, Action
 from flight_server.engines.base import (
+    Engine,
+    SupportsRest,
     abilities,
     require,
 )
@@ -56,6 +58,14 @@ def health(services: Services) -> dict[str, Any]:
                 "abilities": abilities(engine),
                 "snapshot": engine.snapshot() if isinstance(engine, SupportsVersions) else None,
             }
+            | _of_rest(engine)
             for name, engine in services.engines.items()
         },
     }
+
+
+def _of_rest(engine: Engine) -> dict[str, Any]:
+    """How an engine is that is started when it is asked something; what it does not do, and why."""
+    if not isinstance(engine, SupportsRest):
+        return {}
+    return {"awake": engine.is_awake, "notice": engine.notice}

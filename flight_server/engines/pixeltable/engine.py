@@ -228,6 +228,11 @@ class PixeltableEngine(Computing, Deriving):
         return self._process.is_running
 
     @property
+    def notice(self) -> str:
+        """Why its tables are read slowly and not written, where that is so."""
+        return self._process.notice
+
+    @property
     def about(self) -> Mapping[str, Any]:
         """What the process told of itself when it was started last."""
         return self._process.about

@@ -62,6 +62,12 @@ class Process:
         """Whether it was started and has not died."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def notice(self) -> str:
+        """What it told when it was started last that it does not do; empty where it does all."""
+        reason = self.about.get("distrust")
+        return f"Pixeltable is read by its cursor and not written: {reason}." if reason else ""
+
     def close(self) -> None:
         """Ends it, and waits for that."""
         with self._lock:
@@ -96,10 +102,8 @@ class Process:
         except BaseException:
             self._stop()
             raise
-        if self.about["distrust"]:
-            log.warning(
-                "Pixeltable is read by its cursor and not written: %s", self.about["distrust"]
-            )
+        if self.notice:
+            log.warning(self.notice)
         log.info(
             "Pixeltable %s has been started: process %d", self.about["version"], self._process.pid
         )
