@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -47,11 +47,12 @@ def test_it_is_read_and_not_written_and_everybody_is_told(
     assert untried.scan("pixeltable:kinds.every").to_arrow().num_rows == 40
     assert untried.describe("pixeltable:numbers").rows == 500
     row = pa.table({"id": [1000], "x": [1.0], "name": ["n"], "even": [True]})
-    for write in (
+    writes: list[Callable[[], object]] = [
         lambda: untried.put("pixeltable:numbers", row),
         lambda: untried.update("pixeltable:numbers", {"x": "1"}, filter="id = 1"),
         lambda: untried.delete("pixeltable:numbers", filter="id = 1"),
-    ):
+    ]
+    for write in writes:
         with pytest.raises(Unsupported, match="was tried"):
             write()
     assert untried.scan("pixeltable:numbers").to_arrow().num_rows == 500

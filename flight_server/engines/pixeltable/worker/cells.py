@@ -155,7 +155,9 @@ def _windows(
     first, end = int(starts[0]), int(starts[-1]) + length
     if end - first == length * len(starts) and (np.diff(starts) == length).all():
         return file[first:end].reshape(-1, length)
-    return np.lib.stride_tricks.sliding_window_view(file, length)[starts]
+    copied: np.ndarray[Any, Any]
+    copied = np.lib.stride_tricks.sliding_window_view(file, length)[starts]
+    return copied
 
 
 def _told_at_once(texts: pa.Array) -> pa.Table | None:
