@@ -1,11 +1,11 @@
 """Columns that an engine computes, and the functions that it has for them.
 
-Who may alter a table may have columns computed of those that they may read.
+Who may alter a table, and read all of its rows, may have columns computed of those that they read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +18,9 @@ from flight_server.engines.computed import (
     SupportsComputedColumns,
     SupportsFunctions,
 )
-from flight_server.errors import ErrorCode, Forbidden, NotFound
+from flight_server.errors import Conflict, ErrorCode, Forbidden, NotFound
 from flight_server.model import TableRef
-from flight_server.operations.authorise import Permitted, known
+from flight_server.operations.authorise import Permitted, known, narrow
 from flight_server.operations.rows import joined_filter
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.query import check_predicate
@@ -65,9 +65,12 @@ def add_computed_column(
     services: Services, call: Call, table: TableRef, column: ComputedColumn
 ) -> Computed:
     """AlreadyExists; InvalidRequest; NotFound; Forbidden; Unsupported."""
-    engine, name, readable = _altered(services, call, table)
-    author = call.author("add computed column", name, column=column.name)
-    return engine.add_computed_column(name, replace(column, readable=readable), author)
+    engine, reading = _altered(services, call, table)
+    _check_all_rows(reading)
+    author = call.author("add computed column", reading.table, column=column.name)
+    return engine.add_computed_column(
+        reading.table, replace(column, readable=reading.columns), author
+    )
 
 
 def change_computed_column(
@@ -79,36 +82,59 @@ def change_computed_column(
     expression: str | Mapping[str, Any] | None,
 ) -> Computed:
     """Another name or expression of a computed column. Errors as of adding one."""
-    engine, name, readable = _altered(services, call, table)
-    author = call.author("change computed column", name, column=column)
-    return engine.change_computed_column(name, column, to, expression, readable, author)
+    engine, reading = _altered(services, call, table)
+    [name] = narrow(reading, (column,))
+    if expression is not None:
+        _check_all_rows(reading)
+    author = call.author("change computed column", reading.table, column=name)
+    return engine.change_computed_column(
+        reading.table, name, to, expression, reading.columns, author
+    )
 
 
 def drop_computed_column(services: Services, call: Call, table: TableRef, column: str) -> Computed:
-    """NotFound; InvalidRequest (column_not_found); Forbidden; Unsupported."""
-    engine, name, _ = _altered(services, call, table)
-    author = call.author("drop computed column", name, column=column)
-    return engine.drop_computed_column(name, column, author)
+    """NotFound; InvalidRequest (column_not_found); Conflict; Forbidden; Unsupported."""
+    engine, reading = _altered(services, call, table)
+    [name] = narrow(reading, (column,))
+    author = call.author("drop computed column", reading.table, column=name)
+    try:
+        return engine.drop_computed_column(reading.table, name, author)
+    except Conflict:
+        if reading.whole:
+            raise
+        # It names what is made of it, which may be hidden.
+        raise Conflict(f"Something is made of the column '{name}': drop that first.") from None
 
 
 def recompute_column(
     services: Services, call: Call, table: TableRef, request: Recompute
 ) -> Computed:
     """Computes cells of a column anew, in the rows that the principal may read. Errors as above."""
-    engine, name, readable = _altered(services, call, table)
-    where = None if request.where is None else check_predicate(request.where, tuple(readable))
-    where = joined_filter(known(services, call, table, Action.READ), where)
-    author = call.author("recompute column", name, column=request.column)
-    return engine.recompute(name, replace(request, where=where), author, call.cancellation)
+    engine, reading = _altered(services, call, table)
+    [name] = narrow(reading, (request.column,))
+    where = request.where
+    where = None if where is None else check_predicate(where, reading.columns)
+    where = joined_filter(reading, where)
+    author = call.author("recompute column", reading.table, column=name)
+    asked = replace(request, column=name, where=where)
+    return engine.recompute(reading.table, asked, author, call.cancellation)
 
 
 def _altered(
     services: Services, call: Call, table: TableRef
-) -> tuple[SupportsComputedColumns, TableRef, Sequence[str]]:
-    """Who alters the table, its true name, and the columns that the principal may read."""
-    allowed = known(services, call, table, Action.ALTER)
-    readable = known(services, call, table, Action.READ).columns
-    return _engine(allowed), allowed.table, readable
+) -> tuple[SupportsComputedColumns, Permitted]:
+    """Who alters the table, and what of it the principal may read."""
+    engine = _engine(known(services, call, table, Action.ALTER))
+    return engine, known(services, call, table, Action.READ)
+
+
+def _check_all_rows(reading: Permitted) -> None:
+    """Whether an expression fails, and in how many rows, would tell what is in hidden ones."""
+    if reading.row_filter is not None:
+        raise Forbidden(
+            f"You may read some rows of '{reading.table}' only: its columns are computed as those "
+            "say who may read all of them."
+        )
 
 
 def _engine(allowed: Permitted) -> SupportsComputedColumns:

@@ -22,16 +22,11 @@ def engine(doors: TwoDoors) -> Iterator[ComputingEngine]:
         yield mounted
 
 
-@pytest.fixture
-def partly(doors: TwoDoors, api: httpx.Client, engine: ComputingEngine) -> Iterator[httpx.Client]:
-    """Somebody who may alter the table, and read two of its columns in some rows."""
+def altering(doors: TwoDoors, api: httpx.Client, **seen: Any) -> httpx.Client:
+    """Somebody who may alter the table, and read a part of it."""
     table = "pixeltable:fleet.orders"
-    grants: list[dict[str, Any]] = [
-        {"actions": ["read"], "table": table, "columns": ["id", "price"], "rows": "id > 5"},
-        {"actions": ["alter"], "table": table},
-    ]
-    with doors.client(doors.key_of(new_role(api, *grants))) as client:
-        yield client
+    grants = [{"actions": ["read"], "table": table, **seen}, {"actions": ["alter"], "table": table}]
+    return doors.client(doors.key_of(new_role(api, *grants)))
 
 
 def test_the_body_that_earlier_users_know(api: httpx.Client, engine: ComputingEngine) -> None:
@@ -66,19 +61,44 @@ def test_what_is_none_is_refused(
 
 
 def test_nothing_is_computed_of_what_is_hidden(
-    partly: httpx.Client, engine: ComputingEngine
+    doors: TwoDoors, api: httpx.Client, engine: ComputingEngine
 ) -> None:
-    assert partly.post(PATH, json=TOTAL).status_code == 201
-    assert list(engine.asked[-1].readable) == ["id", "price"]
-    answer = partly.post(f"{PATH}/price/recompute", json={"where": {"price": {"gt": 1}}})
-    assert answer.status_code == 200, answer.text
-    # Only in the rows that they may read.
-    assert "id > 5" in (engine.recomputed[-1].where or "")
-    hidden = partly.post(f"{PATH}/price/recompute", json={"where": "quantity = 1"})
-    assert hidden.json()["error"]["code"] == "column_not_found"
-    [seen] = partly.get(PATH).json()["columns"]
-    assert (seen["name"], seen["errors"]) == ("price", None)
-    assert partly.get(f"{PATH}/price/errors").status_code == 403
+    with altering(doors, api, columns=["id", "price"]) as partly:
+        assert partly.post(PATH, json=TOTAL).status_code == 201
+        assert list(engine.asked[-1].readable) == ["id", "price"]
+        hidden = partly.post(f"{PATH}/price/recompute", json={"where": "quantity = 1"})
+        assert hidden.json()["error"]["code"] == "column_not_found"
+        [seen] = partly.get(PATH).json()["columns"]
+        assert (seen["name"], seen["errors"]) == ("price", None)
+        assert partly.get(f"{PATH}/price/errors").status_code == 403
+        # Of a column that is hidden nothing is told, as of one that is missing.
+        for method, path, body in (
+            ("PATCH", "", {"rename_to": "mine"}),
+            ("DELETE", "", None),
+            ("POST", "/recompute", {}),
+        ):
+            told = []
+            for name in ("quantity", "nothing1"):
+                answer = partly.request(method, f"{PATH}/{name}{path}", json=body)
+                told.append(answer.json()["error"]["message"].replace(name, "…"))
+            assert told[0] == told[1]
+            assert "has no column '…'" in told[0]
+
+
+def test_rows_that_are_hidden_are_not_asked_by_expressions(
+    doors: TwoDoors, api: httpx.Client, engine: ComputingEngine
+) -> None:
+    with altering(doors, api, rows="id > 5") as partly:
+        # Whether it fails, and in how many rows, would tell what is in them.
+        for answer in (
+            partly.post(PATH, json=TOTAL | {"expression": "1 / (id - 3)"}),
+            partly.patch(f"{PATH}/price", json={"expression": "1 / (id - 3)"}),
+        ):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "forbidden")
+        answer = partly.post(f"{PATH}/price/recompute", json={"where": {"price": {"gt": 1}}})
+        assert answer.status_code == 200, answer.text
+        assert "id > 5" in (engine.recomputed[-1].where or "")
+        assert partly.patch(f"{PATH}/price", json={"rename_to": "cost"}).status_code == 200
 
 
 def test_whoever_reads_all_is_shown_errors(api: httpx.Client, engine: ComputingEngine) -> None:

@@ -27,7 +27,6 @@ from flight_server.errors import (
     InvalidRequest,
     PixelflightError,
     Unsupported,
-    did_you_mean,
 )
 from flight_server.model import ROW_ID
 
@@ -212,7 +211,8 @@ def _computed(table: pxt.Table, name: str, is_stored: bool = False) -> Column:
     column = known.get(name.lower())
     if column is None:
         raise InvalidRequest(
-            f"There is no computed column '{name[:100]}'.{did_you_mean(name.lower(), known)}",
+            # Of others nothing is said, which may be hidden from who asks.
+            f"There is no computed column '{name[:100]}'.",
             code=ErrorCode.COLUMN_NOT_FOUND,
         )
     if is_stored and not told["columns"][column.name]["is_stored"]:
