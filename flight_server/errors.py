@@ -74,6 +74,7 @@ class ErrorCode(Enum):
     UPLOAD_NOT_FOUND = Row(404, 5, False, "No such upload, it has expired, or it is another's.")
     OFFSET_CONFLICT = Row(409, 9, False, "The upload does not end where the part begins.")
     MEDIA_UNREADABLE = Row(409, 9, False, "The file that a cell names is gone, or cannot be read.")
+    INDEX_NOT_FOUND = Row(404, 5, False, "No such index, or it is hidden from you.")
 
     @property
     def http(self) -> int:

@@ -458,6 +458,88 @@ class ScanRequest:
 
 
 ROW_ID = "_row_id"
+# The column in which a search tells how near a row is.
+SCORE = "_score"
+
+
+class IndexKind(StrEnum):
+    """What an index is for."""
+
+    EMBEDDING = "embedding"  # finds what is near
+    BTREE = "btree"  # finds values, and ranges of them
+
+
+class Metric(StrEnum):
+    """How near two embeddings are. With `l2` the lowest score is the nearest, else the highest."""
+
+    COSINE = "cosine"
+    INNER_PRODUCT = "ip"
+    L2 = "l2"
+
+
+class Precision(StrEnum):
+    """What an index keeps each number of an embedding as."""
+
+    FP16 = "fp16"
+    FP32 = "fp32"
+
+
+class Sought(StrEnum):
+    """What a search may be by: another thing of a kind, or an embedding itself."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    AUDIO = "audio"
+    VIDEO = "video"
+    DOCUMENT = "document"
+    VECTOR = "vector"
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A function that makes an embedding, by its name, with arguments beside what it embeds."""
+
+    function: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index of one column.
+
+    Of embeddings: `embedders` maps what can be embedded to the function that does, where a new
+    index may have one for all that it can (None). A column of arrays holds embeddings itself and
+    needs none. Without a `name` a new index gets one.
+    """
+
+    column: str
+    kind: IndexKind = IndexKind.EMBEDDING
+    name: str = ""
+    metric: Metric | None = None
+    precision: Precision | None = None
+    embedders: Mapping[Sought | None, Embedder] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """The rows that are nearest to something by an index, the nearest first.
+
+    `sought` is text, a list of numbers, or the bytes of a file, as `by` says. `index` is named
+    where the column has several. `filter` is SQL, checked before an engine sees it; it leaves rows
+    out before the first `limit` are taken.
+    """
+
+    column: str
+    by: Sought
+    sought: str | bytes | tuple[float, ...]
+    index: str | None = None
+    columns: tuple[str, ...] | None = None
+    filter: str | None = None
+    limit: int = 10
+
+    def __post_init__(self) -> None:
+        if self.limit < 0:
+            raise InvalidRequest(f"'limit' must not be negative: {self.limit}.")
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,8 @@ from flight_server.model import (
     TableSpec,
 )
 
-MADE = Path(__file__).parent / "multimodal" / "made_home.py"
+ROOT = Path(__file__).parents[1]
+MAKE = "tests.multimodal.made_home"
 NUMBERS = TableRef("pixeltable", "main", "numbers")
 EVERY_KIND = TableRef("pixeltable", "kinds", "every")
 PICTURES = TableRef("pixeltable", "main", "pictures")
@@ -38,7 +39,11 @@ def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home that plain Pixeltable code has made. Copy it: nothing ever opens this one."""
     folder = tmp_path_factory.mktemp("multimodal")
     made = subprocess.run(
-        [sys.executable, str(MADE), str(folder)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", MAKE, str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert made.returncode == 0, made.stderr
     return folder / "home"

@@ -22,6 +22,7 @@ from flight_server.engines.derived import SupportsDerivedTables
 from flight_server.engines.history import SupportsChanges, SupportsVersions
 from flight_server.engines.log import SupportsCommitLog
 from flight_server.engines.rules import SupportsRules
+from flight_server.engines.search import SupportsIndexes, SupportsSearch
 from flight_server.engines.snapshots import SupportsSnapshots
 from flight_server.engines.soft_deletes import SupportsSoftDelete
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
@@ -332,6 +333,8 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsChanges,
     SupportsCommitLog,
     SupportsSlices,
+    SupportsIndexes,
+    SupportsSearch,
     SupportsSql,
     SupportsSqlWrites,
     SupportsTemporaryTables,

@@ -1,25 +1,27 @@
-"""A Pixeltable home made by plain Pixeltable code, as a user has one: `made_home.py FOLDER`.
+"""A Pixeltable home made by plain Pixeltable code, as a user has one.
 
-Run as a program of its own, so that tests never import Pixeltable. PostgreSQL is stopped in the
+Run as a program of its own, `python -m tests.multimodal.made_home FOLDER`, so that tests never import Pixeltable. PostgreSQL is stopped in the
 end: whoever opens the home starts it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import json
 import os
 import sys
 import uuid
 from pathlib import Path
 from typing import Any
 
-ROWS, KINDS, PICTURES = 500, 40, 4
 PHOTOS = ("grace_hopper.jpg", "Minduka_Present_Blue_Pack.png")
 GUIDE = """<html><head><title>Guide</title></head><body>
 <h1>Ways in</h1><p>There are two doors.</p>
 <h2>The first</h2><p>It speaks gRPC.</p><p>Rows are streamed.</p>
 <h2>The second</h2><p>It speaks HTTP.</p>
 </body></html>"""
+ROWS, KINDS, PICTURES, VECTORS = 500, 40, 4, 2000
+COLOURS = ("red", "green", "blue", "orange", "purple", "navy", "olive", "teal")
 
 
 def main(folder: Path) -> None:
@@ -36,6 +38,7 @@ def main(folder: Path) -> None:
     make_photos(pxt)
     make_documents(pxt, folder)
     make_views(pxt, numbers)
+    make_indexes(pxt, folder)
     # Nothing of this is in the snapshot, or in the versions before.
     numbers.insert([{"id": ROWS, "x": None, "name": "late", "even": True}])
     data = folder / "home" / "pgdata"
@@ -195,6 +198,62 @@ def make_views(pxt: Any, numbers: Any) -> None:
     pictures = pxt.get_table("pictures")
     tiles = pxt.functions.image.tile_iterator(pictures.picture, tile_size=(8, 8))
     pxt.create_view("views/tiles", pictures, iterator=tiles)
+
+
+def make_indexes(pxt: Any, folder: Path) -> None:
+    """`near/paints` and `near/vectors`, with indexes of embeddings, and what they find.
+
+    That is in `nearest.json`: for each search what it is by and for, and the rows, nearest first.
+    """
+    import numpy as np
+    import PIL.Image
+
+    from tests.multimodal import embeddings
+
+    pxt.create_dir("near")
+    columns = {"n": pxt.Int, "name": pxt.String | None, "picture": pxt.Image | None}
+    paints = pxt.create_table("near/paints", columns)
+    rows: list[dict[str, Any]] = []
+    for n, colour in enumerate(COLOURS):
+        path = folder / f"{colour}.png"
+        PIL.Image.new("RGB", (8, 8), colour).save(path)
+        rows.append({"n": n, "name": colour, "picture": str(path)})
+    paints.insert([*rows, {"n": len(rows), "name": None, "picture": None}])
+    paints.add_embedding_index("name", idx_name="names", string_embed=embeddings.letters)
+    by_colour = {"image_embed": embeddings.colour, "string_embed": embeddings.named_colour}
+    paints.add_embedding_index("picture", idx_name="colours", metric="l2", **by_colour)
+    paints.add_btree_index("n", idx_name="numbers")
+    # Of what was there before, nothing is found.
+    paints.update({"name": "grey"}, where=paints.n == 7)
+    paints.delete(where=paints.n == 6)
+    vectors = pxt.create_table("near/vectors", {"n": pxt.Int, "v": pxt.Array[(8,), pxt.Float]})
+    chance = np.random.default_rng(3)
+    numbers = chance.normal(size=(VECTORS, 8)).astype(np.float32)
+    vectors.insert([{"n": n, "v": numbers[n]} for n in range(VECTORS)])
+    # Without a function: the column holds the embeddings itself.
+    vectors.add_embedding_index("v", idx_name="own", metric="ip", precision="fp32")
+    pxt.create_view("near/warm", paints.where(paints.n < 4))
+    found = [
+        nearest("paints", paints, "name", False, string="rage"),
+        nearest("paints", paints, "picture", True, string="maroon"),
+        nearest("paints", paints, "picture", True, image=str(folder / "orange.png")),
+        nearest("vectors", vectors, "v", False, vector=numbers[5]),
+    ]
+    (folder / "nearest.json").write_text(json.dumps(found), "utf-8")
+
+
+def nearest(name: str, table: Any, column: str, ascending: bool, **sought: Any) -> dict[str, Any]:
+    """A search by plain Pixeltable: the three nearest rows."""
+    ((kind, value),) = sought.items()
+    score = table[column].similarity(**sought)
+    found = table.order_by(score, asc=ascending).limit(3).select(table.n, score=score).collect()
+    return {
+        "table": name,
+        "column": column,
+        "by": "text" if kind == "string" else kind,
+        "sought": value if isinstance(value, str) else value.tolist(),
+        "rows": [[row["n"], row["score"]] for row in found],
+    }
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def test_a_server_that_nobody_asks_for_it_has_no_process(tmp_path: Path) -> None
 
 
 def test_it_is_listed(reader: Client) -> None:
-    names = [f"pixeltable:{name}" for name in ("/main", "kinds", "main", "views")]
+    names = [f"pixeltable:{name}" for name in ("/main", "kinds", "main", "near", "views")]
     assert reader.namespaces("pixeltable") == names
     found = {str(one.table): one for one in reader.tables()}
     assert found[NUMBERS].rows == 500

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.pixeltable import searches
 from flight_server.engines.pixeltable.channel import Channel, raise_failure, received_rows
 from flight_server.engines.pixeltable.computing import Computing
 from flight_server.engines.pixeltable.deriving import Deriving, derived
@@ -29,10 +30,12 @@ from flight_server.model import (
     PIXELTABLE_CATALOG,
     Author,
     Commit,
+    Index,
     IngestRequest,
     MediaBytes,
     NamespaceRef,
     ScanRequest,
+    SearchRequest,
     TableInfo,
     TableRef,
     TableSpec,
@@ -123,15 +126,28 @@ class PixeltableEngine(Computing, Deriving):
         if request.with_row_id or request.slice is not None:
             raise Unsupported("Rows of Pixeltable's tables have no ids that could be asked for.")
         wanted = _scan(table, request) | {"media": self._media_wanted(request)}
-        channel = self._process.request("scan", wanted)
-        try:
-            with cancellation.interrupting(channel.shut):
-                raise_failure(channel.receive())
-                reader = channel.rows()
-        except BaseException:
-            channel.close()
-            raise
-        return BatchStream(reader.schema, _rows(channel, reader, cancellation), channel.close)
+        return self._rows_of("scan", wanted, cancellation)
+
+    def search(
+        self, table: TableRef, request: SearchRequest, cancellation: Cancellation = NEVER
+    ) -> BatchStream:
+        """The nearest rows. They are read whole before the first of them comes."""
+        return self._rows_of("search", searches.sought(table, request), cancellation)
+
+    def indexes(self, table: TableRef) -> list[Index]:
+        """The table's own indexes, by name."""
+        told = self._asked("indexes", namespace=table.namespace, name=table.name)["indexes"]
+        return [searches.index_of(one) for one in told]
+
+    def create_index(self, table: TableRef, index: Index, author: Author) -> Commit:
+        """An index. UNSUPPORTED of a snapshot; INVALID_REQUEST of a column that can have none."""
+        told = self._asked("create_index", **searches.wanted(table, index))
+        return Commit(told["snapshot"])
+
+    def drop_index(self, table: TableRef, name: str, author: Author) -> Commit:
+        """INDEX_NOT_FOUND."""
+        place = {"namespace": table.namespace, "name": table.name}
+        return Commit(self._asked("drop_index", **place, index=name)["snapshot"])
 
     def media_schema(self, schema: pa.Schema, media: MediaBytes) -> pa.Schema:
         """Columns of URLs hold the files, as `large_binary`."""
@@ -246,6 +262,19 @@ class PixeltableEngine(Computing, Deriving):
         if request.media is None:
             return None
         return {**asdict(request.media), "allowed": list(self._media)}
+
+    def _rows_of(
+        self, verb: str, arguments: Mapping[str, Any], cancellation: Cancellation
+    ) -> BatchStream:
+        channel = self._process.request(verb, arguments)
+        try:
+            with cancellation.interrupting(channel.shut):
+                raise_failure(channel.receive())
+                reader = channel.rows()
+        except BaseException:
+            channel.close()
+            raise
+        return BatchStream(reader.schema, _rows(channel, reader, cancellation), channel.close)
 
     def _about(self, verb: str, table: TableRef, version: int | None) -> Mapping[str, Any]:
         return self._of(table, verb, version=version)

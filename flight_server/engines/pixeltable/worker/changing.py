@@ -104,7 +104,7 @@ def found(
     every = columns_of(table, told)
     texts = [condition or "true", *assigned.values()]
     used = selection.columns_used(f"({') AND ('.join(texts)})", None, every)
-    query = query_of(table, used, id=RowidRef(table._tbl_path.tbl_version, 0))
+    query = query_of(table, used, RowidRef(table._tbl_path.tbl_version, 0))
     query = conditions.share_of(table, every, conditions.stored(told), filter_=condition).of(query)
     schema = pa.schema([column.field for column in (*used, _ID)])
     try:

@@ -34,6 +34,7 @@ _BY_CODE: _Known = {
     theirs.ErrorCode.PATH_NOT_FOUND: (NotFound, ErrorCode.TABLE_NOT_FOUND),
     theirs.ErrorCode.TABLE_NOT_FOUND: (NotFound, ErrorCode.TABLE_NOT_FOUND),
     theirs.ErrorCode.DIRECTORY_NOT_FOUND: (NotFound, ErrorCode.NAMESPACE_NOT_FOUND),
+    theirs.ErrorCode.INDEX_NOT_FOUND: (NotFound, ErrorCode.INDEX_NOT_FOUND),
     theirs.ErrorCode.UNSUPPORTED_OPERATION: (Unsupported, None),
     theirs.ErrorCode.RATE_LIMITED: (LimitExceeded, None),
     theirs.ErrorCode.PROVIDER_TIMEOUT: (TimedOut, None),

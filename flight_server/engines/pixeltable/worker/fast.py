@@ -6,8 +6,9 @@ imports it. Both are over before the first row is sent to anybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pixeltable as pxt
@@ -20,7 +21,7 @@ from sqlalchemy.dialects import postgresql
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker.cells import Unfit, converted
 from flight_server.engines.pixeltable.worker.columns import Column
-from flight_server.engines.pixeltable.worker.home import Home
+from flight_server.engines.pixeltable.worker.home import Home, transaction
 from flight_server.engines.pixeltable.worker.spools import Spool
 
 __all__ = ["Unfit", "read"]
@@ -43,12 +44,16 @@ def read(
     columns: Sequence[Column],
     schema: pa.Schema,
     cancellation: Cancellation,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Spool:
-    """The rows of a query. Unfit where it is no SQL alone, or has cells of an unknown kind."""
+    """The rows of a query, under settings of PostgreSQL.
+
+    Unfit where it is no SQL alone, or has cells of an unknown kind.
+    """
     targets = {"read_tvps": query._from_clause.tvps, "read_tbl_ids": query.referenced_tbl_ids()}
     with get_runtime().catalog.begin_xact(for_write=False, **targets):
         sql, places = _planned(query)
-        with _snapshot(home) as cursor, cancellation.interrupting(cursor.adbc_cancel):
+        with _snapshot(home, settings) as cursor, cancellation.interrupting(cursor.adbc_cancel):
             cursor.execute(sql)
             reader = cursor.fetch_record_batch()
             return Spool(schema, _batches(reader, columns, places, schema))
@@ -94,15 +99,15 @@ def _planned(query: pxt.Query) -> tuple[str, list[Place]]:
 
 
 @contextmanager
-def _snapshot(home: Home) -> Iterator[Any]:
+def _snapshot(home: Home, settings: Mapping[str, str]) -> Iterator[Any]:
     """A cursor of ADBC that sees what Pixeltable's open transaction does."""
-    connection = get_runtime().conn
-    assert connection is not None, "a transaction of Pixeltable's is open"
-    snapshot = connection.execute(sa.text("SELECT pg_export_snapshot()")).scalar_one()
+    snapshot = transaction().execute(sa.text("SELECT pg_export_snapshot()")).scalar_one()
     try:
         with home.adbc().cursor() as cursor:
             cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             cursor.execute(f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+            for name, value in settings.items():
+                cursor.execute(f"SET LOCAL {name} = '{value}'")
             yield cursor
             cursor.execute("COMMIT")
     except BaseException:

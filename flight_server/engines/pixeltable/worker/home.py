@@ -28,6 +28,7 @@ from pixeltable.runtime import get_runtime
 
 from flight_server.engines.pixeltable.worker.functions import Functions
 from flight_server.engines.pixeltable.worker.known import Known
+from flight_server.engines.pixeltable.worker.mending import mend_descriptions
 from flight_server.errors import Unsupported
 
 RELEASE, METADATA_VERSION = "0.7.21", 56
@@ -58,6 +59,7 @@ class Home:
         self.functions = Functions(**admitted)
         self._data = None if database is not None else Path(home) / "pgdata"
         self.found_running = self._is_running() if found_running is None else found_running
+        mend_descriptions()
         pxt.init()
         _stop_web_server()
         self._local = threading.local()
@@ -201,6 +203,13 @@ def distrust() -> str:
     )
     missing = [f"{of.__name__}.{name}" for of, name in wanted if not hasattr(of, name)]
     return f"it has no {', '.join(missing)}" if missing else ""
+
+
+def transaction() -> sa.Connection:
+    """The connection of Pixeltable's open transaction."""
+    connection: sa.Connection | None = get_runtime().conn
+    assert connection is not None, "a transaction of Pixeltable's is open"
+    return connection
 
 
 def _stop_web_server() -> None:

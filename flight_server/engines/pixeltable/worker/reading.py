@@ -12,18 +12,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from types import MappingProxyType
 from typing import Any
 
 import pixeltable as pxt
 import pyarrow as pa
 from pixeltable.catalog.table_metadata import TableMetadata
+import sqlalchemy as sa
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker import conditions, fast, selection
 from flight_server.engines.pixeltable.worker.columns import Column, Shape, array_of, columns_of
 from flight_server.engines.pixeltable.worker.conditions import Share
 from flight_server.engines.pixeltable.worker.files import Filled
-from flight_server.engines.pixeltable.worker.home import Home
+from flight_server.engines.pixeltable.worker.home import Home, transaction
 from flight_server.engines.pixeltable.worker.listings import opened
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.errors import ErrorCode, InvalidRequest, Unsupported, did_you_mean
@@ -98,22 +100,35 @@ def read(
 
     `lane` is `fast` or `plain` where one of them is to be tried, None for the best that can.
     """
-    query = share.of(query_of(table, columns))
+    return rows_of(home, share.of(query_of(table, columns)), columns, cancellation, lane)
+
+
+def rows_of(
+    home: Home,
+    query: pxt.Query,
+    columns: Sequence[Column],
+    cancellation: Cancellation,
+    lane: str | None = None,
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Spool:
+    """The rows of a query that `query_of` began, for these columns, under settings of PostgreSQL."""
     schema = pa.schema([column.field for column in columns])
     if lane == "fast" or (lane is None and not home.distrust):
         try:
-            return fast.read(home, query, columns, schema, cancellation)
+            return fast.read(home, query, columns, schema, cancellation, settings)
         except fast.Unfit as unfit:
             if lane == "fast":
                 raise Unsupported(f"The fast lane cannot read this: {unfit}.") from unfit
             log.debug("a query is read by Pixeltable's cursor: %s", unfit)
+    for name, value in settings.items():
+        transaction().execute(sa.text(f"SET LOCAL {name} = '{value}'"))
     return Spool(schema, _by_cursor(query, columns, schema, cancellation))
 
 
-def query_of(table: pxt.Table, columns: Sequence[Column], **more: Any) -> pxt.Query:
-    """A query for these columns of all rows, and for what else is named."""
-    named = {_key(at): _expression(table, column) for at, column in enumerate(columns)}
-    return table.select(**named, **more)
+def query_of(table: pxt.Table, columns: Sequence[Column], *more: Any) -> pxt.Query:
+    """A query for these columns of all rows, and for more expressions behind them."""
+    wanted = [*(_expression(table, column) for column in columns), *more]
+    return table.select(**{_key(at): one for at, one in enumerate(wanted)})
 
 
 def _expression(table: pxt.Table, column: Column) -> Any:

@@ -13,9 +13,8 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from pixeltable.env import Env
-from pixeltable.runtime import get_runtime
 
-from flight_server.engines.pixeltable.worker.home import Home
+from flight_server.engines.pixeltable.worker.home import Home, transaction
 
 _METADATA = sa.MetaData()
 RECEIPTS = sa.Table(
@@ -44,7 +43,7 @@ class Receipts:
     def find(self) -> Mapping[str, Any] | None:
         """What was left under the token: its digest, and the commit."""
         same = [RECEIPTS.c[name] == value for name, value in self._key.items()]
-        found = _connection().execute(sa.select(RECEIPTS).where(*same)).one_or_none()
+        found = transaction().execute(sa.select(RECEIPTS).where(*same)).one_or_none()
         return (
             None if found is None else {"digest": found.digest, "commit": json.loads(found.commit)}
         )
@@ -52,7 +51,7 @@ class Receipts:
     def leave(self, digest: str, commit: Mapping[str, Any]) -> None:
         """Leaves one, in the transaction that is open."""
         values = {**self._key, "digest": digest, "commit": json.dumps(commit)}
-        _connection().execute(sa.insert(RECEIPTS).values(values))
+        transaction().execute(sa.insert(RECEIPTS).values(values))
 
 
 def _create() -> None:
@@ -63,9 +62,3 @@ def _create() -> None:
     except (sa.exc.IntegrityError, sa.exc.ProgrammingError):
         # Another server has made it between the look and the making.
         _METADATA.create_all(engine)
-
-
-def _connection() -> sa.Connection:
-    connection: sa.Connection | None = get_runtime().conn
-    assert connection is not None, "a transaction of Pixeltable's is open"
-    return connection

@@ -25,9 +25,11 @@ from flight_server.engines.pixeltable.worker import (
     deriving,
     failures,
     functions,
+    indexes,
     listings,
     making,
     reading,
+    searching,
     writing,
 )
 from flight_server.engines.pixeltable.worker.files import Filled
@@ -51,8 +53,9 @@ VERBS: Mapping[str, Verb] = {
     "computed_columns": computing.listed,
     "cell_errors": computing.errors,
     "scan": reading.scan,
+    "indexes": indexes.indexes,
 }
-# What a request changes is in a transaction of its own.
+# What a request changes is in a transaction of its own, and what it seeks is embedded in none.
 CHANGES: Mapping[str, Verb] = {
     "create_namespace": making.create_namespace,
     "drop_namespace": making.drop_namespace,
@@ -68,6 +71,9 @@ CHANGES: Mapping[str, Verb] = {
     "change_computed_column": computing.change,
     "drop_computed_column": computing.drop,
     "recompute": computing.recompute,
+    "create_index": indexes.create_index,
+    "drop_index": indexes.drop_index,
+    "search": searching.search,
 }
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,34 @@
+"""Functions that make embeddings, as an operator installs them: small, and always the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import PIL.Image
+import pixeltable as pxt
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+@pxt.udf
+def letters(text: str) -> pxt.Array[(26,), pxt.Float]:
+    """How often each letter is there, in vectors of one length."""
+    counts = np.array([text.lower().count(letter) for letter in LETTERS], np.float32)
+    return counts / max(float(np.linalg.norm(counts)), 1.0)
+
+
+@pxt.udf
+def colour(image: PIL.Image.Image) -> pxt.Array[(3,), pxt.Float]:
+    """The mean of red, green and blue."""
+    return _mean(image)
+
+
+@pxt.udf
+def named_colour(text: str) -> pxt.Array[(3,), pxt.Float]:
+    """The colour that a word names, as `colour` gives that of an image."""
+    return _mean(PIL.Image.new("RGB", (1, 1), text))
+
+
+def _mean(image: PIL.Image.Image) -> npt.NDArray[np.float32]:
+    pixels = np.asarray(image.convert("RGB").resize((8, 8)), np.float32)
+    return pixels.reshape(-1, 3).mean(axis=0) / 255

@@ -1,0 +1,164 @@
+"""What is near, by Pixeltable's indexes: what plain Pixeltable finds, within what may be seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from flight_server.engines.pixeltable.engine import PixeltableEngine
+from flight_server.errors import AlreadyExists, ErrorCode, InvalidRequest, NotFound, Unsupported
+from flight_server.model import Embedder, Index, IndexKind, Metric, Precision, SearchRequest, Sought, TableRef
+from tests.fix_pixeltable import ANA, put, read
+
+PAINTS, VECTORS, WARM = (
+    TableRef("pixeltable", "near", name) for name in ("paints", "vectors", "warm")
+)
+NAMES = "tests.multimodal.embeddings"
+
+
+def near(engine: PixeltableEngine, table: TableRef, *sought: Any, **more: Any) -> pa.Table:
+    return engine.search(table, SearchRequest(*sought, **more)).read_all()
+
+
+def test_it_finds_what_plain_pixeltable_does(
+    pixeltable: PixeltableEngine, made_home: Path
+) -> None:
+    found = json.loads((made_home.parent / "nearest.json").read_text("utf-8"))
+    assert len(found) == 4
+    for one in found:
+        by, sought = Sought(one["by"]), one["sought"]
+        if by is Sought.IMAGE:
+            sought = Path(sought).read_bytes()
+        table = TableRef("pixeltable", "near", one["table"])
+        rows = near(pixeltable, table, one["column"], by, sought, columns=("n",), limit=3)
+        assert [[row["n"], row["_score"]] for row in rows.to_pylist()] == one["rows"], one
+
+
+def test_rows_that_have_no_embedding_are_not_near(pixeltable: PixeltableEngine) -> None:
+    rows = near(pixeltable, PAINTS, "name", Sought.TEXT, "red", limit=100)
+    assert rows.schema.names == ["n", "name", "picture", "_score"]
+    assert rows.num_rows == 7
+    assert rows["_score"].to_pylist() == sorted(rows["_score"].to_pylist(), reverse=True)
+
+
+@pytest.mark.parametrize("limit", [1, 60, 500])
+def test_as_many_are_found_as_are_asked_for(pixeltable: PixeltableEngine, limit: int) -> None:
+    vectors = np.array(read(pixeltable, VECTORS)["v"].to_pylist(), np.float32)
+    rows = near(pixeltable, VECTORS, "v", Sought.VECTOR, tuple(vectors[7].tolist()), limit=limit)
+    exact = np.sort(vectors @ vectors[7])[::-1][:limit]
+    assert rows.num_rows == limit
+    # The index may leave out a few that are nearer.
+    assert np.isclose(np.array(rows["_score"])[:, None], exact).any(axis=0).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "condition",
+    ["n >= 1990", "n % 200 = 3", "n BETWEEN 20 AND 29 AND sqrt(n) > 1", "list_sum(v) > 8"],
+)
+def test_a_filter_leaves_rows_out_before_the_nearest_are_taken(
+    pixeltable: PixeltableEngine, condition: str
+) -> None:
+    kept = read(pixeltable, VECTORS, filter=condition)
+    vectors = np.array(kept["v"].to_pylist(), np.float32)
+    sought = tuple(np.ones(8).tolist())
+    order = np.argsort(-vectors @ np.ones(8, np.float32))[:5]
+    rows = near(
+        pixeltable, VECTORS, "v", Sought.VECTOR, sought, filter=condition, limit=5, columns=("n",)
+    )
+    assert rows["n"].to_pylist() == [kept["n"][int(at)].as_py() for at in order]
+
+
+def test_a_view_is_searched_by_the_index_of_its_table(pixeltable: PixeltableEngine) -> None:
+    rows = near(pixeltable, WARM, "name", Sought.TEXT, "rage", limit=2, columns=("n",))
+    assert rows["n"].to_pylist() == [3, 1]
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind", "code"),
+    [
+        (("nmae", Sought.TEXT, "red"), InvalidRequest, ErrorCode.COLUMN_NOT_FOUND),
+        (("n", Sought.TEXT, "red"), NotFound, ErrorCode.INDEX_NOT_FOUND),
+        (("name", Sought.TEXT, "red", "colours"), NotFound, ErrorCode.INDEX_NOT_FOUND),
+        (("name", Sought.IMAGE, b"no picture"), InvalidRequest, ErrorCode.INVALID_DATA),
+        (("name", Sought.AUDIO, b"no sound"), Unsupported, ErrorCode.UNSUPPORTED),
+        (("name", Sought.VECTOR, (1.0, 2.0)), InvalidRequest, ErrorCode.INVALID_REQUEST),
+        (("name", Sought.VECTOR, (float("nan"),) * 26), InvalidRequest, ErrorCode.INVALID_REQUEST),
+        (("picture", Sought.TEXT, "no colour"), InvalidRequest, ErrorCode.INVALID_REQUEST),
+    ],
+)
+def test_what_cannot_be_sought_is_told_why(
+    pixeltable: PixeltableEngine, request_: tuple[Any, ...], kind: type[Exception], code: ErrorCode
+) -> None:
+    with pytest.raises(kind) as told:
+        near(pixeltable, PAINTS, *request_)
+    assert told.value.code is code  # type: ignore[attr-defined]
+
+
+def test_a_snapshot_is_not_searched(pixeltable: PixeltableEngine) -> None:
+    with pytest.raises(Unsupported):
+        pixeltable.create_index(TableRef("pixeltable", "views", "then"), Index("name"), ANA)
+
+
+def test_indexes_are_listed(pixeltable: PixeltableEngine) -> None:
+    assert pixeltable.indexes(PAINTS) == [
+        Index(
+            "picture",
+            IndexKind.EMBEDDING,
+            "colours",
+            Metric.L2,
+            Precision.FP16,
+            {
+                Sought.TEXT: Embedder(f"{NAMES}.named_colour"),
+                Sought.IMAGE: Embedder(f"{NAMES}.colour"),
+            },
+        ),
+        Index(
+            "name",
+            IndexKind.EMBEDDING,
+            "names",
+            Metric.COSINE,
+            Precision.FP16,
+            {Sought.TEXT: Embedder(f"{NAMES}.letters")},
+        ),
+        Index("n", IndexKind.BTREE, "numbers"),
+    ]
+    own = Index("v", IndexKind.EMBEDDING, "own", Metric.INNER_PRODUCT, Precision.FP32)
+    assert pixeltable.indexes(VECTORS) == [own]
+
+
+def test_a_table_whose_index_has_no_function_is_described(pixeltable: PixeltableEngine) -> None:
+    assert pixeltable.describe(VECTORS).rows == 2000
+
+
+def test_indexes_are_made_and_dropped(
+    writable: PixeltableEngine, new_table: Callable[..., TableRef]
+) -> None:
+    table = new_table({"n": pa.int64(), "v": pa.list_(pa.float32(), 3)})
+    rows = pa.table(
+        {"n": [1, 2, 3], "v": pa.array([[1, 0, 0], [0, 1, 0], None], pa.list_(pa.float32(), 3))}
+    )
+    put(writable, table, rows)
+    before = writable.describe(table).snapshot
+    made = writable.create_index(table, Index("v", name="near", metric=Metric.L2), ANA)
+    assert made.snapshot > before
+    assert near(writable, table, "v", Sought.VECTOR, (0.0, 2.0, 0.0))["n"].to_pylist() == [2, 1]
+    # It is kept up to date with the table.
+    put(writable, table, pa.table({"n": [4], "v": pa.array([[0, 2, 0]], pa.list_(pa.float32(), 3))}))
+    assert near(writable, table, "v", Sought.VECTOR, (0.0, 2.0, 0.0))["n"].to_pylist() == [4, 2, 1]
+    writable.create_index(table, Index("N", IndexKind.BTREE), ANA)
+    assert [one.column for one in writable.indexes(table)] == ["n", "v"]
+    with pytest.raises(AlreadyExists):
+        writable.create_index(table, Index("v", name="near"), ANA)
+    writable.drop_index(table, "near", ANA)
+    with pytest.raises(NotFound) as told:
+        near(writable, table, "v", Sought.VECTOR, (0.0, 2.0, 0.0))
+    assert told.value.code is ErrorCode.INDEX_NOT_FOUND
+    with pytest.raises(NotFound) as told:
+        writable.drop_index(table, "near", ANA)
+    assert told.value.code is ErrorCode.INDEX_NOT_FOUND
