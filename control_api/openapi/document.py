@@ -46,6 +46,7 @@ TAGS = {
     "imports": "Files into tables, and the uploads that they come by.",
     "jobs": "Work that outlasts a request, done now or by the clock.",
     "history": "Versions of a table: told of, compared, named and restored.",
+    "indexes": "Indexes of a table, and the rows that are near to something by one.",
     "views": "Queries that are read like tables.",
     "computed columns": "Columns that are computed of others.",
     "functions": "What expressions of computed columns may call.",

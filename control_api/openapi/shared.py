@@ -38,6 +38,7 @@ _PARAMETERS = {
     "table": "`[catalog:][namespace.]name`.",
     "column": "The name of the column.",
     "tag": "The name of the version.",
+    "index": "The name of the index.",
     "webhook_id": "The webhook's id.",
     "workspace": "A workspace; your own without it.",
 }

@@ -35,6 +35,7 @@ from flight_server.client.jobs import JobCalls
 from flight_server.client.plans import PlanCalls
 from flight_server.client.puts import OnCommit, OnSent
 from flight_server.client.results import Result
+from flight_server.client.searches import SearchCalls
 from flight_server.client.statements import Executed, transaction
 from flight_server.client.webhooks import WebhookCalls
 from flight_server.model import (
@@ -84,7 +85,14 @@ class TableSummary:
 
 
 class Client(
-    PlanCalls, ExportCalls, ImportCalls, ComputedCalls, JobCalls, WebhookCalls, Bookkeeping
+    PlanCalls,
+    SearchCalls,
+    ExportCalls,
+    ImportCalls,
+    ComputedCalls,
+    JobCalls,
+    WebhookCalls,
+    Bookkeeping,
 ):
     """Tables in and out. Every method may be called from any thread.
 

@@ -105,6 +105,13 @@ from flight_server.operations.rows import (
     update,
 )
 from flight_server.operations.schema_history import SchemaStep, schema_history
+from flight_server.operations.searching import (
+    create_index,
+    drop_index,
+    list_indexes,
+    schema_of_search,
+    search,
+)
 from flight_server.operations.services import Call, Services, is_operation
 from flight_server.operations.sessions import OpenTransaction, Session, transaction_not_found
 from flight_server.operations.single_rows import change_row
@@ -236,6 +243,7 @@ __all__ = [
     "complete_upload",
     "create_derived",
     "create_grant",
+    "create_index",
     "create_key",
     "create_materialized_view",
     "create_namespace",
@@ -267,6 +275,7 @@ __all__ = [
     "diff",
     "drop_computed_column",
     "drop_grant",
+    "drop_index",
     "drop_namespace",
     "drop_role",
     "drop_schedule",
@@ -299,6 +308,7 @@ __all__ = [
     "list_deliveries",
     "list_functions",
     "list_grants",
+    "list_indexes",
     "list_jobs",
     "list_keys",
     "list_namespaces",
@@ -355,6 +365,8 @@ __all__ = [
     "rows_of",
     "scan",
     "schema_history",
+    "schema_of_search",
+    "search",
     "set_values",
     "snapshot_at",
     "snapshot_of",

@@ -38,6 +38,7 @@ from flight_server.model import NamespaceRef, TableRef
 from flight_server.operations import Call, Services
 from flight_server.wire.computed_actions import COMPUTED_ACTIONS
 from flight_server.wire.import_actions import IMPORT_ACTIONS
+from flight_server.wire.index_actions import INDEX_ACTIONS
 from flight_server.wire.job_actions import JOB_ACTIONS
 from flight_server.wire.json_actions import Answer, JsonAction
 from flight_server.wire.webhook_actions import WEBHOOK_ACTIONS
@@ -280,6 +281,7 @@ ACTIONS: dict[str, JsonAction] = {
     "read_usage": JsonAction("What was used, by day.", ReadUsage, _read_usage),
     "health": JsonAction("What is mounted and answers.", bodies.Nothing, _health),
     **COMPUTED_ACTIONS,
+    **INDEX_ACTIONS,
     **WEBHOOK_ACTIONS,
     **JOB_ACTIONS,
     **IMPORT_ACTIONS,

@@ -8,6 +8,7 @@ from typing import TypeAlias
 from pyarrow import flight
 
 from flight_server.bodies.requests import Changes, Diff, Ingest, Scan, Sql, loaded, parsed
+from flight_server.bodies.search import Search
 from flight_server.errors import InvalidRequest, did_you_mean
 from flight_server.model import (
     DEFAULT_CATALOG,
@@ -17,9 +18,14 @@ from flight_server.model import (
     TableRef,
 )
 
-Read: TypeAlias = Scan | Sql | Changes | Diff
+Read: TypeAlias = Scan | Sql | Changes | Diff | Search
 
-_READS: dict[str, type[Scan | Changes | Diff]] = {"scan": Scan, "changes": Changes, "diff": Diff}
+_READS: dict[str, type[Scan | Changes | Diff | Search]] = {
+    "scan": Scan,
+    "changes": Changes,
+    "diff": Diff,
+    "search": Search,
+}
 _COMMANDS = (*_READS, "sql", "ingest")
 
 
@@ -42,7 +48,7 @@ def read_of_command(command: bytes, what: str) -> Read:
 
 
 def kind_of_read(read: Read) -> str:
-    """What a read is called: `scan`, `sql`, `changes` or `diff`."""
+    """What a read is called: `scan`, `sql`, `changes`, `diff` or `search`."""
     return type(read).__name__.lower()
 
 

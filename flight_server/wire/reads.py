@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from flight_server import operations
 from flight_server.bodies.requests import Changes, Diff, Scan, Sql
+from flight_server.bodies.search import Search
 from flight_server.bodies.statements import sql_request
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.model import (
@@ -27,8 +28,9 @@ from flight_server.wire.descriptors import Read
 class ReadPlan:
     """What a read will give. `read` is the same request, pinned to `snapshot` of `catalog`.
 
-    `rows` and `bytes` are -1 where they are not known. `snapshot` is None in a transaction. What
-    `reads_others` may become another plan though the snapshot stays: see `QueryPlan`.
+    `rows` and `bytes` are -1 where they are not known. `snapshot` is None in a transaction, and of
+    a search. What `reads_others` may become another plan though the snapshot stays: see
+    `QueryPlan`.
     """
 
     read: Read
@@ -64,6 +66,11 @@ def plan_read(
             return replace(plan, transaction=transaction)
         case Changes() | Diff():
             return _plan_between(services, call, read)
+        case Search():
+            table, request = TableRef.parse(read.table), read.request()
+            schema = operations.schema_of_search(services, call, table, request)
+            # It is of the newest rows when it is run.
+            return ReadPlan(read, schema, table.catalog, None)
 
 
 def open_read(
@@ -85,6 +92,8 @@ def open_read(
             return operations.changes(services, call, TableRef.parse(read.table), between)
         case Diff():
             return _open_diff(services, call, read)
+        case Search():
+            return operations.search(services, call, TableRef.parse(read.table), read.request())
 
 
 def _plan_sql(services: Services, call: Call, read: Sql, parameters: pa.Table | None) -> ReadPlan:

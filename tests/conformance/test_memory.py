@@ -30,4 +30,6 @@ class TestMemory(EngineTests, engine_type=MemoryEngine):
             "versions",
             "changes",
             "slices",
+            "indexes",
+            "search",
         ]

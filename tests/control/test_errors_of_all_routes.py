@@ -18,6 +18,7 @@ from tests.fix_routes import Route, Vault, furnished, routes_of
 
 Start = Callable[..., TwoDoors]
 JSON = {"content-type": "application/json"}
+SEEK = {"column": "x", "text": "near"}
 # What logins need before they look at a credential.
 LOGINS = {
     "take_token": {"username": "nobody", "password": "wrong"},
@@ -121,9 +122,14 @@ def test_for_an_answer_in_an_unknown_form(
 ) -> None:
     def ask(route: Route) -> httpx.Response:
         # Only what is right otherwise is asked for its form.
-        body = {"sql": "select 1"} if route.method == "POST" else None
+        body = {"sql": "select 1"} if route.operation == "query" else SEEK
         query = {"diff": {"from": 1}, "changes": {"after": 1}}.get(route.operation)
-        return route.ask(api, headers={"accept": "image/png"}, params=query, json=body)
+        return route.ask(
+            api,
+            headers={"accept": "image/png"},
+            params=query,
+            json=body if route.method == "POST" else None,
+        )
 
     assert wrong(406, "not_acceptable", routes, ask) == []
 

@@ -33,6 +33,7 @@ STRANGE = {"expr": "default"}
 BELOW = {"id": -1, "x": "below what the table's constraint allows"}
 INSERTS = [{"operation": "insert", "table": "vault.t", "data": [BELOW]}]
 EXPORT = {"format": "csv"}
+SEEK = {"column": "x", "text": "near"}
 LOOP = "http://127.0.0.1/"
 TELLING = {"job_type": "media_processing", "webhook_url": LOOP}
 NEVER, NO_HOOK = "0 4 1 1 *", "/batch/webhooks/wh_none"
@@ -115,6 +116,10 @@ NOT_FOUND: list[Request] = [
     ("GET", f"{LOST}/tags", None),
     ("POST", f"{T}/tags", {"name": "n", "version": 1}),
     ("DELETE", f"{T}/tags/none", None),
+    ("GET", f"{LOST}/indexes", None),
+    ("POST", f"{LOST}/indexes", {"column": "x"}),
+    ("DELETE", f"{LOST}/indexes/i", None),
+    ("POST", f"{LOST}/search", SEEK),
     ("GET", f"{LOST}/rows", None),
     ("POST", f"{LOST}/rows", {"id": 1}),
     ("PATCH", f"{LOST}/rows", {"set": {"id": 1}, "all": True}),
@@ -219,6 +224,10 @@ UNSUPPORTED: list[Request] = [
     ("POST", "/tables/vault.kept/restore", {"version": 1}),
     ("GET", f"{V}/tags", None),
     ("POST", f"{V}/tags", {"name": "n"}),
+    ("GET", f"{T}/indexes", None),
+    ("POST", f"{T}/indexes", {"column": "x"}),
+    ("DELETE", f"{T}/indexes/i", None),
+    ("POST", f"{T}/search", SEEK),
     ("GET", f"{V}/rows?with_row_id=true", None),
     ("POST", f"{V}/rows", {"id": 1}),
     ("PATCH", f"{V}/rows", {"set": {"id": 1}, "all": True}),

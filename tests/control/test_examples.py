@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 
 from control_api.openapi.examples import Example, examples
+from flight_server.model import Author, IngestMode, IngestRequest, NamespaceRef, TableRef
 from flight_server.worker.process import Worker
 from tests.fix_computing import computing
 from tests.fix_http import TwoDoors
@@ -24,9 +26,21 @@ MAY_DIFFER = {"quotas"}
 
 
 @pytest.fixture(scope="module", autouse=True)
-def computed(doors: TwoDoors) -> Iterator[None]:
-    """A catalog whose tables have computed columns."""
-    with computing(doors.services):
+def other_catalog(doors: TwoDoors) -> Iterator[None]:
+    """A catalog whose tables have computed columns and indexes, and one of them embeddings."""
+    with computing(doors.services) as engine:
+        table = TableRef(engine.name, "films", "frames")
+        rows = pa.table(
+            {
+                "film": ["Metropolis", "Metropolis", "Nosferatu"],
+                "second": [7, 12, 3],
+                "embedding": pa.array(
+                    [[9, 2, 1], [1, 9, 1], [0, 9, 2]], pa.list_(pa.float32(), 3)
+                ),
+            }
+        )
+        engine.create_namespace(NamespaceRef(engine.name, "films"), Author("test"))
+        engine.ingest(table, IngestRequest(IngestMode.CREATE), rows.to_reader(), Author("test"))
         yield
 
 

@@ -29,6 +29,7 @@ COMPUTED, TWICE = f"{T}/computed-columns", {"name": "c", "expression": "id * 2"}
 CHANGED = {"id": 1, "x": "other"}
 COLUMNS = [{"name": "id", "type": "int64"}]
 INSERT = {"operation": "insert", "table": "vault.t", "data": [{"id": 9}]}
+SEEK = {"column": "x", "text": "secret"}
 EXPORT = {"table_name": "vault.t", "format": "csv"}
 EXPORTING = {"job_type": "data_export", "parameters": EXPORT}
 INSIDE = {"url": "http://127.0.0.1/", "events": ["*"]}
@@ -109,6 +110,10 @@ TO_STRANGERS: list[Case] = [
     ("list_tags", "GET", f"{T}/tags", None, HIDDEN),
     ("create_tag", "POST", f"{T}/tags", {"name": "n"}, HIDDEN),
     ("drop_tag", "DELETE", f"{T}/tags/g", None, HIDDEN),
+    ("list_indexes", "GET", f"{T}/indexes", None, HIDDEN),
+    ("create_index", "POST", f"{T}/indexes", {"column": "x"}, HIDDEN),
+    ("drop_index", "DELETE", f"{T}/indexes/i", None, HIDDEN),
+    ("search_rows", "POST", f"{T}/search", SEEK, HIDDEN),
     ("read_rows", "GET", f"{T}/rows", None, HIDDEN),
     ("insert_rows", "POST", f"{T}/rows", {"id": 9}, HIDDEN),
     ("update_rows", "PATCH", f"{T}/rows", {"set": {"x": "y"}, "all": True}, HIDDEN),
@@ -191,6 +196,8 @@ TO_READERS: list[tuple[str, str, Any]] = [
     ("POST", "/tables/vault.lost/undrop", None),
     ("POST", f"{T}/tags", {"name": "n"}),
     ("DELETE", f"{T}/tags/g", None),
+    ("POST", f"{T}/indexes", {"column": "x"}),
+    ("DELETE", f"{T}/indexes/i", None),
     ("POST", f"{T}/rows", {"id": 9}),
     ("PATCH", f"{T}/rows", {"set": {"x": "y"}, "all": True}),
     ("DELETE", f"{T}/rows?all=true", None),
@@ -213,6 +220,7 @@ TO_FEEDERS: list[tuple[str, Any]] = [
     ("/batch/jobs", EXPORTING),
     ("/batch/schedules", YEARLY),
     ("/snapshots", {"name": "mine", "table": "vault.t"}),
+    (f"{T}/search", SEEK),
 ]
 GET_BY_FEEDERS = [
     T,
@@ -223,6 +231,7 @@ GET_BY_FEEDERS = [
     f"{T}/tags",
     COMPUTED,
     f"{COMPUTED}/c/errors",
+    f"{T}/indexes",
     f"{T}/rows",
     ROW,
     KEY,

@@ -10,20 +10,20 @@ import pixeltable as pxt
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
-@pxt.udf
+@pxt.udf  # type: ignore[untyped-decorator]
 def letters(text: str) -> pxt.Array[(26,), pxt.Float]:
     """How often each letter is there, in vectors of one length."""
     counts = np.array([text.lower().count(letter) for letter in LETTERS], np.float32)
     return counts / max(float(np.linalg.norm(counts)), 1.0)
 
 
-@pxt.udf
+@pxt.udf  # type: ignore[untyped-decorator]
 def colour(image: PIL.Image.Image) -> pxt.Array[(3,), pxt.Float]:
     """The mean of red, green and blue."""
     return _mean(image)
 
 
-@pxt.udf
+@pxt.udf  # type: ignore[untyped-decorator]
 def named_colour(text: str) -> pxt.Array[(3,), pxt.Float]:
     """The colour that a word names, as `colour` gives that of an image."""
     return _mean(PIL.Image.new("RGB", (1, 1), text))
@@ -31,4 +31,5 @@ def named_colour(text: str) -> pxt.Array[(3,), pxt.Float]:
 
 def _mean(image: PIL.Image.Image) -> npt.NDArray[np.float32]:
     pixels = np.asarray(image.convert("RGB").resize((8, 8)), np.float32)
-    return pixels.reshape(-1, 3).mean(axis=0) / 255
+    mean: npt.NDArray[np.float32] = (pixels / 255).reshape(-1, 3).mean(axis=0)
+    return mean

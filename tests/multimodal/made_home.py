@@ -1,7 +1,7 @@
 """A Pixeltable home made by plain Pixeltable code, as a user has one.
 
-Run as a program of its own, `python -m tests.multimodal.made_home FOLDER`, so that tests never import Pixeltable. PostgreSQL is stopped in the
-end: whoever opens the home starts it.
+Run as a program of its own, `python -m tests.multimodal.made_home FOLDER`, so that tests never
+import Pixeltable. PostgreSQL is stopped in the end: whoever opens the home starts it.
 """
 
 from __future__ import annotations

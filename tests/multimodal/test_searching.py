@@ -13,7 +13,17 @@ import pytest
 
 from flight_server.engines.pixeltable.engine import PixeltableEngine
 from flight_server.errors import AlreadyExists, ErrorCode, InvalidRequest, NotFound, Unsupported
-from flight_server.model import Embedder, Index, IndexKind, Metric, Precision, SearchRequest, Sought, TableRef
+from flight_server.model import (
+    Embedder,
+    Index,
+    IndexKind,
+    Metric,
+    Precision,
+    SearchRequest,
+    Sought,
+    TableRef,
+)
+from flight_server.testing.conformance.searches import SearchTests
 from tests.fix_pixeltable import ANA, put, read
 
 PAINTS, VECTORS, WARM = (
@@ -26,9 +36,7 @@ def near(engine: PixeltableEngine, table: TableRef, *sought: Any, **more: Any) -
     return engine.search(table, SearchRequest(*sought, **more)).read_all()
 
 
-def test_it_finds_what_plain_pixeltable_does(
-    pixeltable: PixeltableEngine, made_home: Path
-) -> None:
+def test_it_finds_what_plain_pixeltable_does(pixeltable: PixeltableEngine, made_home: Path) -> None:
     found = json.loads((made_home.parent / "nearest.json").read_text("utf-8"))
     assert len(found) == 4
     for one in found:
@@ -136,6 +144,14 @@ def test_a_table_whose_index_has_no_function_is_described(pixeltable: Pixeltable
     assert pixeltable.describe(VECTORS).rows == 2000
 
 
+class TestNear(SearchTests):
+    """What all engines do alike."""
+
+    @pytest.fixture
+    def engine(self, writable: PixeltableEngine) -> PixeltableEngine:
+        return writable
+
+
 def test_indexes_are_made_and_dropped(
     writable: PixeltableEngine, new_table: Callable[..., TableRef]
 ) -> None:
@@ -149,7 +165,9 @@ def test_indexes_are_made_and_dropped(
     assert made.snapshot > before
     assert near(writable, table, "v", Sought.VECTOR, (0.0, 2.0, 0.0))["n"].to_pylist() == [2, 1]
     # It is kept up to date with the table.
-    put(writable, table, pa.table({"n": [4], "v": pa.array([[0, 2, 0]], pa.list_(pa.float32(), 3))}))
+    put(
+        writable, table, pa.table({"n": [4], "v": pa.array([[0, 2, 0]], pa.list_(pa.float32(), 3))})
+    )
     assert near(writable, table, "v", Sought.VECTOR, (0.0, 2.0, 0.0))["n"].to_pylist() == [4, 2, 1]
     writable.create_index(table, Index("N", IndexKind.BTREE), ANA)
     assert [one.column for one in writable.indexes(table)] == ["n", "v"]

@@ -23,6 +23,7 @@ FILES = (
     "batch",
     "jobs",
     "history",
+    "indexes",
     "views",
     "functions",
     "snapshots",

@@ -23,6 +23,7 @@ from flight_server.engines.base import (
     SupportsUpdate,
 )
 from flight_server.engines.history import SupportsChanges, SupportsVersions
+from flight_server.engines.search import SupportsIndexes, SupportsSearch
 from flight_server.engines.views import SupportsViews
 from flight_server.testing.conformance.alterations import AlterationTests
 from flight_server.testing.conformance.casts import CastTests
@@ -37,6 +38,7 @@ from flight_server.testing.conformance.namespaces import NamespaceTests
 from flight_server.testing.conformance.refusals import IngestRefusalTests
 from flight_server.testing.conformance.scans import ScanTests
 from flight_server.testing.conformance.schema_versions import SchemaVersionTests
+from flight_server.testing.conformance.searches import SearchTests
 from flight_server.testing.conformance.slices import SliceTests
 from flight_server.testing.conformance.streams import StreamTests
 from flight_server.testing.conformance.tables import TableTests
@@ -64,6 +66,10 @@ PARTS: tuple[tuple[type, tuple[type, ...]], ...] = (
     (ConcurrencyTests, (SupportsTables, SupportsIngest)),
     (TypeTests, (SupportsTables, SupportsIngest)),
     (ScanTests, (SupportsTables, SupportsIngest)),
+    (
+        SearchTests,
+        (SupportsTables, SupportsIngest, SupportsUpdate, SupportsIndexes, SupportsSearch),
+    ),
     (SliceTests, (SupportsTables, SupportsIngest, SupportsSlices)),
     (UpdateTests, (SupportsTables, SupportsIngest, SupportsUpdate)),
     (TransactionTests, (SupportsTables, SupportsIngest, SupportsUpdate, SupportsTransactions)),

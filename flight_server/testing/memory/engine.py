@@ -34,9 +34,10 @@ from flight_server.model import (
     check_tag_name,
 )
 from flight_server.testing.memory import alterations, history, tables
-from flight_server.testing.memory.commits import CommitLog, Draft
+from flight_server.testing.memory.commits import Draft
 from flight_server.testing.memory.ingest import Part, parts, put_part
 from flight_server.testing.memory.scans import scanned, sliced
+from flight_server.testing.memory.searches import MemorySearches
 from flight_server.testing.memory.transactions import (
     MemoryTransaction,
     delete_in,
@@ -44,12 +45,12 @@ from flight_server.testing.memory.transactions import (
 )
 
 
-class MemoryEngine:
+class MemoryEngine(MemorySearches):
     """A catalog of tables in memory. It keeps every snapshot until it ends."""
 
     def __init__(self, name: str = "memory") -> None:
+        super().__init__()
         self.name = name
-        self._log = CommitLog()
         self._tags: dict[tuple[int, str], Tag] = {}
 
     def close(self) -> None:

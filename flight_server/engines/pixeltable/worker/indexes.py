@@ -17,9 +17,7 @@ from flight_server.engines.pixeltable.worker.reading import chosen
 from flight_server.model import IndexKind, Sought
 
 # What Pixeltable calls that which can be embedded.
-KINDS: Mapping[Sought, str] = {
-    one: "string" if one is Sought.TEXT else one.value for one in Sought
-}
+KINDS: Mapping[Sought, str] = {one: "string" if one is Sought.TEXT else one.value for one in Sought}
 _NAMES = {name: sought for sought, name in KINDS.items()}
 
 

@@ -111,7 +111,10 @@ def rows_of(
     lane: str | None = None,
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Spool:
-    """The rows of a query that `query_of` began, for these columns, under settings of PostgreSQL."""
+    """The rows of a query that `query_of` began, for these columns.
+
+    It is run under `settings` of PostgreSQL.
+    """
     schema = pa.schema([column.field for column in columns])
     if lane == "fast" or (lane is None and not home.distrust):
         try:

@@ -32,7 +32,7 @@ from flight_server.engines.pixeltable.worker.reading import chosen, query_of, ro
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.engines.search import SCORE_FIELD
 from flight_server.errors import ErrorCode, InvalidRequest, Unsupported
-from flight_server.model import SCORE, Sought
+from flight_server.model import Sought
 
 _SCORE = Column(SCORE_FIELD, Shape.PLAIN, types.FloatType(nullable=True))
 # What is read in an image's place by a program of its own, as EPS is, is none.
@@ -44,7 +44,7 @@ CANDIDATES_MIN, CANDIDATES_MAX = 40, 1000
 class Target(NamedTuple):
     """Where rows are looked for: an index, its metric, and the embedding of what is sought."""
 
-    index: str
+    name: str
     metric: EmbeddingIndex.Metric
     vector: np.ndarray[Any, Any]
 
@@ -75,7 +75,7 @@ def _nearest(
     condition, limit = arguments["filter"], arguments["limit"]
     used = [] if condition is None else selection.columns_used(condition, None, every)
     needed = [column for column in every if column in wanted or column in used]
-    score = _similarity(table, name, vector=target.vector, idx=target.index)
+    score = _similarity(table, name, vector=target.vector, idx=target.name)
     is_scored = score != None  # noqa: E711
     share = conditions.share_of(
         table, every, conditions.stored(told), filter_=condition, limit=limit
@@ -175,6 +175,7 @@ def _image(file: bytes) -> PIL.Image.Image:
         image.load()
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
         raise InvalidRequest(
-            f"What is sought as an image is none of {', '.join(IMAGE_FORMATS)}, or damaged.", code=ErrorCode.INVALID_DATA
+            f"What is sought as an image is none of {', '.join(IMAGE_FORMATS)}, or damaged.",
+            code=ErrorCode.INVALID_DATA,
         ) from error
     return image
