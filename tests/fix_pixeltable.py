@@ -26,6 +26,8 @@ from flight_server.model import (
 )
 
 ROOT = Path(__file__).parents[1]
+# What an operator has installed: functions that make embeddings.
+EMBEDDINGS = "tests.multimodal.embeddings"
 MAKE = "tests.multimodal.made_home"
 NUMBERS = TableRef("pixeltable", "main", "numbers")
 EVERY_KIND = TableRef("pixeltable", "kinds", "every")
@@ -77,7 +79,8 @@ def written_home(made_home: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="module")
 def writable(written_home: Path) -> Iterator[PixeltableEngine]:
-    with closing(PixeltableEngine.at(written_home, media=[str(written_home.parent)])) as engine:
+    admitted = {"media": [str(written_home.parent)], "functions": [EMBEDDINGS]}
+    with closing(PixeltableEngine.at(written_home, **admitted)) as engine:  # type: ignore[arg-type]
         yield engine
 
 

@@ -34,9 +34,7 @@ def other_catalog(doors: TwoDoors) -> Iterator[None]:
             {
                 "film": ["Metropolis", "Metropolis", "Nosferatu"],
                 "second": [7, 12, 3],
-                "embedding": pa.array(
-                    [[9, 2, 1], [1, 9, 1], [0, 9, 2]], pa.list_(pa.float32(), 3)
-                ),
+                "embedding": pa.array([[9, 2, 1], [1, 9, 1], [0, 9, 2]], pa.list_(pa.float32(), 3)),
             }
         )
         engine.create_namespace(NamespaceRef(engine.name, "films"), Author("test"))

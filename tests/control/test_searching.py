@@ -61,7 +61,7 @@ def test_an_index_is_made_listed_and_dropped(api: httpx.Client, table: str) -> N
     made = api.post(path, json={"column": "V", "name": "near", "metric": "ip"})
     assert made.status_code == 201, made.text
     assert set(made.json()) == {"commit"}
-    listed = {
+    listed: dict[str, Any] = {
         "name": "near",
         "column": "v",
         "kind": "embedding",
@@ -180,13 +180,12 @@ def test_strangers_know_nothing_of_it(
 def test_who_only_reads_makes_and_drops_none(doors: TwoDoors, indexed: str) -> None:
     with connect(doors.flight.url, doors.key_of("reader")) as reader:
         assert reader.search(indexed, "v", vector=[0, 1]).to_arrow().num_rows == 3
-        for ask in (
-            lambda: reader.create_index(indexed, "v"),
-            lambda: reader.drop_index(indexed, "by_v"),
-        ):
-            with pytest.raises(PixelflightError) as told:
-                ask()
-            assert told.value.code is ErrorCode.FORBIDDEN
+        with pytest.raises(PixelflightError) as told:
+            reader.create_index(indexed, "v")
+        assert told.value.code is ErrorCode.FORBIDDEN
+        with pytest.raises(PixelflightError) as told:
+            reader.drop_index(indexed, "by_v")
+        assert told.value.code is ErrorCode.FORBIDDEN
 
 
 def test_a_column_that_is_read_by_a_grant_of_its_own_is_searched(

@@ -18,6 +18,12 @@ def letters(text: str) -> pxt.Array[(26,), pxt.Float]:
 
 
 @pxt.udf  # type: ignore[untyped-decorator]
+def scaled_letters(text: str, factor: float) -> pxt.Array[(26,), pxt.Float]:
+    """The numbers of letters, each so many times as large."""
+    return np.array([text.lower().count(letter) * factor for letter in LETTERS], np.float32)
+
+
+@pxt.udf  # type: ignore[untyped-decorator]
 def colour(image: PIL.Image.Image) -> pxt.Array[(3,), pxt.Float]:
     """The mean of red, green and blue."""
     return _mean(image)

@@ -24,12 +24,11 @@ from flight_server.model import (
     TableRef,
 )
 from flight_server.testing.conformance.searches import SearchTests
-from tests.fix_pixeltable import ANA, put, read
+from tests.fix_pixeltable import ANA, EMBEDDINGS, put, read
 
 PAINTS, VECTORS, WARM = (
     TableRef("pixeltable", "near", name) for name in ("paints", "vectors", "warm")
 )
-NAMES = "tests.multimodal.embeddings"
 
 
 def near(engine: PixeltableEngine, table: TableRef, *sought: Any, **more: Any) -> pa.Table:
@@ -122,8 +121,8 @@ def test_indexes_are_listed(pixeltable: PixeltableEngine) -> None:
             Metric.L2,
             Precision.FP16,
             {
-                Sought.TEXT: Embedder(f"{NAMES}.named_colour"),
-                Sought.IMAGE: Embedder(f"{NAMES}.colour"),
+                Sought.TEXT: Embedder(f"{EMBEDDINGS}.named_colour"),
+                Sought.IMAGE: Embedder(f"{EMBEDDINGS}.colour"),
             },
         ),
         Index(
@@ -132,7 +131,7 @@ def test_indexes_are_listed(pixeltable: PixeltableEngine) -> None:
             "names",
             Metric.COSINE,
             Precision.FP16,
-            {Sought.TEXT: Embedder(f"{NAMES}.letters")},
+            {Sought.TEXT: Embedder(f"{EMBEDDINGS}.letters")},
         ),
         Index("n", IndexKind.BTREE, "numbers"),
     ]
@@ -150,6 +149,43 @@ class TestNear(SearchTests):
     @pytest.fixture
     def engine(self, writable: PixeltableEngine) -> PixeltableEngine:
         return writable
+
+
+def test_an_index_embeds_by_functions_that_the_operator_admits(
+    writable: PixeltableEngine, new_table: Callable[..., TableRef]
+) -> None:
+    table = new_table({"n": pa.int64(), "text": pa.string()})
+    put(writable, table, pa.table({"n": [1, 2], "text": ["one", None]}))
+    index = Index("text", name="words", embedders={None: Embedder(f"{EMBEDDINGS}.letters")})
+    writable.create_index(table, index, ANA)
+    put(writable, table, pa.table({"n": [3], "text": ["three"]}))
+    found = near(writable, table, "text", Sought.TEXT, "tree")
+    assert found["n"].to_pylist() == [3, 1]
+    told = {Sought.TEXT: Embedder(f"{EMBEDDINGS}.letters")}
+    assert [one.embedders for one in writable.indexes(table)] == [told]
+    share = Embedder(f"{EMBEDDINGS}.scaled_letters", {"factor": 0.5})
+    writable.create_index(table, Index("text", name="half", embedders={Sought.TEXT: share}), ANA)
+    assert writable.indexes(table)[0].embedders == {Sought.TEXT: share}
+    assert near(writable, table, "text", Sought.TEXT, "tree", "half")["n"].to_pylist() == [3, 1]
+
+
+@pytest.mark.parametrize(
+    "embedder",
+    [
+        Embedder("os.system"),
+        Embedder(f"{EMBEDDINGS}.np"),
+        Embedder("huggingface.clip", {"model_id": "x"}),
+        Embedder("string.upper"),
+        Embedder(f"{EMBEDDINGS}.letters", {"factor": 1}),
+    ],
+)
+def test_no_other_function_embeds(
+    writable: PixeltableEngine, new_table: Callable[..., TableRef], embedder: Embedder
+) -> None:
+    table = new_table({"text": pa.string()})
+    with pytest.raises(InvalidRequest):
+        writable.create_index(table, Index("text", embedders={None: embedder}), ANA)
+    assert writable.indexes(table) == []
 
 
 def test_indexes_are_made_and_dropped(

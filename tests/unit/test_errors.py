@@ -57,6 +57,7 @@ PUBLISHED = [
     ("upload_not_found", 404, 5, False),
     ("offset_conflict", 409, 9, False),
     ("media_unreadable", 409, 9, False),
+    ("index_not_found", 404, 5, False),
 ]
 
 # 499 is nginx's "client closed request": the one status here that no standard lists.

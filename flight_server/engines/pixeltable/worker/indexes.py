@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pixeltable as pxt
+import pixeltable.exceptions as theirs
 from pixeltable import exprs, func
 
 from flight_server.engines.cancellation import Cancellation
@@ -14,6 +15,7 @@ from flight_server.engines.pixeltable.worker.columns import columns_of, json_tex
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
 from flight_server.engines.pixeltable.worker.reading import chosen
+from flight_server.errors import InvalidRequest
 from flight_server.model import IndexKind, Sought
 
 # What Pixeltable calls that which can be embedded.
@@ -37,13 +39,17 @@ def create_index(
     table = opened({**arguments, "version": None})
     (column,) = chosen(columns_of(table, table.get_metadata()), [arguments["column"]])
     name = arguments["index"] or None
+    embedders = {
+        "embedding" if by is None else f"{KINDS[Sought(by)]}_embed": _made(home, **one)
+        for by, one in arguments["embedders"]
+    }
 
     def act() -> Mapping[str, Any]:
         if IndexKind(arguments["kind"]) is IndexKind.BTREE:
             table.add_btree_index(column.name, idx_name=name)
         else:
             wanted = {part: arguments[part] for part in ("metric", "precision") if arguments[part]}
-            table.add_embedding_index(column.name, idx_name=name, **wanted)
+            table.add_embedding_index(column.name, idx_name=name, **wanted, **embedders)
         return {"snapshot": table.get_metadata()["version"]}
 
     return home.write(table, act)
@@ -60,6 +66,18 @@ def drop_index(
         return {"snapshot": table.get_metadata()["version"]}
 
     return home.write(table, act)
+
+
+def _made(home: Home, function: str, arguments: Mapping[str, Any]) -> pxt.Function:
+    """The function of a name, with arguments given beforehand. InvalidRequest."""
+    found = home.functions.named(function).function
+    if not arguments:
+        return found
+    try:
+        return found.using(**arguments)
+    except theirs.Error as error:
+        names = ", ".join(f"'{name}'" for name in arguments)
+        raise InvalidRequest(f"The function '{function}' takes no such {names}.") from error
 
 
 def _listed(home: Home, table: pxt.Table, told: Any) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from typing import Any
 
 import pixeltable as pxt
 import pyarrow as pa
-from pixeltable.catalog.table_metadata import TableMetadata
 import sqlalchemy as sa
+from pixeltable.catalog.table_metadata import TableMetadata
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker import conditions, fast, selection
