@@ -12,6 +12,7 @@ from functools import cache
 
 from control_api.openapi.computed_nouns import COMPUTED_NOUNS
 from control_api.openapi.import_nouns import IMPORT_NOUNS
+from control_api.openapi.index_nouns import INDEX_NOUNS
 from control_api.openapi.nouns import (
     BOOLEAN,
     INTEGER,
@@ -132,7 +133,7 @@ def answers() -> Mapping[str, Schema]:
 @cache
 def components() -> Mapping[str, Schema]:
     """What the schemas refer to."""
-    return {**NOUNS, **IMPORT_NOUNS, **COMPUTED_NOUNS}
+    return {**NOUNS, **IMPORT_NOUNS, **COMPUTED_NOUNS, **INDEX_NOUNS}
 
 
 def _of_auth() -> dict[str, Schema]:

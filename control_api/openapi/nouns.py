@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flight_server.model import IndexKind, Metric, Precision
-
 Schema = dict[str, Any]
 
 STRING: Schema = {"type": "string"}
@@ -235,19 +233,6 @@ NOUNS: Mapping[str, Schema] = {
             "version": INTEGER,
             "created_at": _TIME,
             "author": STRING,
-        }
-    ),
-    "Index": members(
-        {
-            "name": STRING,
-            "column": STRING,
-            "kind": one_of(*IndexKind),
-            "metric": maybe(one_of(*Metric)),
-            "precision": maybe(one_of(*Precision)),
-            "embedders": {
-                "type": "object",
-                "additionalProperties": members({"function": STRING, "arguments": OBJECT}),
-            },
         }
     ),
     "Snapshot": members(_SNAPSHOT),

@@ -33,6 +33,7 @@ STRANGE = {"expr": "default"}
 BELOW = {"id": -1, "x": "below what the table's constraint allows"}
 INSERTS = [{"operation": "insert", "table": "vault.t", "data": [BELOW]}]
 EXPORT = {"format": "csv"}
+READING = {"actions": ["read"], "table": "vault.t"}
 SEEK = {"column": "x", "text": "near"}
 LOOP = "http://127.0.0.1/"
 TELLING = {"job_type": "media_processing", "webhook_url": LOOP}
@@ -55,7 +56,7 @@ NOT_FOUND: list[Request] = [
     ("DELETE", "/auth/api-keys/nokey", None),
     ("POST", "/auth/api-keys/nokey/rotate", None),
     ("GET", "/auth/grants?workspace=none", None),
-    ("POST", "/auth/grants", {"role": "none", "actions": ["read"], "table": "vault.t"}),
+    ("POST", "/auth/grants", READING | {"role": "none"}),
     ("DELETE", "/auth/grants/none", None),
     ("GET", "/auth/permissions?namespace=nowhere", None),
     ("GET", "/auth/roles?workspace=none", None),
@@ -202,11 +203,7 @@ UNREADABLE: list[Request] = [
     ("POST", "/views/vault.stale/refresh", None),
 ]
 UNSUPPORTED: list[Request] = [
-    (
-        "POST",
-        "/auth/grants",
-        {"role": "r", "actions": ["read"], "table": "vault.t", "rows": "default"},
-    ),
+    ("POST", "/auth/grants", READING | {"role": "r", "rows": "default"}),
     ("POST", "/batch/operations", {"operations": INTO_VIEW}),
     ("POST", "/batch/stream/vault.v", {"version": "g"}),
     ("POST", "/batch/import", {"table_name": "vault.v", "source_url": OUTSIDE}),

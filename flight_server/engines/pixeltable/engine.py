@@ -18,19 +18,18 @@ import pyarrow as pa
 
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
-from flight_server.engines.pixeltable import searches
 from flight_server.engines.pixeltable.channel import Channel, raise_failure, received_rows
 from flight_server.engines.pixeltable.computing import Computing
 from flight_server.engines.pixeltable.deriving import Deriving, derived
 from flight_server.engines.pixeltable.media_fields import media_schema
 from flight_server.engines.pixeltable.processes import Process
+from flight_server.engines.pixeltable.searches import Indexes, sought
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import InvalidRequest, Unsupported
 from flight_server.model import (
     PIXELTABLE_CATALOG,
     Author,
     Commit,
-    Index,
     IngestRequest,
     MediaBytes,
     NamespaceRef,
@@ -46,7 +45,7 @@ from flight_server.model import (
 NO_SNAPSHOT = -1
 
 
-class PixeltableEngine(Computing, Deriving):
+class PixeltableEngine(Computing, Deriving, Indexes):
     """The tables, views and snapshots of one Pixeltable home.
 
     A snapshot is the number of a table's own version: there is none of all tables together.
@@ -132,22 +131,7 @@ class PixeltableEngine(Computing, Deriving):
         self, table: TableRef, request: SearchRequest, cancellation: Cancellation = NEVER
     ) -> BatchStream:
         """The nearest rows. They are read whole before the first of them comes."""
-        return self._rows_of("search", searches.sought(table, request), cancellation)
-
-    def indexes(self, table: TableRef) -> list[Index]:
-        """The table's own indexes, by name."""
-        told = self._asked("indexes", namespace=table.namespace, name=table.name)["indexes"]
-        return [searches.index_of(one) for one in told]
-
-    def create_index(self, table: TableRef, index: Index, author: Author) -> Commit:
-        """An index. UNSUPPORTED of a snapshot; INVALID_REQUEST of a column that can have none."""
-        told = self._asked("create_index", **searches.wanted(table, index))
-        return Commit(told["snapshot"])
-
-    def drop_index(self, table: TableRef, name: str, author: Author) -> Commit:
-        """INDEX_NOT_FOUND."""
-        place = {"namespace": table.namespace, "name": table.name}
-        return Commit(self._asked("drop_index", **place, index=name)["snapshot"])
+        return self._rows_of("search", sought(table, request), cancellation)
 
     def media_schema(self, schema: pa.Schema, media: MediaBytes) -> pa.Schema:
         """Columns of URLs hold the files, as `large_binary`."""

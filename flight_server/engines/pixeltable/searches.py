@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from flight_server.engines.pixeltable.asking import Asking
 from flight_server.model import (
+    Author,
+    Commit,
     Embedder,
     Index,
     IndexKind,
@@ -17,6 +20,22 @@ from flight_server.model import (
     Sought,
     TableRef,
 )
+
+
+class Indexes(Asking):
+    """The engine's methods for indexes."""
+
+    def indexes(self, table: TableRef) -> list[Index]:
+        """The table's own indexes, by name."""
+        return [_index_of(one) for one in self._of(table, "indexes")["indexes"]]
+
+    def create_index(self, table: TableRef, index: Index, author: Author) -> Commit:
+        """An index. UNSUPPORTED of a snapshot; INVALID_REQUEST of a column that can have none."""
+        return Commit(self._of(table, "create_index", **_wanted(index))["snapshot"])
+
+    def drop_index(self, table: TableRef, name: str, author: Author) -> Commit:
+        """INDEX_NOT_FOUND."""
+        return Commit(self._of(table, "drop_index", index=name)["snapshot"])
 
 
 def sought(table: TableRef, request: SearchRequest) -> dict[str, Any]:
@@ -35,11 +54,8 @@ def sought(table: TableRef, request: SearchRequest) -> dict[str, Any]:
     }
 
 
-def wanted(table: TableRef, index: Index) -> dict[str, Any]:
-    """What a new index is to be."""
+def _wanted(index: Index) -> dict[str, Any]:
     return {
-        "namespace": table.namespace,
-        "name": table.name,
         "index": index.name,
         "column": index.column,
         "kind": index.kind,
@@ -49,8 +65,7 @@ def wanted(table: TableRef, index: Index) -> dict[str, Any]:
     }
 
 
-def index_of(told: Mapping[str, Any]) -> Index:
-    """An index that there is."""
+def _index_of(told: Mapping[str, Any]) -> Index:
     metric, precision = told["metric"], told["precision"]
     return Index(
         told["column"],
