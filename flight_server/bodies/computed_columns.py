@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from flight_server import operations
 from flight_server.bodies.changes import where_sql
@@ -14,10 +14,24 @@ from flight_server.errors import InvalidRequest, Unsupported
 from flight_server.model import PIXELTABLE_CATALOG, TableRef
 from flight_server.operations import Call, Services
 
-ERRORS_MAX = 1000
+ERRORS_MAX, NESTED_MAX = 1000, 150
+
+
+def _shallow(given: str | dict[str, Any]) -> str | dict[str, Any]:
+    """Whoever walks a tree walks it by calls, of which there may be so many within each other."""
+    level: list[Any] = [given]
+    for _ in range(NESTED_MAX):
+        inner = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [each for one in inner if not isinstance(one, str) for each in one]
+        level = [one for one in level if isinstance(one, dict | list)]
+        if not level:
+            return given
+    raise ValueError(f"it must not be nested deeper than {NESTED_MAX}")
+
 
 Expression = Annotated[
     str | dict[str, Any],
+    AfterValidator(_shallow),
     Field(description="SQL, or the tree that it stands for.", examples=["price * quantity"]),
 ]
 

@@ -60,6 +60,19 @@ def test_what_is_none_is_refused(
     assert said in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("depth", [200, 900, 5_000])
+def test_trees_that_are_too_deep_are_refused(
+    api: httpx.Client, engine: ComputingEngine, depth: int
+) -> None:
+    tree = '{"list": [' * depth + "1" + "]}" * depth
+    for method, path in (("POST", ""), ("PATCH", "/price")):
+        body = f'{{"name": "deep", "expression": {tree}}}'
+        body = body if method == "POST" else f'{{"expression": {tree}}}'
+        headers = {"content-type": "application/json"}
+        answer = api.request(method, f"{PATH}{path}", content=body, headers=headers)
+        assert answer.status_code == 400, answer.text
+
+
 def test_nothing_is_computed_of_what_is_hidden(
     doors: TwoDoors, api: httpx.Client, engine: ComputingEngine
 ) -> None:

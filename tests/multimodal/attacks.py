@@ -104,3 +104,7 @@ ON_FILES = [
     "vision.bboxes_draw(still, [[1, 2, 3, 4]], font := '/etc/passwd')",
     "still.to_video(duration := 1.0, video_encoder := 'x:y')",
 ]
+NESTED: dict[str, Any] = {"value": 1}
+for _ in range(70):
+    NESTED = {"list": [NESTED]}
+TREES.append(NESTED)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from flight_server.client import Client, connect
-from flight_server.engines.computed import ComputedColumn
+from flight_server.engines.computed import ComputedColumn, Recompute
 from flight_server.engines.pixeltable.engine import PixeltableEngine
 from flight_server.errors import (
     AlreadyExists,
@@ -332,6 +332,13 @@ def test_pictures_views_and_snapshots(engine: PixeltableEngine) -> None:
     few = TableRef("pixeltable", "views", "few")
     engine.add_computed_column(few, ComputedColumn("half", "cube / 2", ["cube"]), ANA)
     assert read(engine, few, columns=("half",), filter="id = 2")["half"].to_pylist() == [4.0]
+    assert engine.recompute(few, Recompute("half", where="id in (2, 4)"), ANA).rows == 2
+    tiles = TableRef("pixeltable", "views", "tiles")
+    wide = ComputedColumn("across", "tile.width", ["tile"])
+    count = engine.add_computed_column(tiles, wide, ANA).rows
+    assert engine.recompute(tiles, Recompute("across"), ANA).rows == count > 4
+    with pytest.raises(Unsupported, match="all at once"):
+        engine.recompute(tiles, Recompute("across", limit=1), ANA)
     then = TableRef("pixeltable", "views", "then")
     with pytest.raises(Unsupported, match="A snapshot keeps"):
         engine.add_computed_column(then, ComputedColumn("c", "id", ["id"]), ANA)
