@@ -9,10 +9,7 @@ import gc
 import itertools
 import os
 import statistics
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +21,7 @@ import pyarrow.parquet as pq
 from bench import sample
 from bench.calls import sql
 from bench.in_process import InProcess, ducklake
-from bench.load import Work, crowd
+from bench.load import Work, crowd, repeated
 from bench.machine import watched
 from bench.results import Row, row
 from bench.server import running
@@ -159,28 +156,14 @@ def _price(server: ServerProcess, client: Client, path: Path, sizes: Sizes) -> R
     )
 
 
-@contextmanager
-def _importing(client: Client, table: str, path: Path) -> Iterator[None]:
+def _importing(client: Client, table: str, path: Path) -> AbstractContextManager[None]:
     """One import after the other while the block runs."""
-    is_over, begun = threading.Event(), threading.Event()
 
-    def keep_on() -> None:
-        for number in itertools.count():
-            submitted = client.import_data(f"{table}_{number}", str(path))
-            begun.set()
-            client.wait_for_job(submitted["job_id"], pause_seconds=PAUSE_SECONDS)
-            client.drop_table(f"{table}_{number}")
-            if is_over.is_set():
-                return
+    def act(number: int) -> None:
+        _done(client, f"{table}_{number}", path)
+        client.drop_table(f"{table}_{number}")
 
-    with ThreadPoolExecutor(1) as thread:
-        running = thread.submit(keep_on)
-        begun.wait()
-        try:
-            yield
-        finally:
-            is_over.set()
-        running.result()
+    return repeated(act)
 
 
 def _dirty(client: Client, folder: Path, clean: Path) -> list[Row]:

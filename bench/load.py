@@ -5,6 +5,7 @@ The clients are spread over processes, so that no interpreter's lock stands betw
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import threading
 import time
@@ -94,6 +95,26 @@ def crowd(clients: int) -> Iterator[Crowd]:
     barrier = context.Barrier(processes)
     with ProcessPoolExecutor(processes, context, _remember, (barrier,)) as pool:
         yield Crowd(pool, clients, processes)
+
+
+@contextmanager
+def repeated(act: Callable[[int], object]) -> Iterator[None]:
+    """Does something again and again while the block runs, told how often it was done before."""
+    is_over = threading.Event()
+
+    def keep_on() -> None:
+        for number in itertools.count():
+            act(number)
+            if is_over.is_set():
+                return
+
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(keep_on)
+        try:
+            yield
+        finally:
+            is_over.set()
+        running.result()
 
 
 def merged(laps: list[tuple[float, float]]) -> Load:

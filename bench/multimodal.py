@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from bench import sample
+from bench import multimodal_beside, sample
 from bench.calls import FlightCalls, scan
 from bench.processes import Conversation, python
 from bench.results import Row, row
@@ -30,7 +30,7 @@ def measure(sizes: Sizes) -> list[Row]:
     with sample.workspace() as folder, ExitStack() as closing:
         home = folder / "home"
         plain = closing.enter_context(plain_pixeltable(home, counts))
-        _, calls = closing.enter_context(running(folder / "ours", pixeltable=str(home)))
+        server, calls = closing.enter_context(running(folder / "ours", pixeltable=str(home)))
         found = []
         for name, count in counts.items():
             contestants: dict[str, Contestant] = {
@@ -49,7 +49,8 @@ def measure(sizes: Sizes) -> list[Row]:
                     detail=f"{ours.spread} against {theirs.spread}",
                 )
             )
-        return [*found, _inserted(sizes, calls, plain)]
+        found.append(_inserted(sizes, calls, plain))
+        return [*found, *multimodal_beside.measure(sizes, server, calls)]
 
 
 def _inserted(sizes: Sizes, calls: FlightCalls, plain: Conversation) -> Row:

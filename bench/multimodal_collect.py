@@ -1,9 +1,9 @@
 """Plain Pixeltable, as a program that reads a table whenever it is told to.
 
-`python -m bench.multimodal_collect HOME ROWS VECTORS` makes a table `numbers` of four scalars and
-one `vectors` of 384 floats. Each line of its input is JSON: `{"collect": TABLE}` and
-`{"insert": ROWS}` are answered with the seconds and the rows, `{"stop": true}` when PostgreSQL has
-been stopped.
+`python -m bench.multimodal_collect HOME ROWS VECTORS` makes a table `numbers` of four scalars, one
+`vectors` of 384 floats, and an empty one `slow` with a column that takes its time. Each line of its
+input is JSON: `{"collect": TABLE}` and `{"insert": ROWS}` are answered with the seconds and the
+rows, `{"stop": true}` when PostgreSQL has been stopped.
 """
 
 from __future__ import annotations
@@ -66,6 +66,10 @@ def row(n: int) -> dict[str, Any]:
 def fill(pxt: Any, rows: int, vectors: int) -> None:
     import numpy as np
 
+    from bench.slow_function import slowly
+
+    slow = pxt.create_table("slow", {"id": pxt.Int})
+    slow.add_computed_column(slowly=slowly(slow.id))
     numbers = pxt.create_table("numbers", columns_of(pxt))
     for first in range(0, rows, ROWS_EACH):
         numbers.insert([row(n) for n in range(first, min(rows, first + ROWS_EACH))])

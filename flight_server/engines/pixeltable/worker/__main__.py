@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import sys
 
@@ -16,6 +17,9 @@ from flight_server.engines.pixeltable.worker import failures
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.requests import serve
 from flight_server.errors import PixelflightError
+
+# What takes the interpreter for seconds gives way to those who read the lake meanwhile.
+NICENESS = 5
 
 
 def main(descriptor: int) -> None:
@@ -34,6 +38,8 @@ def main(descriptor: int) -> None:
         try:
             lines.write(json.dumps(home.about).encode() + b"\n")
             lines.flush()
+            # Its threads inherit this, and PostgreSQL, which was started before, does not.
+            os.nice(NICENESS)
             serve(control, home)
         finally:
             home.close()
