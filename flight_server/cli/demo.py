@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import typer
 from rich.console import Console
 
+from flight_server.cli import picturing
 from flight_server.cli.display import show
 from flight_server.cli.following import amounts, follow_job
 from flight_server.cli.formats import Hints, InputFile, format_of, open_sink, open_source, replaced
@@ -65,7 +66,8 @@ def demo(
     folder = data_folder()
     with tempfile.TemporaryDirectory(prefix="pixelflight-demo-") as place:
         step("A fresh server", "pixelflight serve --data DIR")
-        with own_server(Path(place) / "data") as server:
+        pictured = picturing.environment(Path(place)) if picturing.is_installed() else {}
+        with own_server(Path(place) / "data", pictured) as server:
             tell(f"It answers at {server.flight}.")
             with connect(server.flight, server.key) as client:
                 loaded = load(client, folder, quiet)
@@ -76,6 +78,8 @@ def demo(
                 let_in(server)
                 export(client, Path(place) / "flights.parquet", quiet)
                 in_background(client, quiet)
+                for title, code in picturing.chapter(client) if pictured else ():
+                    step(title, code)
         step("Done", "make serve")
         tell("That starts a server to keep; the README goes on from there.")
 

@@ -6,10 +6,11 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from flight_server.errors import Unavailable
 
@@ -27,9 +28,15 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(data: Path) -> Iterator[OwnServer]:
-    """A server on the folder that runs while the block does. Unavailable tells why it does not."""
+def own_server(
+    data: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[OwnServer]:
+    """A server on the folder that runs while the block does. Unavailable tells why it does not.
+
+    It has this process's environment without our settings, and `environment`.
+    """
     kept = {k: v for k, v in os.environ.items() if not k.startswith("PIXELFLIGHT_")}
+    kept |= environment
     arguments = ["--data", str(data), "--flight", "127.0.0.1:0", "--http", "127.0.0.1:0"]
     with (
         (data.parent / f"{data.name}.log").open("w+") as log,

@@ -35,6 +35,9 @@ def test_the_demo_shows_real_flights_arriving(tmp_path: Path) -> None:
         "She asks for another column:",
         "flights.parquet holds 336,776 rows",
         "is completed: 336,776 of 336,776 rows",
+        "7 images are in pixeltable:pictures",
+        "Of 160 x 120 pixels the first has 32 x 32.",
+        "sunset at sea",
         "$ make serve",
     ):
         assert said in done.stdout, done.stdout
