@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from flight_server.model import Author, Commit, Derivation, TableInfo, TableRef
+from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.model import Author, Commit, Derivation, NamedSnapshot, TableRef
 
 
 @runtime_checkable
@@ -19,7 +20,12 @@ class SupportsDerivedTables(Protocol):
     """
 
     def create_derived(
-        self, table: TableRef, derivation: Derivation, author: Author, replace: bool = False
+        self,
+        table: TableRef,
+        derivation: Derivation,
+        author: Author,
+        replace: bool = False,
+        cancellation: Cancellation = NEVER,
     ) -> Commit:
         """Makes one. With `replace` a view of the name is replaced, unless others are made of it.
 
@@ -27,8 +33,8 @@ class SupportsDerivedTables(Protocol):
         InvalidRequest; Unsupported; Conflict.
         """
 
-    def kept_snapshots(self) -> list[TableInfo]:
-        """All snapshots, by name; their rows and bytes are not counted."""
+    def kept_snapshots(self) -> list[NamedSnapshot]:
+        """All snapshots, by name."""
 
     def dependents(self, table: TableRef) -> list[TableRef]:
         """What is made of the table, directly or not, sorted. NotFound."""

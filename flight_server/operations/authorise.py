@@ -145,6 +145,15 @@ def known(
     return Permitted(engine, resolved, _columns(resolved, decision), decision.row_filter)
 
 
+def is_there(services: Services, call: Call, table: TableRef, action: Action) -> bool:
+    """Whether there is one that the principal can see; Forbidden where it may not `action` it."""
+    try:
+        known(services, call, table, action)
+    except NotFound:
+        return False
+    return True
+
+
 def known_table(services: Services, call: Call, table: TableRef) -> TableRef:
     """The table in its true case, for whoever may know of it. NotFound."""
     engine = engine_of(services, call, table.catalog)

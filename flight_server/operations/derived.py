@@ -6,7 +6,6 @@ read its own name, whatever they may see of the base.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 
 from flight_server.auth import Action, CatalogRef
@@ -28,13 +27,13 @@ from flight_server.model import (
     Kind,
     NamedSnapshot,
     NamespaceRef,
-    TableInfo,
     TableRef,
     TableSpec,
 )
 from flight_server.operations.authorise import (
     Permitted,
     hide_internal,
+    is_there,
     known,
     may_in_namespace,
     narrow,
@@ -60,9 +59,7 @@ def create_derived(
     hide_internal(table)
     may_in_namespace(services, call, NamespaceRef(table.catalog, table.namespace), Action.CREATE)
     what = "snapshot" if derivation.is_snapshot else "view"
-    if replaces:
-        with suppress(NotFound):
-            known(services, call, table, Action.DROP)
+    replaces = replaces and is_there(services, call, table, Action.DROP)
     if table.catalog != derivation.base.catalog:
         raise InvalidRequest(
             f"A {what} of '{derivation.base}' is in its catalog: '{table}' is in another."
@@ -77,7 +74,7 @@ def create_derived(
         filter=None if filter_ is None else check_predicate(filter_, base.columns),
     )
     author = call.author(f"create {what}", table, base=str(base.table))
-    return engine.create_derived(table, checked, author, replaces)
+    return engine.create_derived(table, checked, author, replaces, call.cancellation)
 
 
 def drop_with(
@@ -120,25 +117,30 @@ def visible_derived(
 
 def kept_snapshots(services: Services, call: Call) -> list[NamedSnapshot]:
     """Those that engines keep themselves and the principal may know of, by name."""
-    found: list[NamedSnapshot] = []
-    for name, engine in services.engines.items():
-        if not services.access.may(call.principal, Action.READ, CatalogRef(name)).visible:
-            continue
-        if isinstance(engine, SupportsDerivedTables):
-            for info in engine.kept_snapshots():
-                with suppress(NotFound, Forbidden):
-                    found.append(_as_named(services, call, info))
-    return found
+    may = services.access.may
+    return [
+        _as_told(services, call, one)
+        for name, engine in services.engines.items()
+        if isinstance(engine, SupportsDerivedTables)
+        and may(call.principal, Action.READ, CatalogRef(name)).visible
+        for one in engine.kept_snapshots()
+        if may(call.principal, Action.READ, one.name).visible
+    ]
 
 
 def kept_snapshot(services: Services, call: Call, name: TableRef) -> NamedSnapshot:
-    """One of them. NotFound (snapshot_not_found), also where it is a table."""
-    return _as_named(services, call, _snapshot(services, call, name, Action.READ)[1])
+    """One of them. NotFound (snapshot_not_found), also where it is a table; Forbidden."""
+    found = _snapshot(services, call, name, Action.READ)
+    kept = require(found.engine, SupportsDerivedTables).kept_snapshots()
+    for one in kept:
+        if one.name == found.table:
+            return _as_told(services, call, one)
+    raise _no_snapshot(name)
 
 
 def drop_kept_snapshot(services: Services, call: Call, name: TableRef) -> None:
     """NotFound (snapshot_not_found); Forbidden; Conflict where something is made of it."""
-    found, _ = _snapshot(services, call, name, Action.DROP)
+    found = _snapshot(services, call, name, Action.DROP)
     drop_with(services, call, found, call.author("drop snapshot", found.table), cascade=False)
 
 
@@ -147,29 +149,25 @@ def is_kept_elsewhere(services: Services, call: Call, name: TableRef | Namespace
     return isinstance(engine_of(services, call, name.catalog), SupportsDerivedTables)
 
 
-def _snapshot(
-    services: Services, call: Call, name: TableRef, action: Action
-) -> tuple[Permitted, TableInfo]:
+def _snapshot(services: Services, call: Call, name: TableRef, action: Action) -> Permitted:
     try:
         found = known(services, call, name, action)
     except NotFound as error:
         raise _no_snapshot(name) from error
     if found.version.spec.kind is not Kind.SNAPSHOT:
         raise _no_snapshot(name)
-    return found, found.engine.describe(found.table)
+    return found
 
 
 def _no_snapshot(name: TableRef) -> NotFound:
     return NotFound(f"There is no snapshot '{name}'.", code=ErrorCode.SNAPSHOT_NOT_FOUND)
 
 
-def _as_named(services: Services, call: Call, info: TableInfo) -> NamedSnapshot:
-    """As other snapshots are told of. NotFound; Forbidden."""
-    allowed = known(services, call, info.table, Action.READ)
-    derived = visible_derived(services, call, allowed, info.spec).derived
-    assert derived is not None, "it is a snapshot"
-    version = info.snapshot if derived.version is None else derived.version
-    return NamedSnapshot(info.table, derived.base, version, info.created_at)
+def _as_told(services: Services, call: Call, snapshot: NamedSnapshot) -> NamedSnapshot:
+    """Without the table that it is of, where the principal may not know of that."""
+    assert snapshot.table is not None, "each is of a table"
+    seen = services.access.may(call.principal, Action.READ, snapshot.table).visible
+    return snapshot if seen else replace(snapshot, table=None)
 
 
 def _base_of(derived: Derived) -> TableRef:

@@ -26,11 +26,11 @@ from flight_server.model import (
     TableRef,
     TableSpec,
 )
-from flight_server.operations.authorise import Permitted, known
+from flight_server.operations.authorise import Permitted, is_there, known
 from flight_server.operations.refreshing import is_current, read_by_maker, rows_of_view
 from flight_server.operations.services import Call, Services
 from flight_server.operations.versions import newest_snapshot
-from flight_server.operations.views import check_target, checked_definition, defined, is_there
+from flight_server.operations.views import check_target, checked_definition, defined
 from flight_server.query import is_volatile
 
 

@@ -27,7 +27,7 @@ from flight_server.model import (
     TableSpec,
     quoted,
 )
-from flight_server.operations.authorise import hide_internal, known, may_in_namespace
+from flight_server.operations.authorise import hide_internal, is_there, known, may_in_namespace
 from flight_server.operations.derived import drop_with
 from flight_server.operations.listings import list_tables
 from flight_server.operations.seen_through import parsed, view_schema
@@ -130,15 +130,6 @@ def check_target(services: Services, call: Call, view: TableRef) -> None:
             "Views are not temporary: make one in a namespace, or name the query by WITH."
         )
     may_in_namespace(services, call, NamespaceRef(view.catalog, view.namespace), Action.CREATE)
-
-
-def is_there(services: Services, call: Call, table: TableRef, action: Action) -> bool:
-    """Whether there is one that the principal can see; Forbidden where it may not `action` it."""
-    try:
-        known(services, call, table, action)
-    except NotFound:
-        return False
-    return True
 
 
 def defined(call: Call, sql: str, columns: tuple[str, ...] = ()) -> Definition:

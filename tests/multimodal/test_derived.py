@@ -64,6 +64,10 @@ def test_what_plain_pixeltable_made_is_read_at_every_door(
     with closing(open_adbc(derived_server, autocommit=True)) as adbc, adbc.cursor() as cursor:
         cursor.execute(join)
         assert cursor.fetch_arrow_table().to_pylist() == expected
+        told = adbc.adbc_get_objects(catalog_filter="pixeltable", db_schema_filter="views")
+        (catalog,) = told.read_all().to_pylist()
+        tables = catalog["catalog_db_schemas"][0]["db_schema_tables"]
+        assert {one["table_type"] for one in tables} == {"VIEW"}
     photos = {row["name"]: row for row in rows_of(web, "pixeltable:photos")}
     assert photos["grace_hopper.jpg"]["width"] == 512
     assert photos["grace_hopper.jpg"]["photo"].endswith("grace_hopper.jpg")

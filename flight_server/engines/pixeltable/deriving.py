@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.errors import Unsupported
 from flight_server.model import (
     PIXELTABLE_CATALOG,
@@ -18,11 +20,11 @@ from flight_server.model import (
     Derived,
     DropColumn,
     Kind,
+    NamedSnapshot,
     RenameColumn,
     SchemaChange,
     SetComment,
     SetNullable,
-    TableInfo,
     TableRef,
 )
 
@@ -34,8 +36,9 @@ class Asking(Protocol):
 
     def _asked(self, verb: str, **arguments: Any) -> Mapping[str, Any]: ...
 
-    def describe(self, table: TableRef, version: int | None = None) -> TableInfo:
-        """See `Engine.describe`."""
+    def _changed(
+        self, verb: str, table: TableRef, more: Mapping[str, Any], cancellation: Cancellation
+    ) -> Commit: ...
 
 
 class Deriving:
@@ -54,29 +57,38 @@ class Deriving:
         return Commit(told["snapshot"])
 
     def create_derived(
-        self: Asking, table: TableRef, derivation: Derivation, author: Author, replace: bool = False
+        self: Asking,
+        table: TableRef,
+        derivation: Derivation,
+        author: Author,
+        replace: bool = False,
+        cancellation: Cancellation = NEVER,
     ) -> Commit:
-        """See `SupportsDerivedTables`."""
+        """See `SupportsDerivedTables`. Who gives up waiting may find it made later."""
         base = derivation.base
-        told = self._asked(
-            "create_derived",
-            namespace=table.namespace,
-            name=table.name,
-            replace=replace,
-            base={"namespace": base.namespace, "name": base.name, "version": derivation.version},
-            is_snapshot=derivation.is_snapshot,
-            columns=None if derivation.columns is None else list(derivation.columns),
-            filter=derivation.filter,
-            iterator=derivation.iterator,
-            arguments=dict(derivation.arguments),
-            comment=derivation.comment,
-        )
-        return Commit(told["snapshot"])
+        more = {
+            "replace": replace,
+            "base": {"namespace": base.namespace, "name": base.name, "version": derivation.version},
+            "is_snapshot": derivation.is_snapshot,
+            "columns": None if derivation.columns is None else list(derivation.columns),
+            "filter": derivation.filter,
+            "iterator": derivation.iterator,
+            "arguments": dict(derivation.arguments),
+            "comment": derivation.comment,
+        }
+        return self._changed("create_derived", table, more, cancellation)
 
-    def kept_snapshots(self: Asking) -> list[TableInfo]:
+    def kept_snapshots(self: Asking) -> list[NamedSnapshot]:
         """See `SupportsDerivedTables`."""
-        found = self._asked("snapshots")["snapshots"]
-        return [self.describe(TableRef(self.name, *names)) for names in found]
+        return [
+            NamedSnapshot(
+                TableRef(self.name, *told["names"]),
+                TableRef(self.name, *told["base"]),
+                told["version"],
+                dt.datetime.fromisoformat(told["created_at"]),
+            )
+            for told in self._asked("snapshots")["snapshots"]
+        ]
 
     def dependents(self: Asking, table: TableRef) -> list[TableRef]:
         """See `SupportsDerivedTables`."""

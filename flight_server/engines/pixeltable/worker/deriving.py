@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ from flight_server.engines.pixeltable.worker import conditions, making, names
 from flight_server.engines.pixeltable.worker.columns import columns_of
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.iterators import iterator_of
-from flight_server.engines.pixeltable.worker.listings import opened
+from flight_server.engines.pixeltable.worker.listings import derived, opened
 from flight_server.engines.pixeltable.worker.reading import chosen
 from flight_server.errors import Conflict
 
@@ -34,10 +35,17 @@ def create_derived(
 def snapshots(
     home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
 ) -> Mapping[str, Any]:
-    """The names of all snapshots."""
-    kinds = ((path, pxt.get_table(path)) for path in sorted(pxt.list_tables("", recursive=True)))
-    found = [path for path, table in kinds if table.get_metadata()["is_snapshot"]]
-    return {"snapshots": list(map(names.split, found))}
+    """All snapshots, and what each is of."""
+    found = []
+    for path in sorted(pxt.list_tables("", recursive=True)):
+        told = pxt.get_table(path).get_metadata()
+        if told["is_snapshot"]:
+            of = derived(told)
+            version = told["version"] if of["version"] is None else of["version"]
+            moment = told["version_created"].astimezone(dt.UTC).isoformat()
+            more = {"base": of["base"], "version": version, "created_at": moment}
+            found.append({"names": names.split(path), **more})
+    return {"snapshots": found}
 
 
 def dependents(

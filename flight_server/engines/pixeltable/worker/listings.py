@@ -112,11 +112,11 @@ def _facts(arguments: Mapping[str, Any], table: pxt.Table) -> dict[str, Any]:
         "key": told["primary_key"] or [],
         "comment": told["comment"] or "",
         "version": told["version"],
-        "derived": None if now["base"] is None else _derived(now),
+        "derived": None if now["base"] is None else derived(now),
     }
 
 
-def _derived(told: TableMetadata) -> dict[str, Any]:
+def derived(told: TableMetadata) -> dict[str, Any]:
     """What a view or a snapshot is made of."""
     path, _, version = (told["base"] or "").partition(":")
     return {
