@@ -263,3 +263,35 @@ def test_tables_are_made_filled_joined_and_dropped(made_home: Path, tmp_path: Pa
         client.drop_table("pixeltable:labels")
         with pytest.raises(NotFound):
             client.describe("pixeltable:labels")
+
+
+def test_an_image_is_sought_through_both_doors(
+    reader: Client, web: httpx.Client, made_home: Path
+) -> None:
+    image = (made_home.parent / "orange.png").read_bytes()
+    sought = {"column": "picture", "image": base64.b64encode(image).decode()}
+    body = {**sought, "columns": ["name"], "where": {"n": {"gt": 0}}, "limit": 2}
+    answer = web.post("/api/v1/tables/pixeltable:near.paints/search", json=body)
+    assert answer.status_code == 200, answer.text
+    found = reader.search(
+        "pixeltable:near.paints", "picture", image=image, columns=["name"], filter="n > 0", limit=2
+    )
+    assert answer.json()["rows"] == found.to_pylist()
+    assert found.to_pylist()[0] == {"name": "orange", "_score": 0.0}
+
+
+def test_what_is_hidden_of_a_table_is_not_near(both: TwoDoors, web: httpx.Client) -> None:
+    shown = {"columns": ["n", "name"], "rows": "n <> 3 AND length(name) > 1"}
+    role = new_role(web, {"actions": ["read"], "table": "pixeltable:near.paints", **shown})
+    with connect(both.flight.url, both.key_of(role)) as somebody:
+        found = somebody.search("pixeltable:near.paints", "name", "rage", limit=2).to_arrow()
+        # The nearest is the third, and is not among the two.
+        assert found["n"].to_pylist() == [1, 7]
+        assert found.column_names == ["n", "name", "_score"]
+        assert {one["name"] for one in somebody.indexes("pixeltable:near.paints")} == {
+            "names",
+            "numbers",
+        }
+        with pytest.raises(InvalidRequest) as told:
+            somebody.search("pixeltable:near.paints", "picture", "red").to_arrow()
+        assert told.value.code is ErrorCode.COLUMN_NOT_FOUND
