@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pypdfium2
 
 FRAMES, FRAMES_EACH_SECOND = 20, 10
 
@@ -22,6 +23,13 @@ def write_video(path: Path) -> None:
             picture = np.full((16, 32, 3), at * 10, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
+
+
+def write_blank_page(path: Path) -> None:
+    """A PDF."""
+    document = pypdfium2.PdfDocument.new()
+    document.new_page(200, 200)
+    document.save(str(path))
 
 
 def write_tone(path: Path, seconds: int) -> None:

@@ -18,7 +18,7 @@ from tests.fix_derived import V1, beside, flight_sql, made, refused, rows_of
 from tests.fix_flight_sql import SqlClient
 from tests.fix_http import TwoDoors
 from tests.fix_permissions import new_role
-from tests.multimodal.media_files import write_tone, write_video
+from tests.multimodal.media_files import write_blank_page, write_tone, write_video
 
 NUMBERS = "pixeltable:numbers"
 # What iterators are given of each table.
@@ -185,6 +185,21 @@ def test_iterators_and_arguments_that_are_not_taken(
     assert answer.status_code == status, answer.text
     assert says in answer.json()["error"]["message"]
     assert refused(web.get(f"{V1}/views/pixeltable:views.never"))[0] == 404
+
+
+def test_a_view_that_a_file_breaks_off_is_not_there(
+    web: httpx.Client, flying: Client, base: str, written_home: Path
+) -> None:
+    write_blank_page(written_home.parent / "blank.pdf")
+    field = pa.field("document", pa.string(), metadata={"pixeltable.type": "Document"})
+    rows = pa.table([[str(written_home.parent / "blank.pdf")]], schema=pa.schema([field]))
+    flying.put(rows, ingest={"table": beside(base, "pages"), "mode": "create"})
+    arguments = COLUMNS["documents"] | {"separators": "paragraph"}
+    given = {"iterator": "document_splitter", "arguments": arguments}
+    body = {"view": beside(base, "v"), "of": beside(base, "pages"), "iterator": given}
+    answer = web.post(f"{V1}/views", json=body)
+    assert (answer.status_code, "PDF" in answer.text) == (501, True)
+    assert refused(web.get(f"{V1}/views/{beside(base, 'v')}")) == (404, "table_not_found")
 
 
 @pytest.mark.parametrize(

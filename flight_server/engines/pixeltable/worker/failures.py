@@ -56,6 +56,9 @@ def of_request(error: Exception) -> PixelflightError | None:
         return Unavailable("Pixeltable's PostgreSQL broke off: send the request again.")
     if not isinstance(error, theirs.Error):
         return None
+    if isinstance(error, theirs.InternalError) and isinstance(error.__cause__, Exception):
+        # What a change of a table was undone for.
+        return of_request(error.__cause__)
     if isinstance(error.__cause__, sa.exc.DataError):
         # Its text may quote values.
         what = type(error.__cause__.orig).__name__
