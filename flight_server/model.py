@@ -385,6 +385,8 @@ class TableSpec:
 
 # Where a field's metadata has the column's comment.
 COLUMN_COMMENT = b"comment"
+# Where it says of what the values are computed, which nobody else sets then.
+COMPUTED_WITH = b"pixeltable.computed_with"
 
 
 @dataclass(frozen=True)
@@ -644,7 +646,8 @@ class Version:
     """One snapshot that changed a table, as its history lists it.
 
     `changes` names the kinds: `created`, `inserted`, `deleted`, `updated`, `altered`, `dropped`,
-    `compacted`.
+    `compacted`. `rows` counts those that it inserted, deleted or updated; None where that is not
+    known.
     """
 
     snapshot: int
@@ -653,6 +656,7 @@ class Version:
     author: str = ""
     reason: str = ""
     tags: tuple[str, ...] = ()
+    rows: int | None = None
 
 
 @dataclass(frozen=True)

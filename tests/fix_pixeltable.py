@@ -116,6 +116,7 @@ def read_by(engine: PixeltableEngine, lane: str, table: TableRef, **request: Any
         "order_by": None,
         "limit": None,
         "offset": 0,
+        "with_row_id": False,
         "lane": lane,
         "media": None,
     }

@@ -225,7 +225,11 @@ NOUNS: Mapping[str, Schema] = {
     ),
     "SchemaStep": members({**_STEP, "changes": array(OBJECT, "As PATCH takes them.")}),
     "View": members({"view": STRING, **_TABLE, "refresh": maybe(_REFRESH)}),
-    "Version": members({**_STEP, "changes": _NAMES, "tags": _NAMES}),
+    "Version": members(
+        {**_STEP, "changes": _NAMES, "tags": _NAMES},
+        {"rows": INTEGER},
+        "`rows` counts those that it inserted, updated or deleted, where that is known.",
+    ),
     "Tag": members(
         {
             "name": STRING,

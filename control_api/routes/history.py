@@ -79,7 +79,7 @@ def diff(
     """
     older = _snapshot(services, call, table, query.older)
     newer = (
-        operations.newest_snapshot(services, table.catalog)
+        operations.newest_version(services, call, table)
         if query.newer is None
         else _snapshot(services, call, table, query.newer)
     )
@@ -98,7 +98,7 @@ def changes(
     """
     until = query.until
     if until is None:
-        until = max(operations.newest_snapshot(services, table.catalog), query.after)
+        until = max(operations.newest_version(services, call, table), query.after)
     between = ChangesRequest(query.after, until, query.images)
     rows = operations.changes(services, call, table, between)
     told = Told({"after": query.after, "until": until}, {VERSION: str(until)})

@@ -130,6 +130,7 @@ def version_listed(version: Version) -> dict[str, Any]:
         "author": version.author,
         "reason": version.reason,
         "tags": list(version.tags),
+        **({} if version.rows is None else {"rows": version.rows}),
     }
 
 

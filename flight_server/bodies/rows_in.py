@@ -14,7 +14,14 @@ from flight_server.engines.stream import BatchStream
 from flight_server.errors import ErrorCode, InvalidRequest, LimitExceeded
 from flight_server.formats.fitting import Fitting, Judge, Report
 from flight_server.formats.json_lines import loaded_json, row_batches
-from flight_server.model import Commit, IngestMode, IngestRequest, TableRef, Violation
+from flight_server.model import (
+    COMPUTED_WITH,
+    Commit,
+    IngestMode,
+    IngestRequest,
+    TableRef,
+    Violation,
+)
 from flight_server.operations import Call, Services
 
 ROWS = "rows"
@@ -89,12 +96,13 @@ def whole_row(
     services: Services, call: Call, table: TableRef, row: dict[str, Any]
 ) -> dict[str, Any]:
     """A row that takes another's place: columns that are left out get their defaults, or null."""
-    known = operations.writable_schema(services, call, table, Action.UPDATE)
+    schema = operations.writable_schema(services, call, table, Action.UPDATE)
+    known = [field.name for field in schema if COMPUTED_WITH not in (field.metadata or {})]
     defaults = operations.column_defaults(services, call, table)
     given = {name.lower() for name in row}
     rest = {
         name: {EXPRESSION: defaults[name]} if name in defaults else None
-        for name in known.names
+        for name in known
         if name.lower() not in given
     }
     return {**row, **rest}

@@ -142,6 +142,7 @@ def version_from(answer: Mapping[str, Any]) -> Version:
         answer["author"],
         answer["reason"],
         tuple(answer["tags"]),
+        answer.get("rows"),
     )
 
 

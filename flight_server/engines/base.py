@@ -19,7 +19,13 @@ import pyarrow as pa
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.computed import SupportsComputedColumns, SupportsFunctions
 from flight_server.engines.derived import SupportsDerivedTables
-from flight_server.engines.history import SupportsChanges, SupportsVersions
+from flight_server.engines.history import (
+    SupportsChanges,
+    SupportsSchemaVersions,
+    SupportsTags,
+    SupportsTimeline,
+    SupportsVersions,
+)
 from flight_server.engines.log import SupportsCommitLog
 from flight_server.engines.rules import SupportsRules
 from flight_server.engines.search import SupportsIndexes, SupportsSearch
@@ -165,6 +171,25 @@ class SupportsUpdate(Protocol):
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """Deletes the rows where the filter holds, all without one."""
+
+
+@runtime_checkable
+class SupportsValues(Protocol):
+    """Columns can be set to values as they come, and others to expressions, at once."""
+
+    def set_values(
+        self,
+        table: TableRef,
+        values: pa.RecordBatch,
+        assignments: Mapping[str, str],
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """`values` is one row of columns that are set to it; otherwise as `SupportsUpdate.update`.
+
+        InvalidRequest (schema_mismatch) besides.
+        """
 
 
 class Transaction(
@@ -326,9 +351,13 @@ ABILITIES: tuple[type[Any], ...] = (
     SupportsSchemaChange,
     SupportsIngest,
     SupportsUpdate,
+    SupportsValues,
     SupportsSoftDelete,
     SupportsTransactions,
     SupportsVersions,
+    SupportsTimeline,
+    SupportsSchemaVersions,
+    SupportsTags,
     SupportsSnapshots,
     SupportsChanges,
     SupportsCommitLog,

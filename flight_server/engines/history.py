@@ -23,22 +23,13 @@ from flight_server.model import (
 
 @runtime_checkable
 class SupportsVersions(Protocol):
-    """Old states can be read, compared, named and restored."""
-
-    def snapshot(self) -> int:
-        """The newest snapshot."""
-
-    def snapshot_at(self, as_of: dt.datetime) -> int:
-        """The snapshot that was the newest then. NotFound (version_not_found)."""
+    """Old states of a table can be listed, compared and restored."""
 
     def versions(self, table: TableRef, limit: int | None = None) -> list[Version]:
         """The table's history, newest first."""
 
-    def schema_versions(self, table: TableRef) -> list[SchemaVersion]:
-        """The versions that may have changed columns or properties, newest first.
-
-        The last one is the oldest that is left, whatever it did.
-        """
+    def version_at(self, table: TableRef, as_of: dt.datetime) -> int:
+        """The table's version that was the newest then. NotFound (version_not_found)."""
 
     def diff(
         self, table: TableRef, older: int, newer: int, cancellation: Cancellation = NEVER
@@ -50,6 +41,33 @@ class SupportsVersions(Protocol):
 
     def restore(self, table: TableRef, version: int, author: Author) -> Commit:
         """A new commit in which the table is as it was at `version`."""
+
+
+@runtime_checkable
+class SupportsTimeline(Protocol):
+    """Versions are snapshots of all tables together: one number says what all of them were."""
+
+    def snapshot(self) -> int:
+        """The newest snapshot."""
+
+    def snapshot_at(self, as_of: dt.datetime) -> int:
+        """The snapshot that was the newest then. NotFound (version_not_found)."""
+
+
+@runtime_checkable
+class SupportsSchemaVersions(Protocol):
+    """What a table's columns and properties were is known."""
+
+    def schema_versions(self, table: TableRef) -> list[SchemaVersion]:
+        """The versions that may have changed columns or properties, newest first.
+
+        The last one is the oldest that is left, whatever it did.
+        """
+
+
+@runtime_checkable
+class SupportsTags(Protocol):
+    """Versions can be named."""
 
     def tags(self, table: TableRef) -> list[Tag]:
         """The table's tags by name."""

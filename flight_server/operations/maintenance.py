@@ -12,7 +12,7 @@ from flight_server.engines.base import (
     abilities,
     require,
 )
-from flight_server.engines.history import SupportsVersions
+from flight_server.engines.history import SupportsTimeline
 from flight_server.engines.upkeep import SupportsHousekeeping, SupportsPins
 from flight_server.errors import Forbidden
 from flight_server.model import DEFAULT_CATALOG, Housekeeping, TableRef
@@ -56,7 +56,7 @@ def health(services: Services) -> dict[str, Any]:
         "catalogs": {
             name: {
                 "abilities": abilities(engine),
-                "snapshot": engine.snapshot() if isinstance(engine, SupportsVersions) else None,
+                "snapshot": engine.snapshot() if isinstance(engine, SupportsTimeline) else None,
             }
             | _of_rest(engine)
             for name, engine in services.engines.items()

@@ -14,7 +14,7 @@ from flight_server.engines.base import (
     TemporaryTables,
     require,
 )
-from flight_server.engines.history import SupportsVersions
+from flight_server.engines.history import SupportsTimeline
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Forbidden, InvalidRequest, Unsupported
@@ -260,7 +260,7 @@ def _at_session_time(services: Services, call: Call, request: SqlRequest) -> Sql
         return request
     if call.transaction is not None:
         check_at_present(call)
-    engine = require(services.engine(DEFAULT_CATALOG), SupportsVersions)
+    engine = require(services.engine(DEFAULT_CATALOG), SupportsTimeline)
     return replace(request, version=engine.snapshot_at(at))
 
 
@@ -292,7 +292,9 @@ def _scan_of(
         shape.order_by,
         shape.limit,
         shape.offset,
-        None if is_temporary else version_of(services, shape.table, request.version, request.as_of),
+        None
+        if is_temporary
+        else version_of(services, call, shape.table, request.version, request.as_of),
     )
     try:
         allowed = permitted(services, call, table, Action.READ, scan.version)
@@ -317,4 +319,4 @@ def _judged_alike(allowed: Permitted, shape: ScanShape) -> bool:
 def _snapshot(services: Services, request: SqlRequest) -> int:
     if request.version is not None:
         return request.version
-    return require(services.engine(DEFAULT_CATALOG), SupportsVersions).snapshot()
+    return require(services.engine(DEFAULT_CATALOG), SupportsTimeline).snapshot()

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from flight_server.auth import Action
-from flight_server.engines.base import require
+from flight_server.engines.base import SupportsValues, require
 from flight_server.engines.soft_deletes import SupportsSoftDelete
 from flight_server.engines.sql import SupportsSqlWrites
 from flight_server.errors import ErrorCode, NotFound
@@ -46,6 +46,13 @@ def set_values(
     # Of values the check wants an expression too; it is left out again below.
     asked = {**dict.fromkeys(values.schema.names, "NULL"), **expressions}
     allowed, checked, where = checked_update(services, call, table, asked, filter, all_rows)
+    author = call.author("update", allowed.table)
+    if isinstance(allowed.engine, SupportsValues):
+        kept = {name.lower() for name in values.schema.names}
+        texts = {name: text for name, text in checked.items() if name.lower() not in kept}
+        return allowed.engine.set_values(
+            allowed.table, values, texts, where, author, call.cancellation
+        )
     given = {name.lower(): at for at, name in enumerate(values.schema.names)}
     inner, outer = [f"rowid AS {_ID}"], [f"kept.{_ID}"]
     for at, (name, expression) in enumerate(checked.items()):
@@ -64,7 +71,7 @@ def set_values(
         tuple(checked),
         SqlRequest(sql, rows=rows),
         None,
-        call.author("update", allowed.table),
+        author,
         call.cancellation,
     )
 

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from flight_server.auth import Action, sign, verify
 from flight_server.auth.signing import derived
-from flight_server.engines.base import require
 from flight_server.engines.sql import SupportsSql
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import Conflict, ErrorCode, InvalidRequest, NotFound, Unauthenticated
@@ -129,11 +128,10 @@ def page(
         request = replace(request, version=snapshot, offset=0)
     allowed = permitted(services, call, table, Action.READ, request.version)
     refuse_views(allowed, "its rows have no ids to page by ('limit' and 'offset' do)")
-    require(allowed.engine, SupportsSql)
     checked = checked_scan(allowed, request)
     snapshot = allowed.version.snapshot
-    where = checked.filter
-    if after is not None:
+    where, is_sql = checked.filter, isinstance(allowed.engine, SupportsSql)
+    if after is not None and is_sql:
         source = f"{allowed.table.sql} AT (VERSION => {snapshot})"
         going_on = behind(checked.order_by, source, after)
         where = f"({going_on}) AND ({where})" if where else going_on
@@ -142,6 +140,8 @@ def page(
         filter=where,
         order_by=total_order(checked.order_by),
         limit=size + 1,
+        # What runs no SQL does not look up where a row stands: so many rows are behind us.
+        offset=checked.offset if is_sql or after is None else after,
         version=snapshot,
         with_row_id=True,
     )
@@ -149,7 +149,7 @@ def page(
     going_on_by = None
     if rows.num_rows > size:
         rows = rows.slice(0, size)
-        last = rows.column(ROW_ID)[-1].as_py()
+        last = rows.column(ROW_ID)[-1].as_py() if is_sql else wanted.offset + size
         going_on_by = _sealed(services, call, snapshot, last, digest)
         hold(services, table.catalog, snapshot)
     if not request.with_row_id:
@@ -186,14 +186,17 @@ def _digest(table: TableRef, request: ScanRequest) -> str:
 
 
 def _sealed(services: Services, call: Call, snapshot: int, after: int, digest: str) -> str:
-    """A cursor: it tells nothing that its holder does not know, and nobody can make another."""
+    """A cursor: `after` is the last row's id, or how many rows there were so far.
+
+    It tells nothing that its holder does not know, and nobody can make another.
+    """
     payload = json.dumps([snapshot, after, digest, call.principal.id]).encode()
     signed = sign(derived(services.signing_secret, "cursor"), payload)
     return base64.urlsafe_b64encode(signed).decode().rstrip("=")
 
 
 def _opened(services: Services, call: Call, cursor: str, digest: str) -> tuple[int, int]:
-    """The snapshot and the row of a cursor. InvalidRequest (invalid_ticket)."""
+    """The snapshot and the place of a cursor. InvalidRequest (invalid_ticket)."""
     try:
         signed = base64.urlsafe_b64decode(cursor.encode() + b"==")
         payload = verify(derived(services.signing_secret, "cursor"), signed)

@@ -15,7 +15,7 @@ from flight_server.auth import Action
 from flight_server.engines.base import (
     require,
 )
-from flight_server.engines.history import SupportsVersions
+from flight_server.engines.history import SupportsSchemaVersions
 from flight_server.model import (
     COLUMN_COMMENT,
     AddColumn,
@@ -61,7 +61,7 @@ def schema_history(
 ) -> list[SchemaStep]:
     """The steps that show, newest first. NotFound; Forbidden; Unsupported."""
     allowed = permitted(services, call, table, Action.READ)
-    engine = require(allowed.engine, SupportsVersions)
+    engine = require(allowed.engine, SupportsSchemaVersions)
     known = [_readable(allowed, one) for one in engine.schema_versions(allowed.table)]
     steps = [_step(one, known[at + 1 : at + 2]) for at, one in enumerate(known)]
     return [step for step in steps if step is not None][:limit]

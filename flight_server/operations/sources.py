@@ -12,7 +12,6 @@ from flight_server.engines.base import (
     TemporaryTables,
     require,
 )
-from flight_server.engines.history import SupportsVersions
 from flight_server.engines.sql import ForeignScan, SupportsSql
 from flight_server.errors import Forbidden, Unsupported
 from flight_server.model import (
@@ -25,6 +24,7 @@ from flight_server.model import (
 from flight_server.operations.authorise import Permitted, permitted
 from flight_server.operations.foreign import Parameters, foreign_scan, is_foreign
 from flight_server.operations.services import Call, Services, engine_of
+from flight_server.operations.versions import version_at
 from flight_server.query import Source, TableUse
 
 
@@ -95,7 +95,7 @@ class Sources:
             allowed.table,
             None if allowed.whole else allowed.columns,
             allowed.row_filter,
-            version_of(services, use, self._version, self._as_of),
+            version_of(services, call, use, self._version, self._as_of),
             _shown(services, call, allowed),
         )
         self.identities.append((replace(source, version=None), allowed.version.schema))
@@ -105,7 +105,7 @@ class Sources:
         services, call, table = self._services, self._call, use.table
         if table.catalog not in services.engines:
             raise table_not_found(table)
-        at = version_of(services, use, self._version, self._as_of)
+        at = version_of(services, call, use, self._version, self._as_of)
         # All uses of another engine's table read one version of it, whatever is made meanwhile.
         known = self._foreign.get((table, at)) if is_foreign(table) else None
         if known is not None:
@@ -164,7 +164,11 @@ def _shown(services: Services, call: Call, allowed: Permitted) -> tuple[tuple[st
 
 
 def version_of(
-    services: Services, use: TableUse, version: int | None, as_of: dt.datetime | None = None
+    services: Services,
+    call: Call,
+    use: TableUse,
+    version: int | None,
+    as_of: dt.datetime | None = None,
 ) -> int | None:
     """The version that one reference reads: its own AT, else the statement's.
 
@@ -180,7 +184,7 @@ def version_of(
         at = as_of
     if at is None:
         return None
-    return require(services.engine(use.table.catalog), SupportsVersions).snapshot_at(at)
+    return version_at(services, call, use.table, at)
 
 
 def sql_engine(services: Services, call: Call) -> SupportsSql:

@@ -14,7 +14,7 @@ from flight_server.engines.base import (
     SupportsTables,
     require,
 )
-from flight_server.engines.history import SupportsVersions
+from flight_server.engines.history import SupportsTimeline
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.errors import (
     AlreadyExists,
@@ -295,7 +295,7 @@ def _snapshot_outside(
     is_past = any(use.version is not None or use.as_of is not None for use in query.tables)
     if not is_past or call.transaction is not None or table.catalog == TEMPORARY_CATALOG:
         return None
-    return require(services.engine(DEFAULT_CATALOG), SupportsVersions).snapshot()
+    return require(services.engine(DEFAULT_CATALOG), SupportsTimeline).snapshot()
 
 
 def _spec(statement: CreateTable) -> TableSpec:

@@ -8,7 +8,12 @@ from flight_server.auth import Action
 from flight_server.engines.base import (
     require,
 )
-from flight_server.engines.history import SupportsChanges, SupportsVersions
+from flight_server.engines.history import (
+    SupportsChanges,
+    SupportsTags,
+    SupportsTimeline,
+    SupportsVersions,
+)
 from flight_server.engines.stream import Batches
 from flight_server.errors import Forbidden, InvalidRequest
 from flight_server.model import ChangesRequest, Commit, TableRef, Tag, Version, check_tag_name
@@ -31,20 +36,36 @@ def snapshot_of(
         raise InvalidRequest("Give 'version' or 'as_of', not both.")
     if isinstance(version, str):
         allowed = permitted(services, call, table, Action.READ)
-        return require(allowed.engine, SupportsVersions).tagged(allowed.table, version)
+        return require(allowed.engine, SupportsTags).tagged(allowed.table, version)
     if as_of is not None:
-        return snapshot_at(services, table.catalog, as_of)
+        return version_at(services, call, table, as_of)
     return version
 
 
 def snapshot_at(services: Services, catalog: str, as_of: dt.datetime) -> int:
     """The snapshot that was the newest at a time. NotFound (version_not_found)."""
-    return require(services.engine(catalog), SupportsVersions).snapshot_at(as_of)
+    return require(services.engine(catalog), SupportsTimeline).snapshot_at(as_of)
 
 
 def newest_snapshot(services: Services, catalog: str) -> int:
     """The newest snapshot of a catalog."""
-    return require(services.engine(catalog), SupportsVersions).snapshot()
+    return require(services.engine(catalog), SupportsTimeline).snapshot()
+
+
+def version_at(services: Services, call: Call, table: TableRef, as_of: dt.datetime) -> int:
+    """The table's version that was the newest at a time. NotFound (version_not_found)."""
+    if isinstance(services.engines.get(table.catalog), SupportsTimeline):
+        # That of all tables: one that is no longer there had one as well.
+        return snapshot_at(services, table.catalog, as_of)
+    allowed = known(services, call, table, Action.READ)
+    return require(allowed.engine, SupportsVersions).version_at(allowed.table, as_of)
+
+
+def newest_version(services: Services, call: Call, table: TableRef) -> int:
+    """The table's newest version. NotFound; Forbidden."""
+    if isinstance(services.engines.get(table.catalog), SupportsTimeline):
+        return newest_snapshot(services, table.catalog)
+    return known(services, call, table, Action.READ).version.snapshot
 
 
 def list_versions(
@@ -61,7 +82,7 @@ def diff(
     """The net difference between two versions. NotFound; Forbidden."""
     allowed = whole(services, call, table, "compare versions of")
     engine = require(allowed.engine, SupportsVersions)
-    newer = engine.snapshot() if newer is None else newer
+    newer = allowed.version.snapshot if newer is None else newer
     return engine.diff(allowed.table, older, newer, call.cancellation)
 
 
@@ -83,7 +104,7 @@ def restore(services: Services, call: Call, table: TableRef, version: int) -> Co
 def list_tags(services: Services, call: Call, table: TableRef) -> list[Tag]:
     """The table's tags by name. NotFound; Forbidden."""
     allowed = permitted(services, call, table, Action.READ)
-    return require(allowed.engine, SupportsVersions).tags(allowed.table)
+    return require(allowed.engine, SupportsTags).tags(allowed.table)
 
 
 def create_tag(
@@ -93,7 +114,7 @@ def create_tag(
     check_tag_name(name)
     allowed = permitted(services, call, table, Action.ALTER)
     refuse_views(allowed, "has no versions that could be tagged")
-    engine = require(allowed.engine, SupportsVersions)
+    engine = require(allowed.engine, SupportsTags)
     author = call.author(f"create tag {name}", allowed.table, tag=name)
     return engine.create_tag(allowed.table, name, version, author)
 
@@ -101,7 +122,7 @@ def create_tag(
 def drop_tag(services: Services, call: Call, table: TableRef, name: str) -> None:
     """NotFound (tag_not_found); Forbidden."""
     allowed = permitted(services, call, table, Action.ALTER)
-    engine = require(allowed.engine, SupportsVersions)
+    engine = require(allowed.engine, SupportsTags)
     author = call.author(f"drop tag {name}", allowed.table, tag=name)
     engine.drop_tag(allowed.table, name, author)
 

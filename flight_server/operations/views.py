@@ -173,7 +173,7 @@ def _for_others(
 
     def plain(use: TableUse) -> Source:
         found = engine_of(services, call, use.table.catalog).resolve(use.table)
-        version = version_of(services, use, None)
+        version = version_of(services, call, use, None)
         if version is not None and found.spec.kind is Kind.VIEW:
             raise Unsupported(
                 f"A view cannot read an older version of the view '{found.table}': write the "

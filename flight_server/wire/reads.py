@@ -190,7 +190,7 @@ def _plan_between(services: Services, call: Call, read: Changes | Diff) -> ReadP
     end = read.until if isinstance(read, Changes) else read.newer
     snapshot = operations.snapshot_of(services, call, table, end, None)
     if snapshot is None:
-        snapshot = operations.newest_snapshot(services, table.catalog)
+        snapshot = operations.newest_version(services, call, table)
     field = "until" if isinstance(read, Changes) else "newer"
     pinned: Read = read.model_copy(update={field: snapshot})
     batches = open_read(services, call, pinned)

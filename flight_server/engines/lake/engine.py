@@ -286,6 +286,10 @@ class LakeEngine(
         """The snapshot that was the newest then. NotFound (version_not_found)."""
         return catalog.snapshot_at(self._instance, as_of)
 
+    def version_at(self, table: TableRef, as_of: dt.datetime) -> int:
+        """The same: a table's versions are snapshots."""
+        return self.snapshot_at(as_of)
+
     def versions(self, table: TableRef, limit: int | None = None) -> list[Version]:
         """The table's history, newest first."""
         return self._history.versions(table, limit)

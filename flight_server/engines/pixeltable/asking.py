@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
+import pyarrow as pa
+
 from flight_server.engines.cancellation import NEVER, Cancellation
-from flight_server.engines.pixeltable.channel import raise_failure
+from flight_server.engines.pixeltable.channel import Channel, raise_failure, received_rows
 from flight_server.engines.pixeltable.processes import Process
-from flight_server.model import TableRef
+from flight_server.engines.stream import BatchStream
+from flight_server.model import Author, Commit, TableRef
 
 
 class Asking:
@@ -36,3 +39,35 @@ class Asking:
         return self._asked(
             verb, cancellation, namespace=table.namespace, name=table.name, **arguments
         )
+
+    def _changed(
+        self, verb: str, table: TableRef, more: Mapping[str, Any], cancellation: Cancellation
+    ) -> Commit:
+        """The same, of what changes its rows."""
+        return Commit(**self._of(table, verb, cancellation, **more))
+
+    def _streamed(
+        self, verb: str, arguments: Mapping[str, Any], cancellation: Cancellation
+    ) -> BatchStream:
+        """The rows of an answer."""
+        channel = self._process.request(verb, arguments)
+        try:
+            with cancellation.interrupting(channel.shut):
+                raise_failure(channel.receive())
+                reader = channel.rows()
+        except BaseException:
+            channel.close()
+            raise
+        return BatchStream(reader.schema, _rows(channel, reader, cancellation), channel.close)
+
+
+def by(author: Author) -> dict[str, str]:
+    """Who makes a change and why, as a request tells it."""
+    return {"author": author.principal, "reason": author.reason}
+
+
+def _rows(
+    channel: Channel, reader: pa.RecordBatchReader, cancellation: Cancellation
+) -> Iterator[pa.RecordBatch]:
+    with cancellation.interrupting(channel.shut):
+        yield from received_rows(channel, reader)

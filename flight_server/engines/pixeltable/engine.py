@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -18,9 +18,11 @@ import pyarrow as pa
 
 from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
-from flight_server.engines.pixeltable.channel import Channel, raise_failure, received_rows
+from flight_server.engines.pixeltable.asking import by
+from flight_server.engines.pixeltable.channel import raise_failure
 from flight_server.engines.pixeltable.computing import Computing
 from flight_server.engines.pixeltable.deriving import Deriving, derived
+from flight_server.engines.pixeltable.history import History
 from flight_server.engines.pixeltable.media_fields import media_schema
 from flight_server.engines.pixeltable.processes import Process
 from flight_server.engines.pixeltable.searches import Indexes, sought
@@ -45,7 +47,7 @@ from flight_server.model import (
 NO_SNAPSHOT = -1
 
 
-class PixeltableEngine(Computing, Deriving, Indexes):
+class PixeltableEngine(Computing, Deriving, History, Indexes):
     """The tables, views and snapshots of one Pixeltable home.
 
     A snapshot is the number of a table's own version: there is none of all tables together.
@@ -60,10 +62,10 @@ class PixeltableEngine(Computing, Deriving, Indexes):
         functions: Sequence[str] = (),
         providers: Sequence[str] = (),
     ) -> None:
-        self.name = name
-        self._media = media
         admitted = {"functions": functions, "providers": providers}
         self._process = Process(str(home.resolve()), database, admitted)
+        self.name = name
+        self._media = media
 
     @classmethod
     def at(
@@ -122,16 +124,16 @@ class PixeltableEngine(Computing, Deriving, Indexes):
         self, table: TableRef, request: ScanRequest, cancellation: Cancellation = NEVER
     ) -> BatchStream:
         """The rows asked for. They are read whole before the first of them comes."""
-        if request.with_row_id or request.slice is not None:
-            raise Unsupported("Rows of Pixeltable's tables have no ids that could be asked for.")
+        if request.slice is not None:
+            raise Unsupported("Pixeltable's tables are read whole: no part of one has a name.")
         wanted = _scan(table, request) | {"media": self._media_wanted(request)}
-        return self._rows_of("scan", wanted, cancellation)
+        return self._streamed("scan", wanted, cancellation)
 
     def search(
         self, table: TableRef, request: SearchRequest, cancellation: Cancellation = NEVER
     ) -> BatchStream:
         """The nearest rows. They are read whole before the first of them comes."""
-        return self._rows_of("search", sought(table, request), cancellation)
+        return self._streamed("search", sought(table, request), cancellation)
 
     def media_schema(self, schema: pa.Schema, media: MediaBytes) -> pa.Schema:
         """Columns of URLs hold the files, as `large_binary`."""
@@ -205,8 +207,26 @@ class PixeltableEngine(Computing, Deriving, Indexes):
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """Sets columns where the filter holds, in one transaction of Pixeltable's."""
-        more = {"assignments": dict(assignments), "filter": filter, "media": list(self._media)}
-        return self._changed("update", table, more, cancellation)
+        none = pa.record_batch([], schema=pa.schema([]))
+        return self.set_values(table, none, assignments, filter, author, cancellation)
+
+    def set_values(
+        self,
+        table: TableRef,
+        values: pa.RecordBatch,
+        assignments: Mapping[str, str],
+        filter: str | None,
+        author: Author,
+        cancellation: Cancellation = NEVER,
+    ) -> Commit:
+        """As `update`, and columns of `values` to the one row of it."""
+        more = {
+            "assignments": dict(assignments),
+            "values": _sent(values),
+            "filter": filter,
+            "media": list(self._media),
+        }
+        return self._changed("update", table, more | by(author), cancellation)
 
     def delete(
         self,
@@ -216,7 +236,7 @@ class PixeltableEngine(Computing, Deriving, Indexes):
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """Deletes the rows where the filter holds, in one transaction of Pixeltable's."""
-        return self._changed("delete", table, {"filter": filter}, cancellation)
+        return self._changed("delete", table, {"filter": filter} | by(author), cancellation)
 
     def close(self) -> None:
         """Ends the process, and with it PostgreSQL where nobody else uses it."""
@@ -236,11 +256,6 @@ class PixeltableEngine(Computing, Deriving, Indexes):
     def about(self) -> Mapping[str, Any]:
         """What the process told of itself when it was started last."""
         return self._process.about
-
-    def _changed(
-        self, verb: str, table: TableRef, more: Mapping[str, Any], cancellation: Cancellation
-    ) -> Commit:
-        return Commit(**self._of(table, verb, cancellation, **more))
 
     def _media_wanted(self, request: ScanRequest) -> Mapping[str, Any] | None:
         if request.media is None:
@@ -289,6 +304,13 @@ def _check_spec(spec: TableSpec) -> None:
             raise Unsupported(f"Pixeltable's tables have no {what}.")
 
 
+def _sent(values: pa.RecordBatch) -> str:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, values.schema) as writer:
+        writer.write_batch(values)
+    return base64.b64encode(sink.getvalue()).decode()
+
+
 def _ingest(table: TableRef, request: IngestRequest, author: Author) -> dict[str, Any]:
     return {
         "namespace": table.namespace,
@@ -300,6 +322,7 @@ def _ingest(table: TableRef, request: IngestRequest, author: Author) -> dict[str
         "token": request.token,
         "content": request.content,
         "principal": author.principal_id or author.principal,
+        **by(author),
     }
 
 
@@ -313,12 +336,6 @@ def _scan(table: TableRef, request: ScanRequest) -> dict[str, Any]:
         "order_by": request.order_by,
         "limit": request.limit,
         "offset": request.offset,
+        "with_row_id": request.with_row_id,
         "lane": None,
     }
-
-
-def _rows(
-    channel: Channel, reader: pa.RecordBatchReader, cancellation: Cancellation
-) -> Iterator[pa.RecordBatch]:
-    with cancellation.interrupting(channel.shut):
-        yield from received_rows(channel, reader)

@@ -22,7 +22,13 @@ from flight_server.engines.base import (
     SupportsUndrop,
     SupportsUpdate,
 )
-from flight_server.engines.history import SupportsChanges, SupportsVersions
+from flight_server.engines.history import (
+    SupportsChanges,
+    SupportsSchemaVersions,
+    SupportsTags,
+    SupportsTimeline,
+    SupportsVersions,
+)
 from flight_server.engines.search import SupportsIndexes, SupportsSearch
 from flight_server.engines.views import SupportsViews
 from flight_server.testing.conformance.alterations import AlterationTests
@@ -86,12 +92,20 @@ PARTS: tuple[tuple[type, tuple[type, ...]], ...] = (
     ),
     (
         VersionTests,
-        (SupportsTables, SupportsIngest, SupportsUpdate, SupportsSchemaChange, SupportsVersions),
+        (
+            SupportsTables,
+            SupportsIngest,
+            SupportsUpdate,
+            SupportsSchemaChange,
+            SupportsVersions,
+            SupportsTimeline,
+            SupportsTags,
+        ),
     ),
     (ViewTests, (SupportsTables, SupportsNamespaces, SupportsTransactions, SupportsViews)),
     (
         SchemaVersionTests,
-        (SupportsTables, SupportsIngest, SupportsSchemaChange, SupportsVersions),
+        (SupportsTables, SupportsIngest, SupportsSchemaChange, SupportsSchemaVersions),
     ),
     (ConstraintTests, (SupportsTables, SupportsIngest)),
     (
@@ -103,9 +117,20 @@ PARTS: tuple[tuple[type, tuple[type, ...]], ...] = (
             SupportsUpdate,
             SupportsTransactions,
             SupportsVersions,
+            SupportsTimeline,
         ),
     ),
-    (ChangesTests, (SupportsTables, SupportsIngest, SupportsUpdate, SupportsChanges)),
+    (
+        ChangesTests,
+        (
+            SupportsTables,
+            SupportsIngest,
+            SupportsUpdate,
+            SupportsVersions,
+            SupportsTimeline,
+            SupportsChanges,
+        ),
+    ),
 )
 
 # Two parts with one name for a test would hide one of them.

@@ -10,7 +10,6 @@ import pytest
 from flight_server.engines.base import (
     SupportsTransactions,
 )
-from flight_server.engines.history import SupportsVersions
 from flight_server.errors import AlreadyExists, Conflict, ErrorCode, NotFound, PixelflightError
 from flight_server.model import (
     COLUMN_COMMENT,
@@ -248,7 +247,7 @@ class CheckTests(EngineCase):
 
     def test_old_rules_with_old_rows(self, ruled: TableHandle) -> None:
         """A restored version has the rules that it had, which its rows meet."""
-        engine: SupportsVersions = ruled.engine
+        engine: Any = ruled.engine
         before = engine.snapshot()
         ruled.alter(DropCheck("cheap"), SetConstraint("amount", None))
         ruled.put([BAD[0][0]])

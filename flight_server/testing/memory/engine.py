@@ -180,6 +180,10 @@ class MemoryEngine(MemorySearches):
             )
         return found[-1]
 
+    def version_at(self, table: TableRef, as_of: dt.datetime) -> int:
+        """The same: a table's versions are snapshots."""
+        return self.snapshot_at(as_of)
+
     def versions(self, table: TableRef, limit: int | None = None) -> list[Version]:
         """The table's history, newest first."""
         found, tags = self._log.newest.state.table(table), self.tags(table)

@@ -7,28 +7,27 @@ writes between the two. PostgreSQL leaves out what it can judge.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
 import pixeltable as pxt
 import pyarrow as pa
-from pixeltable import type_system as types
-from pixeltable.exprs import RowidRef
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker import conditions, fast, selection
-from flight_server.engines.pixeltable.worker.columns import Column, Shape, columns_of
+from flight_server.engines.pixeltable.worker.columns import Column, columns_of
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
 from flight_server.engines.pixeltable.worker.reading import chosen, query_of
+from flight_server.engines.pixeltable.worker.references import ID, expression, judged
 from flight_server.engines.pixeltable.worker.values import matched, rows_of
 from flight_server.errors import InvalidRequest, Unsupported
 from flight_server.model import ROW_ID, quoted
 
 # Ids that stand in one condition, rows that are handed over at once.
 IDS_EACH, ROWS_EACH = 10_000, 20_000
-_ID = Column(pa.field(ROW_ID, pa.int64(), False), Shape.PLAIN, types.IntType())
 
 
 def delete(
@@ -49,29 +48,57 @@ def delete(
             )
         return _commit(table, count, "rows_deleted")
 
-    return home.write(table, act)
+    return home.write(table, act, arguments)
 
 
 def update(
     home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
 ) -> Mapping[str, Any]:
-    """Sets columns to SQL expressions over the old values, where the filter holds."""
+    """Sets columns to values, and to SQL expressions over the old ones, where the filter holds."""
     table = changed(arguments)
-    every = columns_of(table, table.get_metadata())
-    assigned = _assigned(every, arguments["assignments"])
+    told = table.get_metadata()
+    every = columns_of(table, told)
+    fixed = _given(every, arguments)
+    assigned = _assigned(every, arguments["assignments"], fixed)
+    # Pixeltable changes no key: one that is given has to be that of the row.
+    key = [name for name in told["primary_key"] or [] if name in fixed]
+    asked = assigned | {name: quoted(name) for name in key}
 
     def act() -> Mapping[str, Any]:
-        whole = found(home, table, arguments["filter"], assigned, cancellation)
-        columns = matched(every, whole.drop([ROW_ID]).schema, is_whole=False)
+        whole = found(home, table, arguments["filter"], asked, cancellation)
+        columns = _set(every, whole.drop([ROW_ID]).schema)
         for batch in whole.to_batches(ROWS_EACH):
             cancellation.check()
             ids = batch.column(ROW_ID).to_pylist()
-            values = rows_of(batch.drop_columns([ROW_ID]), columns, arguments["media"])
-            rows = [{"_rowid": (id_,), **row} for id_, row in zip(ids, values, strict=True)]
-            table.batch_update(rows)
+            values = batch.drop_columns([ROW_ID])
+            rows = rows_of(values, columns, arguments["media"]) if columns else [{}] * len(ids)
+            changes = [_change(row, fixed, key) for row in rows]
+            table.batch_update(
+                [{"_rowid": (id_,), **row} for id_, row in zip(ids, changes, strict=True)]
+            )
         return _commit(table, whole.num_rows, "rows_updated")
 
-    return home.write(table, act)
+    return home.write(table, act, arguments)
+
+
+def _given(every: Sequence[Column], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that columns are set to, whatever they were. InvalidRequest."""
+    with pa.ipc.open_stream(base64.b64decode(arguments["values"])) as stream:
+        [row] = list(stream)
+    if not row.num_columns:
+        return {}
+    [values] = rows_of(row, _set(every, row.schema), arguments["media"])
+    return values
+
+
+def _set(every: Sequence[Column], schema: pa.Schema) -> list[Column]:
+    return matched(every, schema, is_whole=False)
+
+
+def _change(row: dict[str, Any], fixed: dict[str, Any], key: Sequence[str]) -> dict[str, Any]:
+    if any(row[name] != fixed[name] for name in key):
+        raise InvalidRequest("The key of a row cannot be changed: delete it, and insert another.")
+    return {name: value for name, value in (row | fixed).items() if name not in key}
 
 
 def changed(arguments: Mapping[str, Any]) -> pxt.Table:
@@ -82,13 +109,15 @@ def changed(arguments: Mapping[str, Any]) -> pxt.Table:
     return table
 
 
-def _assigned(every: Sequence[Column], assignments: Mapping[str, str]) -> dict[str, str]:
+def _assigned(
+    every: Sequence[Column], assignments: Mapping[str, str], fixed: Mapping[str, Any]
+) -> dict[str, str]:
     """The expressions by the columns' true names. InvalidRequest."""
-    if not assignments:
+    if not assignments and not fixed:
         raise InvalidRequest("An update sets one column at least: it names none.")
     chosen(every, list(assignments))
     schema = pa.schema([pa.field(name, pa.null()) for name in assignments])
-    columns = matched(every, schema, is_whole=False)
+    columns = _set(every, schema)
     return {column.name: sql for column, sql in zip(columns, assignments.values(), strict=True)}
 
 
@@ -103,12 +132,13 @@ def found(
     told = table.get_metadata()
     every = columns_of(table, told)
     texts = [condition or "true", *assigned.values()]
-    used = selection.columns_used(f"({') AND ('.join(texts)})", None, every)
-    query = query_of(table, used, RowidRef(table._tbl_path.tbl_version, 0))
-    query = conditions.share_of(table, every, conditions.stored(told), filter_=condition).of(query)
-    schema = pa.schema([column.field for column in (*used, _ID)])
+    may_mean = judged(table, every)
+    wanted = [*selection.columns_used(f"({') AND ('.join(texts)})", None, may_mean), ID]
+    share = conditions.share_of(table, may_mean, conditions.stored(told), filter_=condition)
+    query = share.of(query_of(table, wanted))
+    schema = pa.schema([column.field for column in wanted])
     try:
-        spool = fast.read(home, query, [*used, _ID], schema, cancellation)
+        spool = fast.read(home, query, wanted, schema, cancellation)
     except fast.Unfit as unfit:
         raise Unsupported(f"Rows cannot be found by this: {unfit}.") from unfit
     with closing(spool):
@@ -119,7 +149,7 @@ def found(
 
 
 def _delete(table: pxt.Table, ids: Sequence[int]) -> int:
-    where = RowidRef(table._tbl_path.tbl_version, 0).isin(ids)
+    where = expression(table, ID).isin(ids)
     return int(table.delete(where=where).row_count_stats.del_rows)
 
 

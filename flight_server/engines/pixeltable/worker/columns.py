@@ -24,9 +24,10 @@ from pixeltable import type_system as types
 from pixeltable.catalog.table_metadata import TableMetadata
 
 from flight_server.engines.pixeltable.media_fields import BYTES, KIND, MEDIA, URL
+from flight_server.model import COMPUTED_WITH
 
 # What a field's metadata say of its column.
-TYPE, COMPUTED_WITH, COMMENT = b"pixeltable.type", b"pixeltable.computed_with", b"comment"
+TYPE, COMMENT = b"pixeltable.type", b"comment"
 
 
 class Shape(Enum):
@@ -38,6 +39,7 @@ class Shape(Enum):
     BINARY = "binary"
     MEDIA = "media"  # a URL
     IMAGE = "image"  # a picture in memory
+    ID = "id"  # the number of a row
 
 
 _PLAIN: dict[type[types.ColumnType], pa.DataType] = {

@@ -20,6 +20,7 @@ from pixeltable.catalog.table_metadata import TableMetadata
 from flight_server.engines.pixeltable.worker import trees
 from flight_server.engines.pixeltable.worker.columns import Column, Shape
 from flight_server.engines.pixeltable.worker.literals import bound_of, values_of
+from flight_server.engines.pixeltable.worker.references import expression
 from flight_server.engines.pixeltable.worker.trees import Node
 from flight_server.errors import Unsupported
 
@@ -68,8 +69,8 @@ class Share:
         """The query, with it."""
         if self.where is not None:
             query = query.where(self.where)
-        for expression, ascending in self.order:
-            query = query.order_by(expression, asc=ascending)
+        for sorted_by, ascending in self.order:
+            query = query.order_by(sorted_by, asc=ascending)
         if self.limit is None and not self.offset:
             return query
         return query.limit(2**62 if self.limit is None else self.limit, offset=self.offset or None)
@@ -131,7 +132,7 @@ class _Known:
         self._columns = {
             name: column
             for name, column in first.items()
-            if column.shape is Shape.PLAIN and column.name in stored
+            if column.shape is Shape.ID or (column.shape is Shape.PLAIN and column.name in stored)
         }
 
     def condition(self, node: Node) -> Condition | None:
@@ -155,7 +156,7 @@ class _Known:
             column = self._column(item["expression"])
             if column is None or not isinstance(column.type, _SORTED):
                 return None
-            reference = self._table[column.name]
+            reference = expression(self._table, column)
             if column.type.nullable:
                 # DuckDB sorts nulls to the end unless told otherwise, PostgreSQL to the top.
                 order.append((reference == None, item["null_order"] != "NULLS FIRST"))  # noqa: E711
@@ -167,7 +168,7 @@ class _Known:
         column = self._column(children[0])
         if column is None:
             return None
-        reference = self._table[column.name]
+        reference = expression(self._table, column)
         match node["type"]:
             case "COLUMN_REF":
                 return reference if isinstance(column.type, types.BoolType) else None
@@ -193,7 +194,7 @@ class _Known:
             compare = None if compare is None else _FROM_THE_RIGHT.get(compare, compare)
         if column is None:
             return None
-        reference = self._table[column.name]
+        reference = expression(self._table, column)
         if compare is not None:
             return _compared(column, reference, compare, other)
         values = _values(column, [other])

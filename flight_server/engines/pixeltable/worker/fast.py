@@ -6,7 +6,7 @@ imports it. Both are over before the first row is sent to anybody.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -30,6 +30,9 @@ __all__ = ["Unfit", "read"]
 # nobody asks more than the URL.
 _ASSEMBLING = ("CellReconstructionNode", "CachePrefetchNode")
 
+# Makes another statement of a plan's, with so many columns before those that it had.
+Refine = Callable[[sa.Select[Any]], tuple[sa.Select[Any] | sa.CompoundSelect[Any], int]]
+
 
 class Place(NamedTuple):
     """Where a column stands in the rows of the SQL, and what is told of its cells."""
@@ -44,15 +47,17 @@ def read(
     columns: Sequence[Column],
     schema: pa.Schema,
     cancellation: Cancellation,
+    refine: Refine = lambda statement: (statement, 0),
     settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Spool:
     """The rows of a query, under settings of PostgreSQL.
 
-    Unfit where it is no SQL alone, or has cells of an unknown kind.
+    `columns` begin with those that `refine` puts before. Unfit where it is no SQL alone, or has
+    cells of an unknown kind.
     """
     targets = {"read_tvps": query._from_clause.tvps, "read_tbl_ids": query.referenced_tbl_ids()}
     with get_runtime().catalog.begin_xact(for_write=False, **targets):
-        sql, places = _planned(query)
+        sql, places = _planned(query, refine)
         with _snapshot(home, settings) as cursor, cancellation.interrupting(cursor.adbc_cancel):
             cursor.execute(sql)
             reader = cursor.fetch_record_batch()
@@ -77,7 +82,7 @@ def _batches(
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
-def _planned(query: pxt.Query) -> tuple[str, list[Place]]:
+def _planned(query: pxt.Query, refine: Refine) -> tuple[str, list[Place]]:
     """The SQL of a query's plan, and where the expressions of its SELECT stand in it."""
     plan = query._create_query_plan()
     node = plan.exec_root
@@ -85,13 +90,17 @@ def _planned(query: pxt.Query) -> tuple[str, list[Place]]:
         node = node.input
     if not isinstance(node, nodes.SqlNode) or node.input is not None:
         raise Unfit(f"its plan has a {type(node).__name__}")
-    statement = node._create_stmt()
+    statement, before = refine(node._create_stmt())
     found = {expression.id: at for at, expression in enumerate(node.sql_select_list_exprs)}
     cells = {ref.col_ref.id: at for ref, at in node.cellmd_item_idxs.items()}
     try:
-        places = [Place(found[one.id], cells.get(one.id)) for one in plan.select_list_exprs]
+        given = [Place(found[one.id], cells.get(one.id)) for one in plan.select_list_exprs]
     except KeyError as error:
         raise Unfit("an expression is no column of its SQL") from error
+    places = [Place(at, None) for at in range(before)]
+    places += [
+        Place(value + before, None if told is None else told + before) for value, told in given
+    ]
     # Another style of parameters would write each % twice.
     dialect = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
     compiled = statement.compile(dialect=dialect, compile_kwargs={"literal_binds": True})

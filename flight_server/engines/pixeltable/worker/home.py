@@ -26,6 +26,7 @@ from pixeltable.catalog.catalog import retry_loop
 from pixeltable.env import Env
 from pixeltable.runtime import get_runtime
 
+from flight_server.engines.pixeltable.worker import authors
 from flight_server.engines.pixeltable.worker.functions import Functions
 from flight_server.engines.pixeltable.worker.known import Known
 from flight_server.engines.pixeltable.worker.mending import mend_descriptions
@@ -86,17 +87,33 @@ class Home:
         """What an act finds out about a table, or has found out before; within `in_one`."""
         return find() if self.distrust else self._known.fact(what, arguments, find)
 
-    def write(self, table: pxt.Table, act: Callable[[], Answer]) -> Answer:
+    def write(
+        self,
+        table: pxt.Table,
+        act: Callable[[], Answer],
+        arguments: Mapping[str, Any] | None = None,
+    ) -> Answer:
         """What an act gives that writes to a table, done in one of Pixeltable's transactions.
 
         It may be done again. Writers to one table take turns: those that meet in PostgreSQL sleep
-        at random. Unsupported where the release was not tried.
+        at random. `arguments` say who makes the versions that it makes, and why. Unsupported where
+        the release was not tried.
         """
         if self.distrust:
             raise Unsupported(f"Pixeltable's tables are only read here: {self.distrust}.")
         locked = retry_loop(for_write=True, write_tvps=[table._tbl_path], lock_mutable_tree=True)
+        if arguments is not None:
+            self.once("authors", authors.create)
+
+        def noted() -> Answer:
+            before = table.get_metadata()["version"]
+            done = act()
+            if arguments is not None:
+                authors.note(table, before, arguments)
+            return done
+
         with self.turn(table):
-            done: Answer = locked(act)()
+            done: Answer = locked(noted)()
             return done
 
     def turn(self, table: pxt.Table) -> threading.Lock:

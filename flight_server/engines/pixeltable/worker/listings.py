@@ -66,6 +66,10 @@ def opened(arguments: Mapping[str, Any]) -> pxt.Table:
         raise table_not_found(TableRef(PIXELTABLE_CATALOG, namespace, name))
     if version is None:
         return table
+    told = table.get_metadata()
+    if told["kind"] == "view" and version == told["version"]:
+        # What changes in its base alone makes no version of it, and is seen in the newest one.
+        return table
     try:
         found = pxt.get_table(f"{path}:{version}", if_not_exists="ignore") if version >= 0 else None
     except theirs.Error:

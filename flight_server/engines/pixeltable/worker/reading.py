@@ -22,11 +22,12 @@ from pixeltable.catalog.table_metadata import TableMetadata
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker import conditions, fast, selection
-from flight_server.engines.pixeltable.worker.columns import Column, Shape, array_of, columns_of
+from flight_server.engines.pixeltable.worker.columns import Column, array_of, columns_of
 from flight_server.engines.pixeltable.worker.conditions import Share
 from flight_server.engines.pixeltable.worker.files import Filled
 from flight_server.engines.pixeltable.worker.home import Home, transaction
 from flight_server.engines.pixeltable.worker.listings import opened
+from flight_server.engines.pixeltable.worker.references import ID, check_ids, expression, judged
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.errors import ErrorCode, InvalidRequest, Unsupported, did_you_mean
 
@@ -54,10 +55,14 @@ def _scanned(
 ) -> Spool:
     every = columns_of(table, told)
     wanted = chosen(every, arguments["columns"])
+    if arguments["with_row_id"]:
+        check_ids(table)
+        wanted.append(ID)
+    may_mean = judged(table, every)
     condition, order = arguments["filter"], arguments["order_by"]
     share = conditions.share_of(
         table,
-        every,
+        may_mean,
         conditions.stored(told),
         filter_=condition,
         order_by=order,
@@ -66,8 +71,8 @@ def _scanned(
     )
     if condition is None and order is None:
         return read(home, table, wanted, share, cancellation, arguments["lane"])
-    used = selection.columns_used(condition, order, every)
-    needed = [column for column in every if column in wanted or column in used]
+    used = selection.columns_used(condition, order, may_mean)
+    needed = [column for column in (*may_mean, ID) if column in wanted or column in used]
     with closing(read(home, table, needed, share, cancellation, arguments["lane"])) as rows:
         names = [column.name for column in wanted]
         rest = arguments if share.limit is None else {**arguments, "offset": 0}
@@ -130,18 +135,8 @@ def rows_of(
 
 def query_of(table: pxt.Table, columns: Sequence[Column], *more: Any) -> pxt.Query:
     """A query for these columns of all rows, and for more expressions behind them."""
-    wanted = [*(_expression(table, column) for column in columns), *more]
+    wanted = [*(expression(table, column) for column in columns), *more]
     return table.select(**{_key(at): one for at, one in enumerate(wanted)})
-
-
-def _expression(table: pxt.Table, column: Column) -> Any:
-    reference = table[column.name]
-    if column.shape is not Shape.MEDIA:
-        return reference
-    if getattr(reference, "perform_validation", False):
-        # Nobody has to look into a file, and fail where it is broken, to tell its URL.
-        reference = reference.components[0]
-    return reference.fileurl
 
 
 def _key(at: int) -> str:

@@ -28,7 +28,9 @@ from flight_server.engines.pixeltable.worker import (
     indexes,
     listings,
     making,
+    past,
     reading,
+    restoring,
     searching,
     writing,
 )
@@ -54,6 +56,9 @@ VERBS: Mapping[str, Verb] = {
     "cell_errors": computing.errors,
     "scan": reading.scan,
     "indexes": indexes.indexes,
+    "versions": past.versions,
+    "diff": past.diff,
+    "changes": past.changes,
 }
 # What a request changes is in a transaction of its own, and what it seeks is embedded in none.
 CHANGES: Mapping[str, Verb] = {
@@ -74,6 +79,7 @@ CHANGES: Mapping[str, Verb] = {
     "create_index": indexes.create_index,
     "drop_index": indexes.drop_index,
     "search": searching.search,
+    "restore": restoring.restore,
 }
 
 log = logging.getLogger(__name__)

@@ -40,7 +40,7 @@ def ingest(
     try:
         is_in_the_way = mode is IngestMode.CREATE and not is_new
         put = _Ingest(home, table, is_in_the_way, arguments, sent)
-        return home.write(table, lambda: put.run(cancellation))
+        return home.write(table, lambda: put.run(cancellation), arguments)
     except BaseException:
         if is_new:
             pxt.drop_table(table, if_not_exists="ignore")
