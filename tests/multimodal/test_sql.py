@@ -57,7 +57,7 @@ def test_versions_are_those_of_the_table(both: SqlClient) -> None:
         text = f"SELECT count(*) + 0 FROM {NUMBERS} AT (VERSION => {version})"
         assert tuples(both, text) == [(rows,)]
     moment = f"SELECT count(*) + 0 FROM {NUMBERS} AT (TIMESTAMP => '2024-01-01')"
-    assert refusal(lambda: both.rows(moment)).code == "unsupported"
+    assert refusal(lambda: both.rows(moment)).code == "version_not_found"
 
 
 def test_a_copy_in_the_lake_has_every_value(both: SqlClient) -> None:
