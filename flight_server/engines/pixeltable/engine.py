@@ -262,19 +262,6 @@ class PixeltableEngine(Computing, Deriving, History, Indexes):
             return None
         return {**asdict(request.media), "allowed": list(self._media)}
 
-    def _rows_of(
-        self, verb: str, arguments: Mapping[str, Any], cancellation: Cancellation
-    ) -> BatchStream:
-        channel = self._process.request(verb, arguments)
-        try:
-            with cancellation.interrupting(channel.shut):
-                raise_failure(channel.receive())
-                reader = channel.rows()
-        except BaseException:
-            channel.close()
-            raise
-        return BatchStream(reader.schema, _rows(channel, reader, cancellation), channel.close)
-
     def _about(self, verb: str, table: TableRef, version: int | None) -> Mapping[str, Any]:
         return self._of(table, verb, version=version)
 

@@ -47,8 +47,8 @@ def read(
     columns: Sequence[Column],
     schema: pa.Schema,
     cancellation: Cancellation,
-    refine: Refine = lambda statement: (statement, 0),
     settings: Mapping[str, str] = MappingProxyType({}),
+    refine: Refine = lambda statement: (statement, 0),
 ) -> Spool:
     """The rows of a query, under settings of PostgreSQL.
 

@@ -163,7 +163,7 @@ def _read(
     schema = pa.schema([column.field for column in (*first, *columns)])
     query = query_of(table, columns)
     try:
-        return fast.read(home, query, [*first, *columns], schema, cancellation, refine)
+        return fast.read(home, query, [*first, *columns], schema, cancellation, refine=refine)
     except fast.Unfit as unfit:
         raise Unsupported(f"The rows of this version cannot be compared: {unfit}.") from unfit
 
