@@ -34,6 +34,7 @@ from flight_server.engines.soft_deletes import SupportsSoftDelete
 from flight_server.engines.sql import SupportsSql, SupportsSqlWrites
 from flight_server.engines.stream import Batches
 from flight_server.engines.upkeep import SupportsHousekeeping, SupportsPins
+from flight_server.engines.values import SupportsValues
 from flight_server.engines.views import SupportsMaterializedViews, SupportsViews
 from flight_server.errors import Unsupported
 from flight_server.model import (
@@ -171,25 +172,6 @@ class SupportsUpdate(Protocol):
         cancellation: Cancellation = NEVER,
     ) -> Commit:
         """Deletes the rows where the filter holds, all without one."""
-
-
-@runtime_checkable
-class SupportsValues(Protocol):
-    """Columns can be set to values as they come, and others to expressions, at once."""
-
-    def set_values(
-        self,
-        table: TableRef,
-        values: pa.RecordBatch,
-        assignments: Mapping[str, str],
-        filter: str | None,
-        author: Author,
-        cancellation: Cancellation = NEVER,
-    ) -> Commit:
-        """`values` is one row of columns that are set to it; otherwise as `SupportsUpdate.update`.
-
-        InvalidRequest (schema_mismatch) besides.
-        """
 
 
 class Transaction(

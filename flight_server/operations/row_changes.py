@@ -11,9 +11,10 @@ import pyarrow as pa
 import pyarrow.types as kinds
 
 from flight_server.auth import Action
-from flight_server.engines.base import SupportsValues, require
+from flight_server.engines.base import require
 from flight_server.engines.soft_deletes import SupportsSoftDelete
 from flight_server.engines.sql import SupportsSqlWrites
+from flight_server.engines.values import SupportsValues
 from flight_server.errors import ErrorCode, NotFound
 from flight_server.model import (
     HIDDEN_PREFIX,
