@@ -65,7 +65,8 @@ class TestLake(EngineTests, engine_type=LakeEngine):
     def test_abilities(self, engine: LakeEngine) -> None:
         every = {one.__name__.removeprefix("Supports").lower() for one in ABILITIES}
         # What Pixeltable alone does.
-        theirs = {"computedcolumns", "derivedtables", "functions", "media"}
+        theirs = {"computedcolumns", "derivedtables", "functions", "indexes", "media"}
+        theirs |= {"search", "values"}
         assert every - set(abilities(engine)) == theirs
 
 
