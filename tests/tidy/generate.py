@@ -29,6 +29,7 @@ from flight_server.wire.flight_actions import FLIGHT_ACTIONS
 from flight_server.wire.flight_sql.actions import SQL_ACTIONS
 from flight_server.wire.flight_sql.facts import SQL_INFO, SqlInfo
 from tests.conformance.lake_types import types
+from tests.tidy import parity
 from tests.tidy.routes import openapi, routes, statuses
 from tests.tidy.sources import ROOT
 from tests.unit.transfer.export_types import export_types
@@ -165,6 +166,15 @@ def constraints() -> str:
     )
 
 
+def pixeltable_parity() -> str:
+    """What Pixeltable's public names are here, by family."""
+    heads = ("Pixeltable", "Flight and SQL", "HTTP", "remarks", "shown by")
+    parts = (
+        f"## {title}\n\n`{of}`\n\n{_table(heads, rows)}" for title, of, rows in parity.sections()
+    )
+    return "\n".join(parts)
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "errors": errors,
@@ -182,6 +192,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "sql_info": sql_info,
     "sql_types": sql_types,
     "arrow_types": arrow_types,
+    "pixeltable_parity": pixeltable_parity,
 }
 
 
