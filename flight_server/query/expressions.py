@@ -26,6 +26,8 @@ from flight_server.query.dialect import Tree
 from flight_server.query.functions import LAMBDA_FUNCTIONS, SCALAR
 from flight_server.query.tables import folded
 
+# How DuckDB calls the ids of rows.
+ROWID = "rowid"
 # Words that SQL reads as calls where no column has their name.
 CLOCK_WORDS = frozenset(
     {"current_date", "current_time", "current_timestamp", "localtime", "localtimestamp"}
@@ -156,7 +158,7 @@ class ScalarChecker(Checker):
         elif key in self._columns:
             found = self._columns[key]
         elif key == ROW_ID and not fields:
-            found = "rowid"
+            found = self._id_of_row()
         elif key in CLOCK_WORDS and not fields:
             found = key
         else:
@@ -169,6 +171,15 @@ class ScalarChecker(Checker):
         for field in fields:
             result = _field_of(result, field)
         return result
+
+    def _id_of_row(self) -> str:
+        """As DuckDB calls it, where no column has that name: lake tables have none."""
+        if ROWID in self._columns:
+            raise Unsupported(
+                f"The table has a column '{self._columns[ROWID]}', and so no ids of its rows: "
+                "rename the column."
+            )
+        return ROWID
 
     def _lambda(self, node: Tree, scope: Scope) -> Tree:
         left = node["lhs"]

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from flight_server.query import dialect
 from flight_server.query.dialect import Tree
-from flight_server.query.expressions import written_expression
-
-ROWID = "rowid"
+from flight_server.query.expressions import ROWID, written_expression
 
 
 def total_order(order_by: str | None) -> str:

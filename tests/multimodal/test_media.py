@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import io
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -206,3 +209,39 @@ def forget_files(home: Path) -> None:
 def image_of(file: bytes | None) -> PIL.Image.Image:
     assert file is not None
     return PIL.Image.open(io.BytesIO(file))
+
+
+POSTSCRIPT = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 10 10
+%%EndComments
+showpage
+%%EOF
+"""
+SCALED = """
+import io, sys
+import pyarrow as pa
+from flight_server.engines.pixeltable.worker.files import Cell, _scaled
+from flight_server.errors import Conflict
+
+try:
+    _scaled(Cell(pa.field("poster", pa.string()), 0, None), io.BytesIO(sys.stdin.buffer.read()), 8)
+except Conflict as error:
+    print(error.message)
+"""
+
+
+def test_no_program_is_run_to_scale_an_image(tmp_path: Path) -> None:
+    """Pillow hands PostScript to Ghostscript, a language with a history of ways out."""
+    ran = tmp_path / "ran"
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {ran}\necho 10.0\n")
+    ghostscript.chmod(0o755)
+    told = subprocess.run(
+        [sys.executable, "-c", SCALED],
+        input=POSTSCRIPT,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        check=True,
+    )
+    assert b"'poster' in row 0 of the answer is no image" in told.stdout
+    assert not ran.exists()

@@ -3,7 +3,7 @@
 import duckdb
 import pytest
 
-from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError
+from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, PixelflightError, Unsupported
 from flight_server.query import (
     check_expression,
     check_literal,
@@ -103,6 +103,13 @@ def test_unknown_columns_are_refused(text: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         check_predicate(text, COLUMNS)
     assert refused.value.code is ErrorCode.COLUMN_NOT_FOUND
+
+
+def test_ids_of_rows_are_not_taken_for_a_column_that_has_the_name_of_duckdb_s() -> None:
+    """A table that others made may have one: `_row_id = 5` would find other rows than meant."""
+    assert check_predicate("rowid = 5", ["rowid"]) == "(rowid = 5)"
+    with pytest.raises(Unsupported, match="'RowID'"):
+        check_predicate("_row_id = 5", ["id", "RowID"])
 
 
 def test_an_unknown_column_is_answered_with_the_nearest() -> None:

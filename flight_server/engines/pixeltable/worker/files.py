@@ -45,6 +45,10 @@ BATCH_BYTES, AHEAD, FILE_BYTES_MAX = 4 * 2**20, 8, 2**30
 # A pipe would keep waiting whoever opens it.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
+# PostScript is a program, which Pillow has Ghostscript run.
+PIL.Image.init()
+IMAGE_FORMATS = sorted(PIL.Image.OPEN.keys() - {"EPS"})
+
 # A file that is to be read when its turn comes, or what is sent of it.
 Ready = Path | bytes | None
 File = TypeVar("File")
@@ -234,7 +238,7 @@ def _bytes_of(cell: Cell, path: Path, allowed: Sequence[str]) -> bytes:
 def _scaled(cell: Cell, file: Any, size: int) -> bytes:
     """An image that fits into a square of `size` pixels, as it is meant to be looked at."""
     try:
-        with PIL.Image.open(file) as image:
+        with PIL.Image.open(file, formats=IMAGE_FORMATS) as image:
             # Pixels of a palette cannot be averaged.
             whole = image.convert("RGBA") if image.mode in ("1", "P") else image
             whole.thumbnail((size, size))
