@@ -1,7 +1,7 @@
 """Lines that run in threads of gRPC's are counted, too.
 
 Coverage traces threads that Python starts. pyarrow calls handlers in threads of its own, which are
-new to Python at every call.
+new to Python at every call. Pixeltable's own process is traced where a test's process starts it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flight_server.engines.pixeltable import processes
 from flight_server.wire import incoming, outgoing
 from flight_server.wire.middleware import BareHandshake, Gate
 from flight_server.wire.server import FlightServer
@@ -43,6 +45,22 @@ def grpc_threads_are_traced() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         for owner, name in ENTRANCES:
             patched.setattr(owner, name, _traced(getattr(owner, name)))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def pixeltable_s_process_is_traced() -> Iterator[None]:
+    """While coverage traces, so it does in the process that holds Pixeltable."""
+    if threading.gettrace() is None:
+        yield
+        return
+    root, usual = Path(__file__).parents[1], processes.environment
+    traced = {
+        "COVERAGE_PROCESS_START": str(root / "pyproject.toml"),
+        "COVERAGE_FILE": str(root / ".coverage"),
+    }
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(processes, "environment", lambda: usual() | traced)
         yield
 
 

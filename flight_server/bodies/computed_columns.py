@@ -70,9 +70,14 @@ class ColumnToAdd(Body):
 
     def add(self, services: Services, call: Call, table: TableRef) -> dict[str, Any]:
         """Adds the column. Errors as `add_computed_column`."""
-        if self.column_type not in ("expression", "udf"):
+        if self.column_type in ("aggregate", "window"):
             raise Unsupported(
-                f"Computed columns of the type '{self.column_type[:40]}' are not there: "
+                f"Computed columns of the type '{self.column_type}' are not there: "
+                "'expression' and 'udf' are, which are of one row."
+            )
+        if self.column_type not in ("expression", "udf"):
+            raise InvalidRequest(
+                f"There are no computed columns of the type '{self.column_type[:40]}': "
                 "'expression' and 'udf' are, which are of one row."
             )
         if (self.expression is None) == (self.function is None):

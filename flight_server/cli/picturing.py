@@ -19,6 +19,8 @@ TABLE = "pixeltable:pictures"
 THUMBNAIL = "picture.resize([32, 32])"
 # What an operator installs beside the server: it is written into a folder that Python looks in.
 MODULE = "demo_colours"
+# The whole path of a socket has 103 bytes at most on macOS, and those of PostgreSQL's name are less.
+RUNTIME_BYTES_MAX = 75
 SOURCE = '''\
 """Where the colours of an image are."""
 
@@ -53,12 +55,12 @@ def is_installed() -> bool:
 def environment(place: Path) -> dict[str, str]:
     """What the server is started with to keep images in a folder. Writes the module there."""
     (place / f"{MODULE}.py").write_text(SOURCE, "utf-8")
-    return {
+    # Else Pixeltable's PostgreSQL would leave files of its own behind.
+    runtime = {"XDG_RUNTIME_DIR": str(place)} if len(bytes(place)) <= RUNTIME_BYTES_MAX else {}
+    return runtime | {
         "PIXELFLIGHT_PIXELTABLE": str(place / "home"),
         "PIXELFLIGHT_PIXELTABLE_FUNCTIONS": MODULE,
         "PYTHONPATH": os.pathsep.join([str(place), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        # Else Pixeltable's PostgreSQL would leave files of its own behind.
-        "XDG_RUNTIME_DIR": str(place),
         "TMPDIR": str(place),
     }
 

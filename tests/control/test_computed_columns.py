@@ -47,6 +47,7 @@ def test_the_body_that_earlier_users_know(api: httpx.Client, engine: ComputingEn
     [
         (TOTAL | {"column_type": "window"}, 501, "'expression' and 'udf' are"),
         (TOTAL | {"column_type": "aggregate"}, 501, "'expression' and 'udf' are"),
+        (TOTAL | {"column_type": "agregate"}, 400, "'expression' and 'udf' are"),
         ({"name": "total"}, 400, "Give the 'expression'"),
         (TOTAL | {"function": "math.pow"}, 400, "one of them"),
         (TOTAL | {"expresion": "1"}, 400, "Did you mean 'expression'"),
