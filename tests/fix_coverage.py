@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from flight_server.engines.pixeltable import processes
+from flight_server.processes import environment
 from flight_server.wire import incoming, outgoing
 from flight_server.wire.middleware import BareHandshake, Gate
 from flight_server.wire.server import FlightServer
@@ -54,13 +54,13 @@ def pixeltable_s_process_is_traced() -> Iterator[None]:
     if threading.gettrace() is None:
         yield
         return
-    root, usual = Path(__file__).parents[1], processes.environment
+    root, started = Path(__file__).parents[1], "flight_server.engines.pixeltable.processes"
     traced = {
         "COVERAGE_PROCESS_START": str(root / "pyproject.toml"),
         "COVERAGE_FILE": str(root / ".coverage"),
     }
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(processes, "environment", lambda: usual() | traced)
+        patched.setattr(f"{started}.environment", lambda: environment() | traced)
         yield
 
 

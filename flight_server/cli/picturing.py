@@ -19,7 +19,7 @@ TABLE = "pixeltable:pictures"
 THUMBNAIL = "picture.resize([32, 32])"
 # What an operator installs beside the server: it is written into a folder that Python looks in.
 MODULE = "demo_colours"
-# The whole path of a socket has 103 bytes at most on macOS, and those of PostgreSQL's name are less.
+# The whole path of PostgreSQL's socket has 103 bytes at most on macOS, its name some 27 of them.
 RUNTIME_BYTES_MAX = 75
 SOURCE = '''\
 """Where the colours of an image are."""
