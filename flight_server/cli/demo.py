@@ -66,7 +66,7 @@ def demo(
     folder = data_folder()
     with tempfile.TemporaryDirectory(prefix="pixelflight-demo-") as place:
         step("A fresh server", "pixelflight serve --data DIR")
-        pictured = picturing.environment(Path(place)) if picturing.is_installed() else {}
+        pictured = picturing.environment(Path(place)) if picturing.is_possible(Path(place)) else {}
         with own_server(Path(place) / "data", pictured) as server:
             tell(f"It answers at {server.flight}.")
             with connect(server.flight, server.key) as client:

@@ -20,7 +20,7 @@ THUMBNAIL = "picture.resize([32, 32])"
 # What an operator installs beside the server: it is written into a folder that Python looks in.
 MODULE = "demo_colours"
 # The whole path of PostgreSQL's socket has 103 bytes at most on macOS, its name some 27 of them.
-RUNTIME_BYTES_MAX = 75
+PLACE_BYTES_MAX = 75
 SOURCE = '''\
 """Where the colours of an image are."""
 
@@ -47,20 +47,21 @@ SCENES: Mapping[str, tuple[str, str, tuple[int, int, int, str] | None]] = {
 SOUGHT = ("coral", "indigo", (78, 48, 16, "crimson"))
 
 
-def is_installed() -> bool:
-    """Whether the server can keep images: Pixeltable brings Pillow along."""
-    return importlib.util.find_spec("pixeltable") is not None
+def is_possible(place: Path) -> bool:
+    """Whether Pixeltable is installed, and finds room in this folder for its database's socket."""
+    fits = len(bytes(place)) <= PLACE_BYTES_MAX
+    return fits and importlib.util.find_spec("pixeltable") is not None
 
 
 def environment(place: Path) -> dict[str, str]:
     """What the server is started with to keep images in a folder. Writes the module there."""
     (place / f"{MODULE}.py").write_text(SOURCE, "utf-8")
-    # Else Pixeltable's PostgreSQL would leave files of its own behind.
-    runtime = {"XDG_RUNTIME_DIR": str(place)} if len(bytes(place)) <= RUNTIME_BYTES_MAX else {}
-    return runtime | {
+    return {
         "PIXELFLIGHT_PIXELTABLE": str(place / "home"),
         "PIXELFLIGHT_PIXELTABLE_FUNCTIONS": MODULE,
         "PYTHONPATH": os.pathsep.join([str(place), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        # Else Pixeltable's PostgreSQL would leave files of its own behind.
+        "XDG_RUNTIME_DIR": str(place),
         "TMPDIR": str(place),
     }
 

@@ -5,20 +5,31 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 SECONDS_MAX = 60
 
 
-def test_the_demo_shows_real_flights_arriving(tmp_path: Path) -> None:
-    environment = os.environ | {"TMPDIR": str(tmp_path)}
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """An empty folder, whose name is short enough for the socket of a PostgreSQL within."""
+    with tempfile.TemporaryDirectory(prefix="pf-") as folder:
+        yield Path(folder)
+
+
+def test_the_demo_shows_real_flights_arriving(place: Path) -> None:
+    environment = os.environ | {"TMPDIR": str(place)}
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "flight_server", "demo"],
         capture_output=True,
         text=True,
-        cwd=tmp_path,
+        cwd=place,
         env=environment,
         timeout=SECONDS_MAX,
     )
@@ -41,4 +52,4 @@ def test_the_demo_shows_real_flights_arriving(tmp_path: Path) -> None:
         "$ make serve",
     ):
         assert said in done.stdout, done.stdout
-    assert list(tmp_path.iterdir()) == []
+    assert list(place.iterdir()) == []
