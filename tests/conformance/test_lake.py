@@ -71,7 +71,7 @@ class TestLake(EngineTests, engine_type=LakeEngine):
 
 
 # A quarter of a minute where all is well; where it is not, time to find the shortest way to the
-# failure. The profile's examples are some 400 steps, in which every rule was followed at least eight
-# times where it was counted.
+# failure. The profile's examples are some 400 steps, in which every rule was followed at least
+# eight times where it was counted.
 TestLakeMachine = pytest.mark.timeout(600)(machine_for(opened_anywhere).TestCase)
 TestLakeMachine.settings = settings(max_examples=settings().max_examples)
