@@ -18,6 +18,7 @@ from flight_server.model import Author, Commit, TableRef
 class Asking:
     """One that has such a process."""
 
+    name: str
     _process: Process
 
     def _asked(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import pyarrow as pa
 
 from flight_server.engines.cancellation import NEVER, Cancellation
+from flight_server.engines.pixeltable.asking import Asking
 from flight_server.errors import Unsupported
 from flight_server.model import (
     PIXELTABLE_CATALOG,
@@ -29,35 +30,18 @@ from flight_server.model import (
 )
 
 
-class Asking(Protocol):
-    """What the engine's parts ask its process by."""
-
-    name: str
-
-    def _asked(self, verb: str, **arguments: Any) -> Mapping[str, Any]: ...
-
-    def _changed(
-        self, verb: str, table: TableRef, more: Mapping[str, Any], cancellation: Cancellation
-    ) -> Commit: ...
-
-
-class Deriving:
+class Deriving(Asking):
     """Views, snapshots and altered tables: a part of the engine."""
 
     def alter_table(
-        self: Asking, table: TableRef, changes: Sequence[SchemaChange], author: Author
+        self, table: TableRef, changes: Sequence[SchemaChange], author: Author
     ) -> Commit:
         """All changes in one commit, in order; columns are added apart from other changes."""
-        told = self._asked(
-            "alter_table",
-            namespace=table.namespace,
-            name=table.name,
-            changes=[_told(change) for change in changes],
-        )
+        told = self._of(table, "alter_table", changes=[_told(change) for change in changes])
         return Commit(told["snapshot"])
 
     def create_derived(
-        self: Asking,
+        self,
         table: TableRef,
         derivation: Derivation,
         author: Author,
@@ -78,7 +62,7 @@ class Deriving:
         }
         return self._changed("create_derived", table, more, cancellation)
 
-    def kept_snapshots(self: Asking) -> list[NamedSnapshot]:
+    def kept_snapshots(self) -> list[NamedSnapshot]:
         """See `SupportsDerivedTables`."""
         return [
             NamedSnapshot(
@@ -90,21 +74,17 @@ class Deriving:
             for told in self._asked("snapshots")["snapshots"]
         ]
 
-    def dependents(self: Asking, table: TableRef) -> list[TableRef]:
+    def dependents(self, table: TableRef) -> list[TableRef]:
         """See `SupportsDerivedTables`."""
-        found = self._asked("dependents", namespace=table.namespace, name=table.name)["tables"]
+        found = self._of(table, "dependents")["tables"]
         return [TableRef(self.name, *names) for names in found]
 
     def drop_with_dependents(
-        self: Asking, table: TableRef, dependents: Sequence[TableRef], author: Author
+        self, table: TableRef, dependents: Sequence[TableRef], author: Author
     ) -> Commit:
         """See `SupportsDerivedTables`."""
-        told = self._asked(
-            "drop_with_dependents",
-            namespace=table.namespace,
-            name=table.name,
-            dependents=[[one.namespace, one.name] for one in dependents],
-        )
+        names = [[one.namespace, one.name] for one in dependents]
+        told = self._of(table, "drop_with_dependents", dependents=names)
         return Commit(told["snapshot"])
 
 

@@ -21,7 +21,8 @@ from sqlalchemy.dialects import postgresql
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker.cells import Unfit, converted
 from flight_server.engines.pixeltable.worker.columns import Column
-from flight_server.engines.pixeltable.worker.home import Home, transaction
+from flight_server.engines.pixeltable.worker.home import Home
+from flight_server.engines.pixeltable.worker.own_tables import transaction
 from flight_server.engines.pixeltable.worker.spools import Spool
 
 __all__ = ["Unfit", "read"]

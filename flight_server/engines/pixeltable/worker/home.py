@@ -26,7 +26,7 @@ from pixeltable.catalog.catalog import retry_loop
 from pixeltable.env import Env
 from pixeltable.runtime import get_runtime
 
-from flight_server.engines.pixeltable.worker import authors
+from flight_server.engines.pixeltable.worker import authors, own_tables
 from flight_server.engines.pixeltable.worker.functions import Functions
 from flight_server.engines.pixeltable.worker.known import Known
 from flight_server.engines.pixeltable.worker.mending import mend_descriptions
@@ -103,7 +103,7 @@ class Home:
             raise Unsupported(f"Pixeltable's tables are only read here: {self.distrust}.")
         locked = retry_loop(for_write=True, write_tvps=[table._tbl_path], lock_mutable_tree=True)
         if arguments is not None:
-            self.once("authors", authors.create)
+            self.make_own_tables()
 
         def noted() -> Answer:
             before = table.get_metadata()["version"]
@@ -119,6 +119,10 @@ class Home:
     def turn(self, table: pxt.Table) -> threading.Lock:
         """What is held by whoever writes to a table, or changes what it is."""
         return self._turns.setdefault(str(table.get_metadata()["id"]), threading.Lock())
+
+    def make_own_tables(self) -> None:
+        """See `own_tables`."""
+        self.once("own tables", own_tables.create)
 
     def once(self, name: str, act: Callable[[], object]) -> None:
         """Does what has to be done once while this process runs; whoever comes meanwhile waits."""
@@ -220,13 +224,6 @@ def distrust() -> str:
     )
     missing = [f"{of.__name__}.{name}" for of, name in wanted if not hasattr(of, name)]
     return f"it has no {', '.join(missing)}" if missing else ""
-
-
-def transaction() -> sa.Connection:
-    """The connection of Pixeltable's open transaction."""
-    connection: sa.Connection | None = get_runtime().conn
-    assert connection is not None, "a transaction of Pixeltable's is open"
-    return connection
 
 
 def _stop_web_server() -> None:

@@ -7,7 +7,7 @@ Pixeltable keeps every state of a row, with the versions in which it came and we
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -92,9 +92,14 @@ def diff(home: Home, arguments: Mapping[str, Any], cancellation: Cancellation) -
     columns = _kept(after)
     was = _before(before, after, columns)
     shared = [column.name for column in columns if column.name in was]
+    older, newer = arguments["older"], arguments["newer"]
     with (
-        closing(_gone(home, before, list(was.values()), arguments, cancellation)) as went,
-        closing(_come(home, after, columns, arguments, cancellation)) as came,
+        closing(
+            _states(home, before, [*was.values()], lambda of: of.v_max_col <= newer, cancellation)
+        ) as went,
+        closing(
+            _states(home, after, columns, lambda of: of.v_min_col > older, cancellation)
+        ) as came,
     ):
         old, new = went.rows().read_all(), came.rows().read_all()
     old = old.rename_columns([*was, ROW_ID])
@@ -168,38 +173,19 @@ def _read(
         raise Unsupported(f"The rows of this version cannot be compared: {unfit}.") from unfit
 
 
-def _gone(
+def _states(
     home: Home,
     table: pxt.Table,
     columns: Sequence[Column],
-    arguments: Mapping[str, Any],
+    differs: Callable[[Any], Any],
     cancellation: Cancellation,
 ) -> Spool:
-    """The rows of the older version, of a table those alone whose state went until the newer."""
+    """The rows of a version; of a table those alone of which its store says that they differ."""
 
     def refine(statement: sa.Select[Any]) -> tuple[sa.Select[Any], int]:
         if _is_view(table):
             return statement, 0
-        store = table._tbl_path.tbl_version.get().store_tbl
-        return statement.where(store.v_max_col <= arguments["newer"]), 0
-
-    return _read(home, table, [*columns, ID], cancellation, refine)
-
-
-def _come(
-    home: Home,
-    table: pxt.Table,
-    columns: Sequence[Column],
-    arguments: Mapping[str, Any],
-    cancellation: Cancellation,
-) -> Spool:
-    """The rows of the newer version, of a table those alone whose state came after the older."""
-
-    def refine(statement: sa.Select[Any]) -> tuple[sa.Select[Any], int]:
-        if _is_view(table):
-            return statement, 0
-        store = table._tbl_path.tbl_version.get().store_tbl
-        return statement.where(store.v_min_col > arguments["older"]), 0
+        return statement.where(differs(table._tbl_path.tbl_version.get().store_tbl)), 0
 
     return _read(home, table, [*columns, ID], cancellation, refine)
 

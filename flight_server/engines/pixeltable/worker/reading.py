@@ -25,8 +25,9 @@ from flight_server.engines.pixeltable.worker import conditions, fast, selection
 from flight_server.engines.pixeltable.worker.columns import Column, array_of, columns_of
 from flight_server.engines.pixeltable.worker.conditions import Share
 from flight_server.engines.pixeltable.worker.files import Filled
-from flight_server.engines.pixeltable.worker.home import Home, transaction
+from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
+from flight_server.engines.pixeltable.worker.own_tables import transaction
 from flight_server.engines.pixeltable.worker.references import ID, check_ids, expression, judged
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.errors import ErrorCode, InvalidRequest, Unsupported, did_you_mean

@@ -1,6 +1,5 @@
 """Exactly once: what was written under a token, kept in the transaction that wrote it.
 
-The receipts are a table of ours in Pixeltable's own PostgreSQL, which Pixeltable never looks at.
 A token belongs to who used it, and to one table.
 """
 
@@ -12,14 +11,13 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from pixeltable.env import Env
 
-from flight_server.engines.pixeltable.worker.home import Home, transaction
+from flight_server.engines.pixeltable.worker.home import Home
+from flight_server.engines.pixeltable.worker.own_tables import METADATA, transaction
 
-_METADATA = sa.MetaData()
 RECEIPTS = sa.Table(
     "pixelflight_receipts",
-    _METADATA,
+    METADATA,
     sa.Column("principal", sa.Text, primary_key=True),
     sa.Column("table_id", sa.Uuid, primary_key=True),
     sa.Column("token", sa.Text, primary_key=True),
@@ -38,7 +36,7 @@ class Receipts:
             "table_id": table,
             "token": arguments["token"],
         }
-        home.once("receipts", _create)
+        home.make_own_tables()
 
     def find(self) -> Mapping[str, Any] | None:
         """What was left under the token: its digest, and the commit."""
@@ -52,13 +50,3 @@ class Receipts:
         """Leaves one, in the transaction that is open."""
         values = {**self._key, "digest": digest, "commit": json.dumps(commit)}
         transaction().execute(sa.insert(RECEIPTS).values(values))
-
-
-def _create() -> None:
-    engine = Env.get().engine
-    assert engine is not None, "the home is open"
-    try:
-        _METADATA.create_all(engine)
-    except (sa.exc.IntegrityError, sa.exc.ProgrammingError):
-        # Another server has made it between the look and the making.
-        _METADATA.create_all(engine)
