@@ -5,6 +5,7 @@ Holds no route bodies. Knows `operations` and what stands below; knows nothing o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -93,26 +94,34 @@ def create_app(services: Services) -> FastAPI:
         redoc_url=None,
         openapi_url=None,
         lifespan=_with_threads,
-        # The names of their functions, which tests keep from being given twice.
-        generate_unique_id_function=lambda route: route.name,
+        routes=_routes().routes,
     )
     app.state.services = services
-    app.state.openapi = OpenApi(app, PREFIX)
-    app.openapi = app.state.openapi  # type: ignore[method-assign]
+    app.state.openapi = app.openapi = _openapi()  # type: ignore[method-assign]
     app.state.serving = True
     app.state.checks = operations.Checks(services)
     app.add_exception_handler(PixelflightError, _pixelflight_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)
-    app.include_router(health.router)
-    app.include_router(metrics.router)
-    app.include_router(openapi.router)
-    api = APIRouter(prefix=PREFIX, dependencies=[Depends(SECURED)])
-    for router in ROUTERS:
-        api.include_router(router)
-    app.include_router(api)
     surround(app, services, PREFIX)
     return app
+
+
+@functools.cache
+def _routes() -> APIRouter:
+    """All routes. Analysing them takes most of a start: applications of one process share them."""
+    # Operations are called what their functions are, which tests keep from being given twice.
+    every = APIRouter(generate_unique_id_function=lambda route: route.name)
+    for router in (health.router, metrics.router, openapi.router):
+        every.include_router(router)
+    for router in ROUTERS:
+        every.include_router(router, prefix=PREFIX, dependencies=[Depends(SECURED)])
+    return every
+
+
+@functools.cache
+def _openapi() -> OpenApi:
+    return OpenApi(_routes().routes, PREFIX)
 
 
 @asynccontextmanager

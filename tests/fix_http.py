@@ -43,7 +43,9 @@ class TwoDoors:
         headers = {"authorization": f"Bearer {shown}"} if shown else {}
         # httpx would ask for gzip, which costs more than it saves within a machine.
         headers |= {"accept-encoding": "identity"} | options.pop("headers", {})
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, **options)
+        # Reading the authorities that it would trust takes longer than most tests; this is no TLS.
+        options = {"verify": False, "timeout": 30} | options
+        return httpx.Client(base_url=self.url, headers=headers, **options)
 
     def key_of(self, *roles: str, name: str = "somebody", **more: Any) -> str:
         """A new key with these roles."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from importlib import metadata
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
 
 from control_api.openapi.answers import answers, components
 from control_api.openapi.errors_of import LOGINS, WITHOUT_CALL, WITHOUT_KEY
@@ -79,33 +80,29 @@ _NOT_OURS = ("HTTPValidationError", "ValidationError")
 
 
 class OpenApi:
-    """The document of one application. Made when it is first asked for, and once."""
+    """The document of these routes. Made when it is first asked for, and once."""
 
-    def __init__(self, app: FastAPI, prefix: str) -> None:
-        self._app = app
+    def __init__(self, routes: Sequence[BaseRoute], prefix: str) -> None:
+        self._routes = routes
         self._prefix = prefix
-        self._text: bytes | None = None
 
-    @property
+    @cached_property
     def text(self) -> bytes:
         """As it is sent."""
-        if self._text is None:
-            self._text = json.dumps(self(), ensure_ascii=False, separators=(",", ":")).encode()
-        return self._text
+        return json.dumps(self._made, ensure_ascii=False, separators=(",", ":")).encode()
 
     def __call__(self) -> dict[str, Any]:
         """As a value; what FastAPI calls where it wants it."""
-        if self._app.openapi_schema is None:
-            self._app.openapi_schema = self._made()
-        return self._app.openapi_schema
+        return self._made
 
+    @cached_property
     def _made(self) -> dict[str, Any]:
         document = get_openapi(
             title="Pixelflight",
             version=metadata.version("pixelflight"),
             description=DESCRIPTION,
             license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            routes=self._app.routes,
+            routes=self._routes,
         )
         used = {tag for _, _, one in _operations(document) for tag in one.get("tags", ())}
         document["tags"] = [
