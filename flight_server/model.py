@@ -98,7 +98,7 @@ class TableRef:
     @classmethod
     def parse(cls, text: str) -> TableRef:
         """From `[catalog:][namespace.]name`; a part holding `.`, `:` or `"` is double-quoted."""
-        parts, separators = _split_name(text)
+        parts, separators = split_name(text)
         if separators in ("", "."):
             return cls.of(*parts)
         if separators == ":.":
@@ -139,7 +139,7 @@ def _quoted_part(part: str) -> str:
     return quoted(part) if any(mark in part for mark in '.:"') else part
 
 
-def _split_name(text: str) -> tuple[list[str], str]:
+def split_name(text: str) -> tuple[list[str], str]:
     """The parts of a table's name, unquoted, and the separators between them."""
     parts, separators, at = [], "", 0
     while True:
@@ -207,7 +207,7 @@ class NamespaceRef:
     @classmethod
     def parse(cls, text: str) -> NamespaceRef:
         """From `[catalog:]namespace`, quoted as in a table's name."""
-        parts, separators = _split_name(text)
+        parts, separators = split_name(text)
         if separators == "":
             return cls(DEFAULT_CATALOG, parts[0])
         if separators == ":":

@@ -21,7 +21,7 @@ from flight_server.engines.computed import (
 from flight_server.errors import Conflict, ErrorCode, Forbidden, NotFound
 from flight_server.model import TableRef
 from flight_server.operations.authorise import Permitted, known, narrow
-from flight_server.operations.rows import joined_filter
+from flight_server.operations.seen_scans import joined_filter
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.query import check_predicate
 

@@ -103,14 +103,23 @@ def _fits(
     return True
 
 
+def value_of(name: str, parameters: Parameters) -> Any:
+    """A parameter's value as Python's; None where it has none."""
+    value = _given(name, parameters)
+    return value.as_py() if isinstance(value, pa.Scalar) else value
+
+
+def _given(name: str, parameters: Parameters) -> Any:
+    if isinstance(parameters, Mapping):
+        return parameters.get(name)
+    if name.isdigit() and 0 < int(name) <= len(parameters):
+        return parameters[int(name) - 1]
+    return None
+
+
 def _value_of(name: str, parameters: Parameters) -> int | str | None:
     """A parameter that is a whole number of 64 bits, or text that SQL can hold."""
-    if isinstance(parameters, Mapping):
-        value = parameters.get(name)
-    elif name.isdigit() and 0 < int(name) <= len(parameters):
-        value = parameters[int(name) - 1]
-    else:
-        return None
+    value = _given(name, parameters)
     if isinstance(value, pa.Scalar):
         value = value.as_py() if _kind_of_type(value.type) else None
     if isinstance(value, str):

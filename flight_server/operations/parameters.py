@@ -68,6 +68,8 @@ def parameter_schema(services: Services, call: Call, statement: Statement | Writ
     for schema in schemas:
         types |= {field.name.lower(): field.type for field in schema}
     hints = parameter_hints(statement, schemas[0].names if schemas else ())
+    for use in uses:
+        hints |= use.search.types if use.search is not None else {}
 
     def known(name: str) -> pa.DataType:
         hint = hints.get(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -188,14 +188,14 @@ def authorised(
     types = sql_engine(services, call).parameter_types(given) if given else {}
     sql = rewrite(statement, sources, types)
     checked = replace(request, sql=sql, temporary=sources.temporary, scans=sources.scans)
-    return checked, sources.bytes
+    return _without_searches(statement, checked), sources.bytes
 
 
 def authorised_merge(
     services: Services, call: Call, statement: Merge, target: TableVersion, request: SqlRequest
 ) -> SqlRequest:
     """The MERGE over what may be seen of its source, into a target that is wholly visible."""
-    sources = Sources(services, call, request.version)
+    sources = Sources(services, call, request.version, parameters=request.parameters)
     table, names = target.table, tuple[str, ...]()
     if target.spec.defaults and not request.parameters:
         source = replace(request, sql=merge_source(statement, sources))
@@ -206,7 +206,8 @@ def authorised_merge(
         table = cast(TemporaryTables, engine).sql_name(table)
     assigned = engine.sql_assignments(target)
     sql = rewrite_merge(statement, sources, table, target.spec.defaults, names, assigned)
-    return replace(request, sql=sql, temporary=sources.temporary, scans=sources.scans)
+    checked = replace(request, sql=sql, temporary=sources.temporary, scans=sources.scans)
+    return _without_searches(statement.statement, checked)
 
 
 def rows_for(services: Services, call: Call, table: TableRef, source: SqlRequest) -> SqlRequest:
@@ -241,12 +242,23 @@ def outside(call: Call, table: TableRef, statement: Statement) -> Call:
 
 def used_parameters(statement: Statement, parameters: Parameters) -> Parameters:
     """Those parameters that the statement uses: DuckDB refuses to be given others."""
-    named = (
-        parameters
-        if isinstance(parameters, Mapping)
-        else {str(place): value for place, value in enumerate(parameters, start=1)}
-    )
+    named = _by_name(parameters)
     return {name: value for name, value in named.items() if name in statement.parameters}
+
+
+def _without_searches(statement: Statement, request: SqlRequest) -> SqlRequest:
+    """The request without the parameters of searches, which are in its SQL no more."""
+    if not statement.of_searches:
+        return request
+    left = _by_name(request.parameters).items()
+    kept = {name: value for name, value in left if name not in statement.of_searches}
+    return replace(request, parameters=kept)
+
+
+def _by_name(parameters: Parameters) -> Mapping[str, Any]:
+    if isinstance(parameters, Mapping):
+        return parameters
+    return {str(place): value for place, value in enumerate(parameters, start=1)}
 
 
 def _at_session_time(services: Services, call: Call, request: SqlRequest) -> SqlRequest:

@@ -20,7 +20,7 @@ from flight_server.operations.authorise import known_columns, permitted, refuse_
 from flight_server.operations.cached_queries import pinned_query
 from flight_server.operations.foreign import is_foreign
 from flight_server.operations.maintenance import hold
-from flight_server.operations.rows import checked_scan, without_metadata
+from flight_server.operations.seen_scans import checked_scan, without_metadata
 from flight_server.operations.services import Call, Services
 from flight_server.query import aggregate_sql, behind, total_order
 

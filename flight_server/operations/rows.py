@@ -17,7 +17,7 @@ from flight_server.engines.base import (
     SupportsUpdate,
     require,
 )
-from flight_server.engines.stream import Batches, BatchStream
+from flight_server.engines.stream import Batches
 from flight_server.errors import ErrorCode, Forbidden, InvalidRequest, NotFound, did_you_mean
 from flight_server.model import (
     ROW_ID,
@@ -42,10 +42,16 @@ from flight_server.operations.authorise import (
     permitted,
 )
 from flight_server.operations.metering import Counted
+from flight_server.operations.seen_scans import (
+    checked_predicate,
+    checked_scan,
+    joined_filter,
+    without_metadata,
+)
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.tables import drop_table, spec_of
 from flight_server.operations.together import in_one_commit
-from flight_server.query import check_expression, check_order_by, check_predicate
+from flight_server.query import check_expression
 
 
 @dataclass(frozen=True)
@@ -73,12 +79,6 @@ def scan(services: Services, call: Call, table: TableRef, request: ScanRequest) 
     if found.schema.metadata and len(allowed.columns) < len(allowed.version.schema):
         return without_metadata(found)
     return found
-
-
-def without_metadata(found: Batches) -> Batches:
-    """The batches without what is noted of the whole table, which may name its other columns."""
-    batches = (batch.replace_schema_metadata(None) for batch in found)
-    return BatchStream(found.schema.remove_metadata(), batches, found.close)
 
 
 def plan_scan(services: Services, call: Call, table: TableRef, request: ScanRequest) -> ScanPlan:
@@ -175,7 +175,7 @@ def checked_update(
         raise InvalidRequest("'set' names a column twice; the case of letters does not count.")
     check_in_sight(names, allowed, readable)
     checked = {k: check_expression(v, readable.columns) for k, v in names.items()}
-    where = joined_filter(allowed, joined_filter(readable, _predicate(readable, filter)))
+    where = joined_filter(allowed, joined_filter(readable, checked_predicate(readable, filter)))
     return allowed, checked, where
 
 
@@ -200,7 +200,9 @@ def checked_delete(
     refuse_unfiltered(filter, all_rows, "delete")
     allowed = permitted(services, call, table, Action.DELETE)
     readable = permitted(services, call, table, Action.READ)
-    return allowed, joined_filter(allowed, joined_filter(readable, _predicate(readable, filter)))
+    return allowed, joined_filter(
+        allowed, joined_filter(readable, checked_predicate(readable, filter))
+    )
 
 
 def ingest(
@@ -329,37 +331,6 @@ def _check_known(services: Services, call: Call, allowed: Permitted, schema: pa.
                 details={"column": name},
             )
     check_left_out(services, call, allowed, schema.names)
-
-
-def checked_scan(allowed: Permitted, request: ScanRequest) -> ScanRequest:
-    """The request with true column names, checked SQL, and the principal's row filter in it."""
-    if not allowed.columns:
-        raise Forbidden(f"You may see no column of '{allowed.table}'.")
-    if request.media is not None:
-        require(allowed.engine, SupportsMedia)
-    order_by = request.order_by
-    return replace(
-        request,
-        columns=narrow(allowed, request.columns),
-        filter=joined_filter(allowed, _predicate(allowed, request.filter)),
-        order_by=check_order_by(order_by, allowed.columns) if order_by else None,
-    )
-
-
-def _predicate(allowed: Permitted, text: str | None) -> str | None:
-    return check_predicate(text, allowed.columns) if text is not None else None
-
-
-def joined_filter(allowed: Permitted, text: str | None) -> str | None:
-    """The filter within the rows of the principal's, in which alone it is evaluated.
-
-    Of two conditions DuckDB chooses which it tries first, and an error that the text makes in a
-    hidden row would tell what is in it.
-    """
-    mine = allowed.row_filter
-    if mine is None or text is None:
-        return mine or text
-    return f"({mine}) AND CASE WHEN ({mine}) THEN ({text}) ELSE false END"
 
 
 def _after_limit(rows: int, request: ScanRequest) -> int:

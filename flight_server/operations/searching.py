@@ -16,7 +16,7 @@ from flight_server.engines.search import SCORE_FIELD, SupportsIndexes, SupportsS
 from flight_server.engines.stream import Batches
 from flight_server.model import Commit, Index, ScanRequest, SearchRequest, TableRef
 from flight_server.operations.authorise import Permitted, known, narrow, permitted
-from flight_server.operations.rows import checked_scan, without_metadata
+from flight_server.operations.seen_scans import checked_scan, without_metadata
 from flight_server.operations.services import Call, Services
 
 

@@ -24,8 +24,9 @@ from flight_server.model import (
 from flight_server.operations.authorise import Permitted, permitted
 from flight_server.operations.foreign import Parameters, foreign_scan, is_foreign
 from flight_server.operations.services import Call, Services, engine_of
+from flight_server.operations.sql_searches import search_scan
 from flight_server.operations.versions import version_at
-from flight_server.query import Source, TableUse
+from flight_server.query import SearchCall, Source, TableUse
 
 
 class Sources:
@@ -70,6 +71,8 @@ class Sources:
     def __call__(self, use: TableUse) -> Source:
         """The source of one use. NotFound; Forbidden."""
         services, call = self._services, self._call
+        if use.search is not None:
+            return self._searched(use, use.search)
         use = replace(use, table=located(call, use))
         if use.table.catalog == TEMPORARY_CATALOG:
             self.temporary = True
@@ -121,10 +124,24 @@ class Sources:
                 f"'{allowed.table}' is of the catalog '{allowed.table.catalog}', and a view reads "
                 f"tables of the catalog '{DEFAULT_CATALOG}' only. Copy it into a table there."
             )
-        scan = foreign_scan(allowed, use, self._parameters)
-        self._scans[scan.name] = scan
-        query = sql_engine(self._services, self._call).scan_sql(scan.name, scan.schema)
+        query = self._bound(foreign_scan(allowed, use, self._parameters))
         return Source(allowed.table, allowed.columns, allowed.row_filter, query=query)
+
+    def _searched(self, use: TableUse, asked: SearchCall) -> Source:
+        """What a search finds: what may not be seen is in no answer of it."""
+        if use.table.catalog not in self._services.engines:
+            raise table_not_found(use.table)
+        if self._through:
+            raise Unsupported("A view holds no search: it would have to be of other catalogs.")
+        if self._as_of is not None:
+            raise Unsupported("Tables are searched as they are now. Leave 'as_of' out.")
+        scan = search_scan(self._services, self._call, use.table, asked, self._parameters)
+        return Source(use.table, query=self._bound(scan))
+
+    def _bound(self, scan: ForeignScan) -> str:
+        """Has the statement read a scan by its name: the query for that."""
+        self._scans[scan.name] = scan
+        return sql_engine(self._services, self._call).scan_sql(scan.name, scan.schema)
 
 
 def located(call: Call, use: TableUse) -> TableRef:

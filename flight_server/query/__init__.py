@@ -30,6 +30,7 @@ from flight_server.query.row_filters import (
 )
 from flight_server.query.rules import check_rule
 from flight_server.query.scans import ScanShape, simple_scan
+from flight_server.query.search_calls import SearchCall
 from flight_server.query.statement import Statement, parse, rewrite
 from flight_server.query.tables import Compared, Conjunct, Source, TableUse
 from flight_server.query.value_lists import with_defaults, with_set_defaults
@@ -79,6 +80,7 @@ __all__ = [
     "RenameTable",
     "RenameView",
     "ScanShape",
+    "SearchCall",
     "Source",
     "Statement",
     "TableUse",

@@ -98,7 +98,8 @@ def _count(node: Tree | None) -> int | None:
 
 
 def _is_foreign(use: TableUse) -> bool:
-    return use.table.catalog not in (DEFAULT_CATALOG, TEMPORARY_CATALOG)
+    # What a search finds is not what it would find among fewer rows.
+    return use.search is None and use.table.catalog not in (DEFAULT_CATALOG, TEMPORARY_CATALOG)
 
 
 def _selects(tree: Tree) -> Iterator[Tree]:

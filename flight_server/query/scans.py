@@ -58,6 +58,8 @@ def simple_scan(statement: Statement) -> ScanShape | None:
 
 
 def _shape(node: Tree, use: TableUse) -> ScanShape:
+    if use.search is not None:
+        raise _NoScanError
     _check_plain(node)
     qualifiers = _qualifiers(node["from_table"], use)
     limit, offset = _limits(node["modifiers"])

@@ -44,6 +44,8 @@ class Statement:
     tree: str = field(repr=False)
     # Whether a virtual column of tables may be meant: then tables are shown without theirs.
     names_virtual_column: bool = field(repr=False)
+    # Parameters that only searches use: what is run has them no more.
+    of_searches: frozenset[str] = field(default=frozenset(), repr=False)
     # Which of the tables is shown with the ids of its rows, as `rowid`, though it be narrowed.
     row_ids_of: int | None = None
 
@@ -81,10 +83,13 @@ def parse_composed(sql: str, defaults: tuple[str, str], row_ids: bool = False) -
     """
     finder = TableFinder(*defaults, materialized(sql))
     tree = finder.checked(dialect.parsed(sql))
+    parameters = _parameters(tree)
+    searched = {name for use in finder.found if use.search for name in use.search.parameters}
     return Statement(
         kind="select",
         tables=with_conjuncts(tree, finder.found),
-        parameters=_parameters(tree),
+        parameters=parameters,
+        of_searches=frozenset(searched - _parameters_left(tree) if searched else ()),
         tree=json.dumps(tree),
         names_virtual_column=finder.names_virtual_column,
         row_ids_of=first_table(tree["node"]["from_table"]) if row_ids else None,
@@ -114,6 +119,21 @@ def _parsed(sql: str, default_catalog: str, default_namespace: str) -> Statement
 def _parameters(tree: Tree) -> tuple[str, ...]:
     names = (str(entry["key"]) for entry in tree["named_param_map"])
     return tuple(sorted(names, key=lambda name: (name.isdigit() and len(name), name)))
+
+
+def _parameters_left(tree: Tree) -> set[str]:
+    """The parameters that stand in the tree."""
+    found: set[str] = set()
+    waiting: list[object] = [tree["node"]]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend(node)
+        elif isinstance(node, dict):
+            if node.get("class") == "PARAMETER":
+                found.add(str(node["identifier"]))
+            waiting.extend(node.values())
+    return found
 
 
 _parsed_before = functools.lru_cache(maxsize=256)(_parsed)

@@ -12,6 +12,7 @@ from flight_server.model import HIDDEN_PREFIX, TableRef, quoted
 from flight_server.query import dialect
 from flight_server.query.checker import Checker, Scope
 from flight_server.query.dialect import Tree
+from flight_server.query.search_calls import NAME, SearchCall, search_call
 
 # Columns that every table of the lake has beside its own; they tell of files and snapshots.
 VIRTUAL_COLUMNS = frozenset({"filename", "file_row_number", "file_index", "snapshot_id"})
@@ -50,7 +51,8 @@ class TableUse:
 
     `version` and `as_of` are what `AT (VERSION => …)` and `AT (TIMESTAMP => …)` say. `bare` says
     that the client gave the table's own name alone. `conjuncts`, and how many rows that meet them
-    are enough as `limit`, are known of other catalogs only.
+    are enough as `limit`, are known of other catalogs only. Where there is a `search`, only what it
+    finds in the table is read.
     """
 
     table: TableRef
@@ -59,6 +61,7 @@ class TableUse:
     bare: bool = False
     conjuncts: tuple[Conjunct, ...] = ()
     limit: int | None = None
+    search: SearchCall | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ class TableFinder(Checker):
         self._defaults = (default_catalog, default_namespace)
         self._renamed = 0
         self.handle("table BASE_TABLE", self.base_table)
+        self.handle("table TABLE_FUNCTION", self.table_function)
         self.handle("query SELECT_NODE", self.query)
         self.handle("query SET_OPERATION_NODE", self.query)
         self.handle("query RECURSIVE_CTE_NODE", self.recursive)
@@ -167,6 +171,20 @@ class TableFinder(Checker):
         bare = not node["schema_name"] and not node["catalog_name"]
         self.found.append(TableUse(table, version, as_of, bare))
         return result | {"use": len(self.found) - 1}
+
+    def table_function(self, node: Tree, shape: str, scope: Scope) -> Tree:
+        """A call in FROM: a search is a use of the table that it is of."""
+        call = node["function"]
+        name, qualifier = call.get("function_name", ""), call.get("schema") or call.get("catalog")
+        if folded(name) != NAME or qualifier:
+            return super().table_function(node, shape, scope)
+        if node["with_ordinality"] != "WITHOUT_ORDINALITY":
+            raise Unsupported(f"{NAME}() has no ordinality: order its rows by _score.")
+        parts, search = search_call(call)
+        self.found.append(TableUse(table_named(*parts, self._defaults), search=search))
+        rest = {key: value for key, value in node.items() if key not in ("function", "use")}
+        named = {"table_name": name, "alias": node["alias"] or name, "use": len(self.found) - 1}
+        return self.fields(rest, shape, scope) | named
 
     def _with(self, cte_map: Tree, scope: Scope) -> tuple[Tree, Scope]:
         """The definitions of a WITH; each knows those before it, none but recursive ones itself."""

@@ -25,6 +25,7 @@ from flight_server.operations import (
     permissions,
     row_statements,
     rows,
+    seen_scans,
     tables,
     versions,
 )
@@ -127,7 +128,7 @@ def action_unasked(action: Action) -> Callable[[Patch], None]:
 
 def reading_unasked_by_writers(patch: Patch) -> None:
     """A filter of an update or delete reaches rows that may not be read."""
-    real = rows.joined_filter
+    real = seen_scans.joined_filter
     replaced(patch, rows, "joined_filter", lambda allowed, text: (
         text if text is not None and text.startswith("(") else real(allowed, text)
     ))  # fmt: skip

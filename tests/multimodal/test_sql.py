@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 
 from flight_server.testing.server import LocalServer, local_server
+from tests.fix_adbc import open_adbc
 from tests.fix_client import refusal
 from tests.fix_flight_sql import SqlClient
 from tests.fix_http import two_doors
@@ -99,3 +102,46 @@ def test_it_is_read_within_a_transaction_and_over_http(
         body = {"sql": sql, "parameters": [5]}
         answer = web.post("/api/v1/query", json=body)
         assert answer.json()["rows"] == [{"said": "Ähre"}], answer.text
+
+
+PAINTS = "pixeltable.near.paints"
+
+
+@pytest.mark.parametrize("which", [0, 1, 3])
+def test_a_search_within_it_finds_what_plain_pixeltable_does(
+    both: SqlClient, made_home: Path, which: int
+) -> None:
+    one = json.loads((made_home.parent / "nearest.json").read_text("utf-8"))[which]
+    sought = one["sought"] if one["by"] == "vector" else f"'{one['sought']}'"
+    near = f"search('pixeltable.near.{one['table']}', '{one['column']}', {sought}, 3)"
+    found = f"SELECT n, _score FROM {near} ORDER BY _score"
+    ordered = tuples(both, found if one["column"] == "picture" else f"{found} DESC")
+    assert [list(row) for row in ordered] == one["rows"]
+
+
+def test_a_search_takes_an_image_as_a_parameter_and_is_joined(
+    both: SqlClient, mounted: LocalServer, made_home: Path
+) -> None:
+    image = (made_home.parent / "orange.png").read_bytes()
+    text = (
+        f"SELECT name, said IS NULL AS alone FROM search('{PAINTS}', 'picture', image := $1, "
+        "filter := 'n > 0') LEFT JOIN names ON id = n ORDER BY _score LIMIT 1"
+    )
+    with open_adbc(mounted, autocommit=True) as adbc, adbc.cursor() as cursor:
+        for _ in range(2):
+            cursor.execute(text, [image])
+            assert cursor.fetchall() == [("orange", True)]
+        near = f"SELECT name FROM search('{PAINTS}', 'name', ?, 1, filter := ?)"
+        cursor.execute(near, ["rage", "n <> 3"])
+        assert cursor.fetchall() == [("green",)]
+    with two_doors(mounted) as doors, doors.client() as web:
+        encoded = base64.b64encode(image).decode()
+        answer = web.post("/api/v1/query", json={"sql": text, "parameters": [encoded]})
+        assert answer.json()["rows"] == [{"name": "orange", "alone": True}], answer.text
+        vector = {"v": [0.0] * 8, "rest": 2}
+        near = "SELECT n FROM search('pixeltable:near.vectors', 'v', $v) WHERE n % $rest = 0"
+        answer = web.post("/api/v1/query", json={"sql": near, "parameters": vector})
+        assert answer.status_code == 200, answer.text
+        wrong = {"sql": near.replace("'v'", "'w'"), "parameters": vector}
+        answer = web.post("/api/v1/query", json=wrong)
+        assert answer.json()["error"]["code"] == "column_not_found"
