@@ -14,10 +14,10 @@ PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.1
 # Modules are compiled once, not by each of the hundred processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo serve browser test test-crash test-load check fix docs bench bench-peers clean
+.PHONY: help venv demo serve browser test test-crash test-load test-conformance check fix docs bench bench-peers clean
 
 help:  ## This list.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' Makefile
 
 venv: $(INSTALLED)  ## .venv with everything that users and tests import.
 
@@ -82,6 +82,10 @@ CRASHES = $(shell grep -l PIXELFLIGHT_TEST_CRASH tests/end_to_end/test_*_crash.p
 test-crash: venv  ## The long form of the crash tests: servers and workers are killed again and again.
 	PIXELFLIGHT_TEST_CRASH=long $(BIN)/python -m pytest -p no:randomly -s --timeout 3000 \
 		-o faulthandler_timeout=3000 $(CRASHES)
+
+test-conformance: venv  ## The long form of the contract of engines, for Pixeltable: two minutes.
+	PIXELFLIGHT_TEST_CONFORMANCE=long $(BIN)/python -m pytest -p no:randomly --timeout 3000 \
+		-o faulthandler_timeout=3000 tests/conformance/test_pixeltable.py
 
 check: venv  ## Format, lint, direction of imports, types.
 	$(BIN)/ruff format --check .

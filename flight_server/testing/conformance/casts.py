@@ -115,10 +115,10 @@ class CastTests(EngineCase):
         self, shared_engine: Any, values: pa.Array, kind: pa.DataType, code: ErrorCode
     ) -> None:
         """Refused with the column and both types named; nothing is written."""
-        table = table_of_its_own(shared_engine).create(pa.schema([("some value", kind)]))
+        table = table_of_its_own(shared_engine).create(pa.schema([("some_value", kind)]))
         types = _innermost(values.type, kind)
-        with refused(code, "'some value", *map(str, types)):
-            table.put(pa.table({"some value": values}))
+        with refused(code, "'some_value", *map(str, types)):
+            table.put(pa.table({"some_value": values}))
         assert table.rows() == []
 
     def test_a_type_that_never_fits_needs_no_rows(self, shared_engine: Any) -> None:

@@ -134,7 +134,7 @@ class TableTests(EngineCase):
 
     def test_rename(self, engine: Any, table: TableHandle) -> None:
         """The table is found under the new name only, with its rows and its spec."""
-        other = TableHandle(engine, "Other name")
+        other = TableHandle(engine, "other_name")
         engine.rename_table(table.ref, other.ref, AUTHOR)
         assert engine.tables("main") == [other.ref]
         assert other.rows() == unordered(THREE)
