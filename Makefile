@@ -66,8 +66,11 @@ debian = command -v $(1) >/dev/null && exit 0; echo "Installing $(2) by apt-get 
 		--no-install-recommends $(2) >/dev/null; } || { echo "The tests drive a browser: install" \
 		"$(2) so that '$(1)' is found." >&2; exit 1; }
 
+# One more than there are cores: tests wait for processes and clocks a fifth of their time.
+TESTERS = $(shell $(BIN)/python -c 'import os; print(min(4, os.cpu_count() + 1))')
+
 test: venv browser $(CLIENTS_INSTALLED)  ## All tests.
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal \
+	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist worksteal \
 		--cov --cov-report=term:skip-covered
 
 test-load: venv  ## The long form of the test of mixed load: ten minutes, sixteen clients.
