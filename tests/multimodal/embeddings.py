@@ -1,11 +1,16 @@
-"""Functions that make embeddings, as an operator installs them: small, and always the same."""
+"""Functions that make embeddings, as an operator installs them: they need no network."""
 
 from __future__ import annotations
+
+import functools
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import PIL.Image
 import pixeltable as pxt
+import wordllama
+from pixeltable.func import Batch
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -15,6 +20,19 @@ def letters(text: str) -> pxt.Array[(26,), pxt.Float]:
     """How often each letter is there, in vectors of one length."""
     counts = np.array([text.lower().count(letter) for letter in LETTERS], np.float32)
     return counts / max(float(np.linalg.norm(counts)), 1.0)
+
+
+@pxt.udf(batch_size=64)  # type: ignore[untyped-decorator]
+def meaning(text: Batch[str]) -> Batch[pxt.Array[(256,), pxt.Float]]:
+    """WordLlama's embeddings: a trained model that lies in its wheel, and needs no network."""
+    return list(_model().embed(text, norm=True))
+
+
+@functools.cache
+def _model() -> wordllama.WordLlamaInference:
+    # It looks for its tokenizer beside its package, which is not where the wheel has it.
+    home = Path(wordllama.__file__).parent
+    return wordllama.WordLlama.load(cache_dir=home, disable_download=True)
 
 
 @pxt.udf  # type: ignore[untyped-decorator]

@@ -151,6 +151,27 @@ class TestNear(SearchTests):
         return writable
 
 
+def test_a_trained_model_finds_what_is_meant(
+    writable: PixeltableEngine, new_table: Callable[..., TableRef]
+) -> None:
+    table = new_table({"text": pa.string()})
+    texts = [
+        "The film made me cry",
+        "A recipe for tomato soup",
+        "Interest rates have risen again",
+        "Our dog chases cats",
+    ]
+    put(writable, table, pa.table({"text": texts}))
+    index = Index("text", name="meant", embedders={None: Embedder(f"{EMBEDDINGS}.meaning")})
+    writable.create_index(table, index, ANA)
+    # None of these shares a word with what it finds.
+    for number, sought in enumerate(
+        ("sad movies", "cooking vegetables", "monetary policy", "pets")
+    ):
+        found = near(writable, table, "text", Sought.TEXT, sought, limit=1)
+        assert found["text"].to_pylist() == [texts[number]], sought
+
+
 def test_an_index_embeds_by_functions_that_the_operator_admits(
     writable: PixeltableEngine, new_table: Callable[..., TableRef]
 ) -> None:
