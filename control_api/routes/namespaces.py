@@ -11,7 +11,7 @@ from control_api.dependencies import Call, Services
 from flight_server import operations
 from flight_server.bodies.actions import CreateNamespace
 from flight_server.bodies.answers import committed
-from flight_server.model import DEFAULT_CATALOG, NamespaceRef
+from flight_server.model import NamespaceRef
 
 THERE_ALREADY = {"description": "It was there already, and 'if_not_exists' was said."}
 
@@ -22,9 +22,9 @@ _NAMESPACE = Path(description="`[catalog:]namespace`, as in a/b.", examples=["sa
 
 @router.get("")
 def list_namespaces(
-    services: Services, call: Call, catalog: str = DEFAULT_CATALOG
+    services: Services, call: Call, catalog: str | None = None
 ) -> dict[str, list[str]]:
-    """The namespaces that you may know of."""
+    """The namespaces that you may know of, of all catalogs or of one."""
     found = operations.list_namespaces(services, call, catalog)
     return {"namespaces": [str(namespace) for namespace in found]}
 

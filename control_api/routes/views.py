@@ -11,16 +11,26 @@ from control_api.paths import CASCADE, Table
 from flight_server import operations
 from flight_server.bodies.answers import committed
 from flight_server.bodies.views import CreateView, refreshed, view_described
+from flight_server.model import TableRef
+
+_OF = "A table, a view or a snapshot: what is made of it, as far as you are told of what."
 
 router = APIRouter(prefix="/views", tags=["views"])
 
 
 @router.get("")
 def list_views(
-    services: Services, call: Call, catalog: str | None = None, namespace: str | None = None
+    services: Services,
+    call: Call,
+    catalog: str | None = None,
+    namespace: str | None = None,
+    of: Annotated[str | None, Query(description=_OF)] = None,
 ) -> dict[str, Any]:
-    """The views that you may know of."""
-    found = operations.list_views(services, call, catalog, namespace)
+    """The views that you may know of: everywhere, in one place, or those made of a table."""
+    if of is not None:
+        found = operations.views_of(services, call, TableRef.parse(of))
+    else:
+        found = operations.list_views(services, call, catalog, namespace)
     return {"views": [str(view) for view in found]}
 
 

@@ -13,7 +13,6 @@ from flight_server.errors import InvalidRequest, did_you_mean
 from flight_server.formats.inference import Inferred, from_rows
 from flight_server.model import (
     COLUMN_COMMENT,
-    DEFAULT_CATALOG,
     AddColumn,
     DropCheck,
     DropColumn,
@@ -57,9 +56,9 @@ class DropNamespace(OfNamespace):
 
 
 class ListNamespaces(Body):
-    """`list_namespaces`."""
+    """`list_namespaces`, of all catalogs or of one."""
 
-    catalog: str = DEFAULT_CATALOG
+    catalog: str | None = None
 
 
 class Column(Body):

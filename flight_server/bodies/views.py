@@ -91,10 +91,11 @@ class RenameView(OfView):
 
 
 class ListViews(Body):
-    """`list_views`, everywhere or in one place."""
+    """`list_views`, everywhere, in one place, or `of` what is made of a table."""
 
     catalog: str | None = None
     namespace: str | None = None
+    of: str | None = None
 
 
 def view_described(info: TableInfo, fresh: operations.Freshness | None) -> dict[str, Any]:

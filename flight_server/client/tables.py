@@ -299,8 +299,8 @@ class Client(
         """Changes in one commit, each as `{"add_column": {"name": …, "type": …}}` and the like."""
         return commit_from(self._act("alter_table", table=table, changes=list(changes)))
 
-    def namespaces(self, catalog: str = "lake") -> list[str]:
-        """The namespaces of a catalog."""
+    def namespaces(self, catalog: str | None = None) -> list[str]:
+        """The namespaces of a catalog, or of all: those outside of the lake with their catalog."""
         found: list[str] = self._act("list_namespaces", catalog=catalog)["namespaces"]
         return found
 

@@ -185,6 +185,7 @@ from flight_server.operations.views import (
     kind_of_table,
     list_views,
     rename_view,
+    views_of,
 )
 from flight_server.operations.webhooks import (
     change_webhook,
@@ -383,6 +384,7 @@ __all__ = [
     "undrop_table",
     "unless_missing",
     "update",
+    "views_of",
     "whole_upload",
     "writable_schema",
     "write_part",

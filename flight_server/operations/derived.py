@@ -6,6 +6,7 @@ read its own name, whatever they may see of the base.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from flight_server.auth import Action, CatalogRef
@@ -113,6 +114,22 @@ def visible_derived(
     except PixelflightError:
         is_told = False
     return spec if is_told else replace(spec, derived=Derived(derived.kind))
+
+
+def told_dependents(
+    services: Services, call: Call, table: TableRef, engine: SupportsDerivedTables
+) -> list[TableRef]:
+    """What is made of a table, directly or not, as far as the principal is told what of."""
+    bases: dict[TableRef, TableRef | None] = {}
+    for one in engine.dependents(table):
+        with suppress(NotFound, Forbidden):
+            allowed = known(services, call, one, Action.READ)
+            derived = visible_derived(services, call, allowed, allowed.version.spec).derived
+            bases[one] = derived.base if derived is not None else None
+    reached = {table}
+    while more := {one for one, base in bases.items() if base in reached} - reached:
+        reached |= more
+    return sorted(reached - {table})
 
 
 def kept_snapshots(services: Services, call: Call) -> list[NamedSnapshot]:

@@ -75,9 +75,12 @@ def list_catalogs(services: Services, call: Call) -> list[str]:
     return sorted(names)
 
 
-def list_namespaces(services: Services, call: Call, catalog: str) -> list[NamespaceRef]:
-    """The namespaces that the principal may know of, sorted."""
-    return visible_namespaces(services, call, catalog)
+def list_namespaces(
+    services: Services, call: Call, catalog: str | None = None
+) -> list[NamespaceRef]:
+    """The namespaces that the principal may know of, sorted; of all catalogs, or of one."""
+    catalogs = list(services.engines) if catalog is None else [catalog]
+    return [found for one in catalogs for found in visible_namespaces(services, call, one)]
 
 
 def ensure_namespace(services: Services, call: Call, namespace: NamespaceRef) -> Commit | None:

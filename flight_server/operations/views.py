@@ -11,7 +11,9 @@ from flight_server.engines.base import SupportsTables, require
 from flight_server.engines.derived import SupportsDerivedTables
 from flight_server.engines.views import SupportsViews
 from flight_server.errors import (
+    Conflict,
     ErrorCode,
+    Forbidden,
     InvalidRequest,
     NotFound,
     Unsupported,
@@ -28,9 +30,9 @@ from flight_server.model import (
     quoted,
 )
 from flight_server.operations.authorise import hide_internal, is_there, known, may_in_namespace
-from flight_server.operations.derived import drop_with
+from flight_server.operations.derived import drop_with, told_dependents
 from flight_server.operations.listings import list_tables
-from flight_server.operations.seen_through import parsed, view_schema
+from flight_server.operations.seen_through import folded, parsed, view_schema
 from flight_server.operations.services import Call, Services, engine_of
 from flight_server.operations.sources import Sources, located, version_of
 from flight_server.operations.tables import check_same_catalog, describe_table
@@ -112,6 +114,36 @@ def list_views(
         for table in list_tables(services, call, catalog, namespace)
         if kind_of_table(services, call, table) is not Kind.TABLE
     ]
+
+
+def views_of(services: Services, call: Call, table: TableRef) -> list[TableRef]:
+    """What is made of a table, a view or a snapshot, as far as the principal is told of that.
+
+    Where the engine keeps the rows of views, that is all that follows from it, directly or not;
+    in the lake the views whose SELECT names it. NotFound.
+    """
+    try:
+        found = known(services, call, table, Action.READ)
+    except Forbidden:
+        return []
+    if isinstance(found.engine, SupportsDerivedTables):
+        return told_dependents(services, call, found.table, found.engine)
+    return [
+        view
+        for view in list_views(services, call, found.table.catalog)
+        if folded(found.table) in _named_in(services, call, view)
+    ]
+
+
+def _named_in(services: Services, call: Call, view: TableRef) -> set[tuple[str, ...]]:
+    """What a view's SELECT names, where it is told what it says."""
+    try:
+        definition = describe_view(services, call, view).spec.definition
+    except (Conflict, Forbidden, NotFound):
+        return set()
+    if definition is None or not definition.sql:
+        return set()
+    return {folded(use.table) for use in parsed(definition).tables}
 
 
 def kind_of_table(services: Services, call: Call, table: TableRef) -> Kind:

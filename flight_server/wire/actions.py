@@ -114,7 +114,10 @@ def _rename_view(services: Services, call: Call, body: RenameView) -> Answer:
 
 
 def _list_views(services: Services, call: Call, body: ListViews) -> Answer:
-    found = operations.list_views(services, call, body.catalog, body.namespace)
+    if body.of is not None:
+        found = operations.views_of(services, call, TableRef.parse(body.of))
+    else:
+        found = operations.list_views(services, call, body.catalog, body.namespace)
     return {"views": [str(view) for view in found]}
 
 
@@ -247,7 +250,7 @@ ACTIONS: dict[str, JsonAction] = {
     "rename_view": JsonAction("Give a view another name.", RenameView, _rename_view),
     "list_views": JsonAction("The views of a catalog or a namespace.", ListViews, _list_views),
     "list_namespaces": JsonAction(
-        "The namespaces of a catalog.", bodies.ListNamespaces, _list_namespaces
+        "The namespaces of a catalog, or of all.", bodies.ListNamespaces, _list_namespaces
     ),
     "create_namespace": JsonAction("Make a namespace.", bodies.CreateNamespace, _create_namespace),
     "drop_namespace": JsonAction(

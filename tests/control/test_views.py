@@ -46,6 +46,9 @@ def test_a_view_is_made_described_listed_and_dropped(
     assert (found["rows"], found["bytes"], found["versions"]) == (None, None, 1)
     assert view in api.get(VIEWS).json()["views"]
     assert view in api.get(VIEWS, params={"namespace": "main"}).json()["views"]
+    assert api.get(VIEWS, params={"of": table.upper()}).json() == {"views": [view]}
+    assert api.get(VIEWS, params={"of": view}).json() == {"views": []}
+    assert told(api.get(VIEWS, params={"of": "nowhere"})) == (404, "table_not_found")
     assert api.delete(f"{VIEWS}/{view}").status_code == 200
     assert told(api.get(f"{VIEWS}/{view}")) == (404, "table_not_found")
 

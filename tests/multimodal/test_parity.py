@@ -23,8 +23,10 @@ from flight_server.wire.descriptors import _COMMANDS
 from flight_server.wire.flight_actions import FLIGHT_ACTIONS
 from flight_server.worker.process import Worker
 from tests.fix_client import Client
-from tests.fix_derived import V1, beside, made, rows_of
+from tests.fix_derived import V1, beside, made, refused, rows_of
 from tests.fix_flight_sql import SqlClient
+from tests.fix_http import TwoDoors
+from tests.fix_permissions import new_role
 from tests.tidy.parity import SHOWN_BELOW, families
 from tests.tidy.sources import ROOT
 
@@ -231,3 +233,28 @@ def shown_in(path: Path) -> set[str]:
         for one in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(one, ast.FunctionDef) and one.name.startswith("test_")
     }
+
+
+def test_what_is_made_of_a_table_is_listed(
+    derived_doors: TwoDoors, derived_web: httpx.Client, derived_flight: Client, derived_base: str
+) -> None:
+    base, view, fewer = (derived_base, *(beside(derived_base, n) for n in ("few", "fewer")))
+    some = {"view": view, "of": base, "columns": ["word", "ID"], "filter": "id > 2"}
+    made(derived_web.post(f"{V1}/views", json=some), 201)
+    # The column is the base's, which PostgreSQL keeps.
+    derived_flight.action("create_view", view=fewer, of=view, filter="id > 3")
+    assert rows_of(derived_web, fewer) == [{"word": None, "id": 4}]
+    assert derived_flight.action("list_views", of=base)["views"] == [view, fewer]
+    of_view = {"params": {"of": view}}
+    assert made(derived_web.get(f"{V1}/views", **of_view))["views"] == [fewer]
+    spaces = made(derived_web.get(f"{V1}/namespaces"))["namespaces"]
+    assert {"main", "pixeltable:main", base.split(".")[0]} <= set(spaces)
+    assert derived_flight.action("list_namespaces")["namespaces"] == spaces
+    own = {"actions": ["read"], "table": fewer}
+    for columns, told in ((None, [fewer]), (["word"], [])):
+        seen = {"actions": ["read"], "table": view} | ({"columns": columns} if columns else {})
+        role = new_role(derived_web, own, seen)
+        with derived_doors.client(derived_doors.key_of(role)) as other:
+            assert made(other.get(f"{V1}/views", **of_view))["views"] == told
+            unseen = other.get(f"{V1}/views", params={"of": base})
+            assert refused(unseen) == (404, "table_not_found")

@@ -61,6 +61,6 @@ class Names:
 
     def _asked(self) -> Known:
         try:
-            return Known.of(self._client.tables(), self._client.namespaces())
+            return Known.of(self._client.tables(), self._client.namespaces("lake"))
         except PixelflightError:
             return Known({}, ())

@@ -118,8 +118,17 @@ def exactly(
 
 
 def stored(told: TableMetadata) -> set[str]:
-    """The names of the columns whose values are kept, and not computed whenever they are read."""
-    return {name for name, column in told["columns"].items() if column["is_stored"]}
+    """The names of the columns whose values are kept, and not computed whenever they are read.
+
+    A view of some columns names those of its base, which are kept there.
+    """
+    columns, base = told["columns"].items(), told["base"]
+    found = {name for name, column in columns if column["is_stored"]}
+    named = {name: column["computed_with"] for name, column in columns if name not in found}
+    if base is not None and any(named.values()):
+        below = stored(pxt.get_table(base).get_metadata())
+        found |= {name for name, of in named.items() if of in below}
+    return found
 
 
 class _Known:
