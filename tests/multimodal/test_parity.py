@@ -245,8 +245,8 @@ def test_what_is_made_of_a_table_is_listed(
     derived_flight.action("create_view", view=fewer, of=view, filter="id > 3")
     assert rows_of(derived_web, fewer) == [{"word": None, "id": 4}]
     assert derived_flight.action("list_views", of=base)["views"] == [view, fewer]
-    of_view = {"params": {"of": view}}
-    assert made(derived_web.get(f"{V1}/views", **of_view))["views"] == [fewer]
+    of_view = {"of": view}
+    assert made(derived_web.get(f"{V1}/views", params=of_view))["views"] == [fewer]
     spaces = made(derived_web.get(f"{V1}/namespaces"))["namespaces"]
     assert {"main", "pixeltable:main", base.split(".")[0]} <= set(spaces)
     assert derived_flight.action("list_namespaces")["namespaces"] == spaces
@@ -255,6 +255,6 @@ def test_what_is_made_of_a_table_is_listed(
         seen = {"actions": ["read"], "table": view} | ({"columns": columns} if columns else {})
         role = new_role(derived_web, own, seen)
         with derived_doors.client(derived_doors.key_of(role)) as other:
-            assert made(other.get(f"{V1}/views", **of_view))["views"] == told
+            assert made(other.get(f"{V1}/views", params=of_view))["views"] == told
             unseen = other.get(f"{V1}/views", params={"of": base})
             assert refused(unseen) == (404, "table_not_found")
