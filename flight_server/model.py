@@ -233,6 +233,7 @@ class Principal:
     """Who is asking: a user or an API key.
 
     `scopes` narrow what may be done with the credential below what the roles allow; None is all.
+    `job` is the one that is done in its name, where a worker asks.
     """
 
     id: str
@@ -240,6 +241,7 @@ class Principal:
     roles: frozenset[str] = frozenset()
     workspace: str = DEFAULT_WORKSPACE
     scopes: frozenset[str] | None = None
+    job: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -589,13 +591,26 @@ class CommitEvery:
 
 
 @dataclass(frozen=True)
+class Staged:
+    """Rows that one of the server's own workers has laid into files of Parquet.
+
+    `files` are named as `ATTEMPT/FILE` below the folder of attempts at jobs; `bytes` is how large
+    the rows are in Arrow.
+    """
+
+    files: tuple[str, ...]
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
 class IngestRequest:
     """How the batches of one stream enter a table.
 
     `key` defaults to the table's own. `token` makes the ingest exactly-once: the same token again
     is answered with the first commit. `content` names what is sent under it: then the name is
     compared, and not the rows. `create_if_missing` makes the table from the stream's schema where
-    there is none.
+    there is none. `staged` are the rows of a stream that has none itself.
     """
 
     mode: IngestMode = IngestMode.APPEND
@@ -604,6 +619,7 @@ class IngestRequest:
     token: str | None = None
     commit_every: CommitEvery | None = None
     content: str | None = None
+    staged: Staged | None = None
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,11 @@ class TransferSettings(BaseModel):
         ge=256 * 2**20,
         description="Memory that reading one file may take, beside that of the worker itself.",
     )
+    import_staged_bytes_min: int = Field(
+        16 * 2**20,
+        ge=0,
+        description="Imports of so many bytes become files of the lake in the worker's own hands.",
+    )
     previews_max: int = Field(
         2, ge=1, description="Previews of imports that run at once; more are refused with 503."
     )

@@ -311,6 +311,11 @@ class ServerSettings(BaseModel):
 class Settings(PixeltableSettings, WebhookSettings, TransferSettings, JobSettings, ServerSettings):
     """Every setting there is; documents list those of the last class first."""
 
+    @property
+    def attempts(self) -> Path:
+        """Where each attempt at a job has a folder of its own: `JOB-NUMBER`."""
+        return self.data / "jobs"
+
 
 def load(
     config: Path | None = None,

@@ -12,6 +12,7 @@ import base64
 import binascii
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -242,7 +243,8 @@ class Authenticator:
     def _of_job(self, text: str) -> Identity:
         """A worker that does somebody's job. No other token can be had for this one."""
         token = verify_job_token(self._secret, text, time.time())
-        principal = replace(self.principal_of(token.principal_id), scopes=token.scopes)
+        owner = self.principal_of(token.principal_id)
+        principal = replace(owner, scopes=token.scopes, job=token.job_id)
         return Identity(principal, Credential.JOB_TOKEN, expires_at=token.expires_at)
 
     def _of_certificate(self, certificate: str) -> Identity:
@@ -261,7 +263,12 @@ class Authenticator:
         return self._users.active(bearer.partition(":")[2], generation).principal
 
     def _anybody(self, scheme: str, credential: str) -> Identity:
-        if scheme.lower() != "bearer" or not credential.startswith(TOKEN_PREFIX):
+        if scheme.lower() != "bearer":
+            return _ANYBODY
+        if credential.startswith(JOB_PREFIX):
+            with suppress(Unauthenticated):
+                return self._of_job(credential)
+        if not credential.startswith(TOKEN_PREFIX):
             return _ANYBODY
         return replace(_ANYBODY, token=self._anonymous_token(credential))
 

@@ -101,6 +101,14 @@ class CommitEveryBody(Body):
     ms: Milliseconds | None = None
 
 
+class StagedBody(Body):
+    """What a worker says of files that it has laid rows into."""
+
+    files: tuple[str, ...] = Field(min_length=1)
+    rows: Annotated[int, Field(ge=1)]
+    bytes: Annotated[int, Field(ge=0)]
+
+
 class Ingest(OfTable):
     """`{"ingest": …}`: how the batches of a DoPut enter a table."""
 
@@ -110,6 +118,7 @@ class Ingest(OfTable):
     token: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     commit_every: CommitEveryBody | None = None
     content: Annotated[str, Field(min_length=1, max_length=500)] | None = None
+    staged: StagedBody | None = None
 
 
 class Criteria(Body):

@@ -49,6 +49,7 @@ from flight_server.operations.seen_scans import (
     without_metadata,
 )
 from flight_server.operations.services import Call, Services, engine_of
+from flight_server.operations.staged import ingest_staged
 from flight_server.operations.tables import drop_table, spec_of
 from flight_server.operations.together import in_one_commit
 from flight_server.query import check_expression
@@ -217,6 +218,8 @@ def ingest(
     hide_internal(table)
     engine = require(engine_of(services, call, table.catalog), SupportsIngest)
     target = _ingest_target(services, call, table, request, batches.schema)
+    if request.staged is not None:
+        return ingest_staged(services, call, target, request, batches.schema, request.staged)
     author = call.author(f"ingest ({request.mode})", target)
     counted = Counted(batches, call.meter)
     try:

@@ -15,6 +15,7 @@ from flight_server.model import (
     DEFAULT_NAMESPACE,
     CommitEvery,
     IngestRequest,
+    Staged,
     TableRef,
 )
 
@@ -63,8 +64,9 @@ def ingest_of(
         raise _unknown(values, "command")
     body = parsed(Ingest, _only(values, "ingest", "command"), "command 'ingest'")
     every = CommitEvery(**vars(body.commit_every)) if body.commit_every else None
+    staged = Staged(**vars(body.staged)) if body.staged else None
     request = IngestRequest(
-        body.mode, body.key, body.create_if_missing, body.token, every, body.content
+        body.mode, body.key, body.create_if_missing, body.token, every, body.content, staged
     )
     return TableRef.parse(body.table), request
 

@@ -13,7 +13,7 @@ from flight_server.settings import Settings
 
 def folder_of(settings: Settings, lease: Lease) -> Path:
     """The folder of an attempt, empty."""
-    folder = _parent(settings) / f"{lease.job.id}-{lease.attempt}"
+    folder = settings.attempts / f"{lease.job.id}-{lease.attempt}"
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -21,7 +21,7 @@ def folder_of(settings: Settings, lease: Lease) -> Path:
 def remove_abandoned(settings: Settings, metastore: Metastore) -> None:
     """Removes the folders of attempts that nobody makes any more: their processes were killed."""
     store = JobStore(metastore)
-    for folder in _parent(settings).glob("*-*"):
+    for folder in settings.attempts.glob("*-*"):
         job_id, _, attempt = folder.name.rpartition("-")
         try:
             job = store.find(job_id)
@@ -30,7 +30,3 @@ def remove_abandoned(settings: Settings, metastore: Metastore) -> None:
             is_used = False
         if not is_used:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _parent(settings: Settings) -> Path:
-    return settings.data / "jobs"

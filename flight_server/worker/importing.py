@@ -30,6 +30,7 @@ from flight_server.transfer.validation import Checker
 from flight_server.transfer.waiting import read_ahead
 from flight_server.worker.rejected import REJECTED, RejectedRows
 from flight_server.worker.runs import JobRun
+from flight_server.worker.staging import Puts
 
 # An import of several commits makes one about so often.
 PIECE_BYTES = 256 * 2**20
@@ -93,7 +94,9 @@ class _Importing:
         self._given = given
         self._opened = opened
         self._done = _Done(**run.checkpoint.get("done", {}))
-        self._plan, self._piece_rows, self._before = self._begun()
+        self._spec, version = self._table()
+        self._plan, self._piece_rows, self._before = self._begun(version)
+        self._puts = Puts(run, given.table, given.mode, self._plan.schema, self._spec)
         self._checker = Checker(self._plan.schema, given.rules())
         self._ahead: Rows | None = None
 
@@ -119,11 +122,11 @@ class _Importing:
             "bytes": self._opened.size,
         }
 
-    def _begun(self) -> tuple[Plan, int | None, int | None]:
+    def _begun(self, version: int | None) -> tuple[Plan, int | None, int | None]:
         """The plan, how many rows a piece has, and the version whose keys count: as first made."""
         saved = self._run.checkpoint
         if not saved:
-            return self._made()
+            return self._made(version)
         if saved["identity"] != self._opened.identity and self._done.rows:
             raise Conflict(
                 f"The source was changed after {self._done.rows} of its rows were written. What "
@@ -133,9 +136,8 @@ class _Importing:
         plan = Plan(tuple(saved["sources"]), schema_from_ipc(saved["schema"]), saved["only_these"])
         return plan, saved["piece_rows"], saved["version"]
 
-    def _made(self) -> tuple[Plan, int | None, int | None]:
-        given = self._given
-        spec, version = self._table()
+    def _made(self, version: int | None) -> tuple[Plan, int | None, int | None]:
+        given, spec = self._given, self._spec
         probe = self._opened.reader.probe()
         target = Target(
             None if spec is None else spec.schema,
@@ -219,17 +221,13 @@ class _Importing:
         last = None if self._piece_rows is None else done.rows + self._piece_rows
         with RejectedRows(run.folder, run.id) as aside:
             piece = _Piece(self, first, rows, last, aside)
-            reader = pa.RecordBatchReader.from_batches(self._plan.schema, piece.batches())
-            mode = given.mode
-            commit = run.client.put(
-                str(given.table),
-                reader,
-                mode=mode,
+            commit = self._puts.put(
+                piece.batches(),
                 key=given.key,
                 token=f"job:{run.id}:{done.rows}",
                 # Neither the source nor how it is cut changes between attempts.
                 content=f"{self._opened.identity} from row {done.rows}",
-                create_if_missing=given.create_if_missing and mode is not IngestMode.CREATE,
+                create_if_missing=given.create_if_missing and given.mode is not IngestMode.CREATE,
             )
             done.add(commit)
             if given.rejected is not None and aside.count:

@@ -16,7 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flight_server.auth import JobToken, sign_job_token
 from flight_server.client import Client, connect
+from flight_server.errors import Forbidden, InvalidRequest
+from flight_server.model import IngestMode, Staged
 from flight_server.testing.server import LocalServer, local_server
 from tests.fix_dialled import LocalServer as WebServer
 from tests.fix_http import TwoDoors
@@ -35,7 +38,7 @@ def inbox(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, inbox: Path) -> Iterator[LocalServer]:
     settings: dict[str, Any] = {**QUIET, "job_workers": 1, "import_sources": (str(inbox),)}
-    settings |= {"upload_bytes_max": 2**22, "uploads_max": 20}
+    settings |= {"upload_bytes_max": 2**22, "uploads_max": 20, "import_staged_bytes_min": 0}
     with local_server(tmp_path_factory.mktemp("imports"), **settings) as running:
         yield running
 
@@ -320,3 +323,56 @@ def test_urls_of_private_addresses_are_refused(
         answer = api.post(f"{BATCH}/import/preview", json=body)
         assert answer.json()["error"]["code"] == "address_refused", host
     assert web.asked == []
+
+
+def test_workers_write_files_of_the_lake(
+    api: httpx.Client, client: Client, server: LocalServer, inbox: Path
+) -> None:
+    """The rows of the file never come to the server; what the log tells of it is as always."""
+    rows = pa.table({"id": range(3_000), "text": [f"t{n % 7}" for n in range(3_000)]})
+    pq.write_table(rows, inbox / "many.parquet")
+    result = imported(api, table_name="many", source_url=str(inbox / "many.parquet"), mode="create")
+    assert (result["rows"], result["rows_inserted"], result["rows_read"]) == (3_000,) * 3
+    [path] = (server.data / "lake" / "files").glob("main/many/*.parquet")
+    assert path.name.startswith("import-")
+    assert client.scan("many", order_by="id").to_arrow() == rows
+    [version] = client.versions("many")
+    assert (version.snapshot, version.reason) == (result["commit"], "ingest (create)")
+    (inbox / "more.csv").write_text("id,text\n" + "7,x\n" * 20_000 + "x,wrong\n")
+    more = {"table_name": "many", "source_url": str(inbox / "more.csv"), "mode": "overwrite"}
+    assert imported(api, **more, on_error="skip")["rows_rejected"] == 1
+    assert client.describe("many").rows == 20_000
+    assert client.scan("many", version=version.snapshot).to_arrow().num_rows == 3_000
+
+
+def test_only_a_worker_puts_files_and_only_its_own(
+    client: Client, server: LocalServer, tmp_path: Path
+) -> None:
+    secret, owner = server.services.signing_secret, server.services.keys.list()[0]
+    token = JobToken(f"key:{owner.id}", None, "job_a", time.time() + 60)
+    folder = server.services.settings.attempts
+    for name in ("job_a-1", "job_b-1"):
+        (folder / name).mkdir(parents=True)
+        pq.write_table(pa.table({"id": [1]}), folder / name / "rows.parquet")
+    (folder / "job_a-1" / "link.parquet").symlink_to(folder / "job_b-1" / "rows.parquet")
+    (folder / "job_a-2").symlink_to(folder / "job_b-1")
+
+    def put(by: Client, name: str) -> int:
+        staged = Staged((name,), 1, 8)
+        more = {"token": name, "content": "c", "create_if_missing": True}
+        schema = pa.schema([("id", pa.int64())])
+        return by.put_staged("staged", schema, staged, IngestMode.APPEND, **more).rows
+
+    with connect(server.url, sign_job_token(secret, token)) as worker:
+        with pytest.raises(Forbidden, match="own workers"):
+            put(client, "job_a-1/rows.parquet")
+        for name in ("job_b-1/rows.parquet", "job_a-1/../job_b-1/rows.parquet", "/etc/passwd"):
+            with pytest.raises(Forbidden, match="not one of this job's own"):
+                put(worker, name)
+        for name in ("link.parquet", "none.parquet", "../job_a-2/rows.parquet"):
+            with pytest.raises((InvalidRequest, Forbidden)):
+                put(worker, f"job_a-1/{name}")
+        with pytest.raises(InvalidRequest, match="is not there"):
+            put(worker, "job_a-2/rows.parquet")
+        assert put(worker, "job_a-1/rows.parquet") == 1
+    assert client.scan("staged").to_arrow()["id"].to_pylist() == [1]

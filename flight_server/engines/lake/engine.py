@@ -9,10 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from flight_server.engines.base import (
-    Acknowledge,
-    TemporaryTables,
-)
+from flight_server.engines.base import Acknowledge, TemporaryTables
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.lake import catalog, listings, tables, views
 from flight_server.engines.lake.assignments import SqlValues
@@ -22,7 +19,6 @@ from flight_server.engines.lake.followed import FollowedLog
 from flight_server.engines.lake.groups import GroupCommits
 from flight_server.engines.lake.history import History
 from flight_server.engines.lake.housekeeping import Housekeeper
-from flight_server.engines.lake.ingest import Ingests
 from flight_server.engines.lake.inserts import violations
 from flight_server.engines.lake.instance import Instance
 from flight_server.engines.lake.kept_views import LakeMaterializedViews, LakeViews
@@ -34,6 +30,7 @@ from flight_server.engines.lake.schema_versions import schema_versions
 from flight_server.engines.lake.snapshots import LakeSnapshots, Snapshots
 from flight_server.engines.lake.soft_deletes import SoftDeletes, SoftDeleting
 from flight_server.engines.lake.sql_writing import SqlWriting
+from flight_server.engines.lake.staged import StagedIngests, StagedWriting
 from flight_server.engines.lake.statistics import put_back
 from flight_server.engines.lake.tags import Tags
 from flight_server.engines.lake.temporary import LakeTemporaryTables
@@ -74,6 +71,7 @@ from flight_server.telemetry import span
 class LakeEngine(
     SqlValues,
     SqlWriting,
+    StagedWriting,
     FollowedLog,
     SoftDeleting,
     LakeViews,
@@ -99,7 +97,7 @@ class LakeEngine(
         self._scans = Scans(instance, self._pins, lambda: self._log.snapshot)
         self._soft_deletes = SoftDeletes(self._log, self._registry)
         self._groups = GroupCommits(self._log, self._registry)
-        self._ingests = Ingests(self._log, self._registry, self._tokens, self._groups)
+        self._ingests = StagedIngests(self._log, self._registry, self._tokens, self._groups)
         self._history = History(self._log, self._registry, self._scans, self._tags)
         self._housekeeper = Housekeeper(self._log, self._pins, self._tags)
 

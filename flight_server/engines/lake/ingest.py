@@ -39,7 +39,7 @@ _BY_KEY = (IngestMode.UPSERT, IngestMode.MERGE)
 
 
 @dataclass
-class _Run:
+class Run:
     """One ingest on its way: what was asked, and how far it has come."""
 
     table: TableRef
@@ -53,6 +53,10 @@ class _Run:
     def __post_init__(self) -> None:
         self.mode = self.request.mode
         self.offset = self.claim.offset if self.claim is not None else 0
+
+    def inserted(self, rows: int) -> Commit:
+        """The record of what was done, but for its snapshot."""
+        return Commit(-1, rows=rows, rows_inserted=rows, offset=self.offset)
 
 
 class Ingests:
@@ -80,11 +84,11 @@ class Ingests:
             nullcontext(None)
             if request.token is None
             else self._tokens.claim(
-                author.principal, table, _checked_token(request.token), cancellation
+                author.principal, table, checked_token(request.token), cancellation
             )
         )
         with claiming as claim, ExitStack() as held:
-            run = _Run(table, request, batches.schema, author, cancellation, claim)
+            run = Run(table, request, batches.schema, author, cancellation, claim)
             if claim is not None:
                 connection = held.enter_context(closing(self._log.instance.connection()))
                 run.digest = Digest(connection, batches.schema, request.mode, request.content)
@@ -103,7 +107,7 @@ class Ingests:
             raise InvalidRequest("'commit_every' means nothing in a transaction: it commits once.")
         if request.token is not None:
             return self._claimed_within(transaction, table, request, batches, cancellation)
-        run = _Run(table, request, batches.schema, transaction.author, cancellation)
+        run = Run(table, request, batches.schema, transaction.author, cancellation)
         commit = self._write_within(transaction, run, iter(batches))
         transaction.count_rows(commit.rows)
         return commit
@@ -119,11 +123,11 @@ class Ingests:
         """With a token, which stays claimed until the transaction ends."""
         assert request.token is not None, "there is a token to claim"
         author = transaction.author
-        token = _checked_token(request.token)
+        token = checked_token(request.token)
         claim = self._tokens.claim_within(transaction, table, token, cancellation)
         with closing(self._log.instance.connection()) as connection:
             digest = Digest(connection, batches.schema, request.mode, request.content)
-            run = _Run(table, request, batches.schema, author, cancellation, claim, digest)
+            run = Run(table, request, batches.schema, author, cancellation, claim, digest)
             rows = self._fresh_rows(run, iter(batches))
             first = next(rows, None)
             if first is None and claim.receipts:
@@ -136,7 +140,7 @@ class Ingests:
         return commit
 
     def _write_within(
-        self, transaction: WriteTransaction, run: _Run, rows: Iterator[pa.RecordBatch]
+        self, transaction: WriteTransaction, run: Run, rows: Iterator[pa.RecordBatch]
     ) -> Commit:
         request = run.request
         found = self._target(run, transaction)
@@ -148,7 +152,7 @@ class Ingests:
             return merge_stage(transaction, found, request, stage, run.cancellation)
         return self._stream(transaction, run, found, inbound, rows)
 
-    def _run(self, run: _Run, batches: Any, acknowledge: Acknowledge) -> Commit:
+    def _run(self, run: Run, batches: Any, acknowledge: Acknowledge) -> Commit:
         rows = self._fresh_rows(run, iter(batches))
         if run.request.commit_every is None:
             commit = self._write(run, rows)
@@ -168,7 +172,7 @@ class Ingests:
         assert last is not None, "a stream has at least one part"
         return last
 
-    def _fresh_rows(self, run: _Run, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _fresh_rows(self, run: Run, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """The rows beyond those that the token's receipts cover; Conflict where those differ."""
         if run.claim is None or run.digest is None:
             yield from batches
@@ -191,7 +195,7 @@ class Ingests:
         if seen < done:
             raise run.claim.conflict()
 
-    def _write(self, run: _Run, rows: Iterator[pa.RecordBatch]) -> Commit:
+    def _write(self, run: Run, rows: Iterator[pa.RecordBatch]) -> Commit:
         """One part of the stream becomes one commit."""
         first = next(rows, None)
         if first is None and run.claim is not None and run.claim.receipts:
@@ -208,7 +212,7 @@ class Ingests:
             return self._append_to_missing(run, rows)
         return self._write_whole(run, rows)
 
-    def _append_to_missing(self, run: _Run, rows: Iterator[pa.RecordBatch]) -> Commit:
+    def _append_to_missing(self, run: Run, rows: Iterator[pa.RecordBatch]) -> Commit:
         """Of several small puts that make a table at once, one does, and the others add to it."""
         taken, rows, is_whole = self._taken(rows)
         rows = itertools.chain(taken, rows)
@@ -219,13 +223,13 @@ class Ingests:
         # Without the lock: whoever leads a group needs it while others wait for the leader.
         return self._append(run, self._registry.resolve(run.table), rows)
 
-    def _write_whole(self, run: _Run, rows: Iterator[pa.RecordBatch]) -> Commit:
+    def _write_whole(self, run: Run, rows: Iterator[pa.RecordBatch]) -> Commit:
         with self._log.transaction(run.author, exclusive=False) as transaction:
             found = self._target(run, transaction)
             commit = self._stream(transaction, run, found, self._inbound(run, found), rows)
             return self._commit(transaction, run, commit)
 
-    def _append(self, run: _Run, found: TableVersion, rows: Iterator[pa.RecordBatch]) -> Commit:
+    def _append(self, run: Run, found: TableVersion, rows: Iterator[pa.RecordBatch]) -> Commit:
         """Small appends are grouped; large ones stream into files of their own."""
         inbound = self._inbound(run, found)
         taken, rows, is_whole = self._taken(rows)
@@ -235,7 +239,7 @@ class Ingests:
             check_batches(self._log.instance, found, inbound.schema, converted)
             self._count(run, taken)
             count = sum(batch.num_rows for batch in taken)
-            commit = _counted(run, count, inserted=count)
+            commit = run.inserted(count)
             digest = str(run.digest or "")
             small = SmallAppend(
                 found, inbound.schema, converted, run.author, commit, run.claim, digest
@@ -246,7 +250,7 @@ class Ingests:
             commit = self._stream(transaction, run, found, inbound, rows)
             return self._commit(transaction, run, commit)
 
-    def _write_by_key(self, run: _Run, rows: Iterator[pa.RecordBatch]) -> Commit:
+    def _write_by_key(self, run: Run, rows: Iterator[pa.RecordBatch]) -> Commit:
         """The rows are staged without the commit lock and merged under it."""
         self._make_missing(run)
         found = self._registry.resolve(run.table)
@@ -267,7 +271,7 @@ class Ingests:
     def _stream(
         self,
         transaction: WriteTransaction,
-        run: _Run,
+        run: Run,
         found: TableVersion,
         inbound: Inbound,
         rows: Iterator[pa.RecordBatch],
@@ -278,9 +282,9 @@ class Ingests:
         self._registry.guard(transaction, found)
         counted, before = self._counting(run, rows), run.offset
         count = insert_stream(transaction, found, inbound, counted, run.cancellation, before)
-        return _counted(run, count, inserted=count)
+        return run.inserted(count)
 
-    def _clear(self, transaction: WriteTransaction, run: _Run, found: TableVersion) -> None:
+    def _clear(self, transaction: WriteTransaction, run: Run, found: TableVersion) -> None:
         """Takes the old rows away; nobody may have added to them when this commits."""
         began = transaction.count(f"FROM {CATALOG}.current_snapshot()")
 
@@ -296,14 +300,13 @@ class Ingests:
         transaction.run(f"DELETE FROM {found.table.sql}", cancellation=run.cancellation)
         transaction.local_rows.dropped(found.table)
 
-    def _commit(self, transaction: WriteTransaction, run: _Run, commit: Commit) -> Commit:
+    def _commit(self, transaction: WriteTransaction, run: Run, commit: Commit) -> Commit:
         transaction.count_rows(commit.rows)
         if run.claim is not None:
             run.claim.record(transaction, commit, str(run.digest))
-        snapshot = transaction.commit()
-        return replace(commit, snapshot=snapshot)
+        return replace(commit, snapshot=transaction.commit())
 
-    def _existing(self, run: _Run) -> TableVersion | None:
+    def _existing(self, run: Run) -> TableVersion | None:
         """The table, None where it is missing and shall be made. NotFound."""
         try:
             return self._registry.resolve(run.table)
@@ -312,7 +315,7 @@ class Ingests:
                 return None
             raise
 
-    def _target(self, run: _Run, transaction: WriteTransaction) -> TableVersion:
+    def _target(self, run: Run, transaction: WriteTransaction) -> TableVersion:
         """The table that is written to, made or reshaped in the transaction where needed."""
         if run.mode is IngestMode.CREATE:
             tables.check_free(transaction, self._registry, run.table)
@@ -326,13 +329,13 @@ class Ingests:
             return self._registry.resolve(run.table, transaction=transaction)
         return found
 
-    def _make_missing(self, run: _Run) -> None:
+    def _make_missing(self, run: Run) -> None:
         """The table of an upsert is made in a commit of its own, empty, where it is missing."""
         if self._existing(run) is None:
             with self._log.transaction(run.author, cancellation=run.cancellation) as transaction:
                 self._target(run, transaction)
 
-    def _inbound(self, run: _Run, found: TableVersion) -> Inbound:
+    def _inbound(self, run: Run, found: TableVersion) -> Inbound:
         """The conversion of the stream's batches; refuses columns that cannot be left out."""
         inbound = Inbound(run.schema, found.schema)
         if run.mode is not IngestMode.MERGE:
@@ -349,30 +352,27 @@ class Ingests:
     ) -> tuple[list[pa.RecordBatch], Iterator[pa.RecordBatch], bool]:
         return _taken(rows, self._log.instance.settings.group_rows_max, GROUP_BYTES_MAX)
 
-    def _counting(self, run: _Run, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _counting(self, run: Run, rows: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in rows:
             run.cancellation.check()
             self._count(run, [batch])
             yield batch
         run.cancellation.check()
 
-    def _count(self, run: _Run, batches: list[pa.RecordBatch]) -> None:
+    def _count(self, run: Run, batches: list[pa.RecordBatch]) -> None:
         for batch in batches:
             run.offset += batch.num_rows
             if run.digest is not None:
                 run.digest.update(batch)
 
 
-def _checked_token(token: str) -> str:
+def checked_token(token: str) -> str:
+    """A token that may be one. InvalidRequest."""
     if not 0 < len(token) <= TOKEN_LENGTH_MAX:
         raise InvalidRequest(
             f"An ingest token has 1 to {TOKEN_LENGTH_MAX} characters; this one has {len(token)}."
         )
     return token
-
-
-def _counted(run: _Run, rows: int, inserted: int) -> Commit:
-    return Commit(-1, rows=rows, rows_inserted=inserted, offset=run.offset)
 
 
 def _cut(batch: pa.RecordBatch, marks: list[int]) -> Iterator[pa.RecordBatch]:

@@ -93,6 +93,11 @@ class Digest:
         self._rows += batch.num_rows
         self._sum = (self._sum + int(row[0])) % 2**64
 
+    def pass_over(self, rows: int) -> None:
+        """Counts rows of a content that is named."""
+        assert self._content is not None, "rows that nobody names are hashed"
+        self._rows += rows
+
     def __str__(self) -> str:
         what = f"{self._sum:016x}" if self._content is None else f"={self._content}"
         return f"{self._columns}:{self._rows}:{what}"

@@ -83,6 +83,16 @@ def storage_of(data_type: pa.DataType, path: str, *, top: bool = False) -> Stora
     return storage or _refuse(data_type, path, "DuckLake has nothing that keeps its values")
 
 
+def is_plain(field: pa.Field) -> bool:
+    """Whether Arrow writes the column into Parquet just as DuckDB does, in the field's own type."""
+    kind = field.type
+    if kinds.is_timestamp(kind):
+        return bool(kind.unit in ("ms", "us") or (kind.unit == "ns" and kind.tz is None))
+    if kinds.is_decimal128(kind):
+        return bool(_decimal_storage(kind, field.name).arrow.equals(kind))
+    return kind in _PLAIN
+
+
 def is_list_like(data_type: pa.DataType) -> bool:
     """Whether the type is a list of any layout; maps are not counted."""
     tests = (
@@ -186,6 +196,15 @@ def _refuse(data_type: pa.DataType, path: str, why: str) -> NoReturn:
 def _same(data_type: pa.DataType, sql: str) -> tuple[pa.DataType, Storage]:
     return data_type, Storage(sql, data_type)
 
+
+_PLAIN = frozenset(
+    [
+        *(pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64()),
+        *(pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64(), pa.float32(), pa.float64()),
+        *(pa.utf8(), pa.large_utf8(), pa.binary(), pa.large_binary()),
+        *(pa.date32(), pa.time64("us")),
+    ]
+)
 
 _STORAGE: dict[pa.DataType, Storage] = dict(
     [

@@ -1,7 +1,8 @@
 """Imports of every kind: their files, how they are asked for, and what has to come of each.
 
 The first rows of a file are wide. How many rows a commit has is reckoned from the first block, so
-that a small file takes as many commits as a large one.
+that a small file takes as many commits as a large one. Those of imports that are one commit anyway
+are not, so that the lake can take the files that workers make of them.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Import:
     # What the table had under these ids before.
     before: dict[int, int] = field(default_factory=dict)
     is_replacing: bool = False
+    is_wide: bool = True
     fails: bool = False
     job: str = ""
 
@@ -59,7 +61,7 @@ class Import:
     def name(self, row: int) -> str:
         """What stands beside an id."""
         text = f"{self.first + row} of a row"
-        return text + "w" * WIDE_BYTES if row <= WIDE_ROWS else text
+        return text + "w" * WIDE_BYTES if self.is_wide and row <= WIDE_ROWS else text
 
     def taken(self, last: int | None = None) -> dict[int, int]:
         """The rows that are taken of the first ones of the file: amounts by id."""
@@ -150,6 +152,7 @@ def _upsert(folder: Path, number: int, rows: int) -> Import:
 def _compressed(folder: Path, number: int, rows: int) -> Import:
     """All or nothing, and all."""
     made = Import(number, "whole", folder / f"{number}.csv.gz", rows * 5, {"batch_size": 500})
+    made.is_wide = False
     made.path.write_bytes(gzip.compress(_csv_text(made).encode(), 1))
     return made
 
@@ -157,6 +160,7 @@ def _compressed(folder: Path, number: int, rows: int) -> Import:
 def _created(folder: Path, number: int, rows: int) -> Import:
     path = folder / f"{number}.parquet"
     made = Import(number, f"made_{number}", path, rows * 5, {"mode": "create"})
+    made.is_wide = False
     pq.write_table(_columns(made), path, row_group_size=rows)
     return made
 
@@ -166,7 +170,7 @@ def _overwritten(folder: Path, number: int, rows: int) -> Import:
     made = Import(number, f"anew_{number}", folder / f"{number}.csv", rows, options)
     made.wrong = _wrong(rows, {TEXT_FOR_A_NUMBER: "amount"})
     made.before = {made.first + n: -n for n in (1, 2, rows + 1)}
-    made.is_replacing = True
+    made.is_replacing, made.is_wide = True, False
     made.path.write_text(_csv_text(made))
     return made
 
