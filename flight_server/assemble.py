@@ -106,6 +106,7 @@ def _engines(settings: Settings, lake: LakeEngine) -> dict[str, Engine]:
             settings.import_sources,
             settings.pixeltable_functions,
             settings.pixeltable_providers,
+            settings.pixeltable_bulk_writes,
         )
     return engines
 

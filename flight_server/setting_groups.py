@@ -107,6 +107,11 @@ class PixeltableSettings(BaseModel):
         description="Providers whose models computed columns may call, such as openai: modules of "
         "pixeltable.functions, between commas.",
     )
+    pixeltable_bulk_writes: bool = Field(
+        False,
+        description="Copies rows into tables of numbers, texts, times and UUIDs, some ten times as "
+        "fast as Pixeltable inserts them.",
+    )
 
 
 class WebhookSettings(BaseModel):

@@ -85,6 +85,8 @@ def write(engine: PixeltableEngine, writer: int, killer: Killer, errors: list[st
         count = ROWS[number % len(ROWS)]
         rows = pa.table({"put": [f"{writer}.{number}"] * count, "row": range(count)})
         request = IngestRequest(IngestMode.APPEND, token=f"{writer}.{number}")
+        # Some are copied, and some inserted.
+        engine._bulk_writes = number % 2 == 0
         while True:
             try:
                 engine.ingest(TABLE, request, rows.to_reader(), ANA)

@@ -85,14 +85,16 @@ def test_plain_pixeltable_reads_what_was_written(
     assert read(writable, NUMBERS, filter="id = 9002")["name"].to_pylist() == ["theirs"]
 
 
-def test_a_stream_of_several_parts_is_one_commit(
+def test_a_stream_of_several_parts_is_one_version(
     writable: PixeltableEngine, new_table: Callable[..., TableRef]
 ) -> None:
     table = new_table({"id": pa.int64(), "text": pa.string()})
     rows = pa.table({"id": range(45_000), "text": [f"row {n}" for n in range(45_000)]})
+    before = writable.resolve(table).snapshot
     commit = put(writable, table, rows)
     assert (commit.rows, commit.offset) == (45_000, 45_000)
-    assert commit.snapshot == writable.resolve(table).snapshot
+    assert commit.snapshot == writable.resolve(table).snapshot == before + 1
+    assert put(writable, table, rows.slice(0, 0)).snapshot == commit.snapshot
     assert read(writable, table).num_rows == 45_000
     # The last of them does not fit.
     bad = pa.table({"id": range(45_001), "text": pa.array([""] * 45_000 + [None])})

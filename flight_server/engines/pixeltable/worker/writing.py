@@ -1,22 +1,22 @@
 """Rows that are written: whole streams, each in one transaction of Pixeltable's.
 
 A stream has come to its end before the first row of it is written, so no lock is held while bytes
-travel. Pixeltable takes rows as Python values, some thousands at a time, and makes a version of
-each such part; what makes the parts one is the transaction that they are all in.
+travel. Pixeltable inserts rows as Python values; where the setting and the table allow it they are
+copied instead. Either makes one version of them. By their keys they are written some thousands at a
+time, and each such part is a version; what makes the parts one is the transaction.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pixeltable as pxt
 import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
-from flight_server.engines.pixeltable.worker import making
+from flight_server.engines.pixeltable.digests import Digest
+from flight_server.engines.pixeltable.worker import bulk, inserting, making
 from flight_server.engines.pixeltable.worker.changing import changed
 from flight_server.engines.pixeltable.worker.columns import Column, columns_of
 from flight_server.engines.pixeltable.worker.home import Home
@@ -89,37 +89,46 @@ class _Ingest:
 
     def run(self, cancellation: Cancellation) -> Mapping[str, Any]:
         """What the commit is to tell, in the transaction that is open."""
-        digest = _Digest(self._mode, self._columns, self._arguments["content"])
+        sent = _Sent(self._sent, self._digest(), cancellation)
         known = None if self._receipts is None else self._receipts.find()
-        if self._is_in_the_way and known is None:
-            raise making.already_exists(self._arguments)
-        counts = {"rows": 0, "rows_inserted": 0, "rows_updated": 0, "rows_deleted": 0}
-        if self._mode is IngestMode.OVERWRITE and known is None:
-            counts["rows_deleted"] = self._table.delete().row_count_stats.del_rows
-        for rows in self._parts():
-            cancellation.check()
-            if self._receipts is not None:
-                digest.update(rows)
-            counts["rows"] += len(rows)
-            if known is None:
-                self._write(rows, counts)
         if known is not None:
-            if known["digest"] != str(digest):
-                raise Conflict(
-                    f"The token '{self._arguments['token']}' was used for other rows.",
-                    code=ErrorCode.TOKEN_CONFLICT,
-                )
-            return {**known["commit"], "duplicate": True}
-        commit = {**counts, "snapshot": self._table.get_metadata()["version"]}
-        commit["offset"] = commit["rows"]
+            return self._again(sent, known)
+        if self._is_in_the_way:
+            raise making.already_exists(self._arguments)
+        counts = {"rows_inserted": 0, "rows_updated": 0, "rows_deleted": 0}
+        if self._mode is IngestMode.OVERWRITE:
+            counts["rows_deleted"] = self._table.delete().row_count_stats.del_rows
+        self._write(sent, counts)
+        commit = {**counts, "rows": sent.count, "offset": sent.count}
+        commit["snapshot"] = self._table.get_metadata()["version"]
         if self._receipts is not None:
-            self._receipts.leave(str(digest), commit)
+            self._receipts.leave(str(sent.digest), commit)
         return commit
 
-    def _write(self, rows: list[dict[str, Any]], counts: dict[str, int]) -> None:
-        if self._mode not in _BY_KEY:
-            counts["rows_inserted"] += self._table.insert(rows).row_count_stats.ins_rows
-            return
+    def _again(self, sent: _Sent, known: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The commit that a token was used for, where that was for the same rows."""
+        for _ in sent.parts():
+            pass
+        if known["digest"] != str(sent.digest):
+            raise Conflict(
+                f"The token '{self._arguments['token']}' was used for other rows.",
+                code=ErrorCode.TOKEN_CONFLICT,
+            )
+        return {**known["commit"], "duplicate": True}
+
+    def _write(self, sent: _Sent, counts: dict[str, int]) -> None:
+        if self._mode in _BY_KEY:
+            for part in sent.parts():
+                rows = rows_of(part, self._columns, self._arguments["media"])
+                self._upsert(rows, counts)
+        elif self._arguments["bulk"] and bulk.fits(self._table, self._columns):
+            counts["rows_inserted"] = bulk.insert(self._table, self._columns, sent.parts())
+        else:
+            allowed = self._arguments["media"]
+            inserted = inserting.insert(self._table, self._columns, sent.parts(), allowed)
+            counts["rows_inserted"] = inserted
+
+    def _upsert(self, rows: list[dict[str, Any]], counts: dict[str, int]) -> None:
         # Of two rows of one key the later one counts; Pixeltable would insert both.
         by_key = {tuple(row[name] for name in self._key): row for row in rows}
         wanted = [{**self._left_out, **row} for row in by_key.values()]
@@ -128,11 +137,10 @@ class _Ingest:
         counts["rows_updated"] += stats.upd_rows
         counts["rows_inserted"] += len(wanted) - stats.upd_rows
 
-    def _parts(self) -> Iterator[list[dict[str, Any]]]:
-        for batch in self._sent.rows():
-            for start in range(0, batch.num_rows, ROWS_EACH):
-                part = batch.slice(start, ROWS_EACH)
-                yield rows_of(part, self._columns, self._arguments["media"])
+    def _digest(self) -> Digest | None:
+        if self._receipts is None:
+            return None
+        return Digest(self._mode, self._sent.schema, self._arguments["content"])
 
     def _check_key(self) -> None:
         key = self._key
@@ -152,25 +160,22 @@ class _Ingest:
         return {one.name: None for one in every if one.name not in sent and not one.is_computed}
 
 
-class _Digest:
-    """What was sent under a token: rows in their order, however they came in batches."""
+class _Sent:
+    """The rows of a stream in parts, counted and taken into a digest as they pass."""
 
-    def __init__(self, mode: IngestMode, columns: Sequence[Column], content: str | None) -> None:
-        names = ",".join(column.name for column in columns)
-        self._hash = hashlib.sha256(f"{mode}:{names}:{content}".encode())
-        self._is_named = content is not None
-        self._rows = 0
+    def __init__(self, spool: Spool, digest: Digest | None, cancellation: Cancellation) -> None:
+        self._spool = spool
+        self._cancellation = cancellation
+        self.digest = digest
+        self.count = 0
 
-    def update(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Adds rows."""
-        self._rows += len(rows)
-        for row in [] if self._is_named else rows:
-            self._hash.update(repr([_plain(value) for value in row.values()]).encode())
-
-    def __str__(self) -> str:
-        return f"{self._rows}:{self._hash.hexdigest()}"
-
-
-def _plain(value: Any) -> Any:
-    """A value whose text says all of it: NumPy's leaves the middle of large arrays out."""
-    return (value.shape, value.tobytes()) if isinstance(value, np.ndarray) else value
+    def parts(self) -> Iterator[pa.RecordBatch]:
+        """All of them."""
+        for batch in self._spool.rows():
+            for start in range(0, batch.num_rows, ROWS_EACH):
+                self._cancellation.check()
+                part = batch.slice(start, ROWS_EACH)
+                if self.digest is not None:
+                    self.digest.update(part)
+                self.count += part.num_rows
+                yield part
