@@ -68,7 +68,7 @@ BREAKING: list[tuple[str, Change]] = [
         lambda d: d["components"]["schemas"]["Error"]["properties"].pop("error"),
     ),
 ]
-CATALOG = ("/api/v1/namespaces", "get", 0)
+CATALOG = ("/api/v1/functions", "get", 0)
 
 
 def parameter(document: dict[str, Any]) -> Any:
