@@ -18,6 +18,7 @@ from flight_server.model import (
     Index,
     IndexKind,
     Metric,
+    NamespaceRef,
     Precision,
     SearchRequest,
     Sought,
@@ -207,6 +208,24 @@ def test_no_other_function_embeds(
     with pytest.raises(InvalidRequest):
         writable.create_index(table, Index("text", embedders={None: embedder}), ANA)
     assert writable.indexes(table) == []
+
+
+@pytest.mark.parametrize("name", ["an index", "_index", "ähnlich", "1st", ""])
+def test_what_can_be_called_so_is_told(
+    writable: PixeltableEngine, new_table: Callable[..., TableRef], name: str
+) -> None:
+    table = new_table({"text": pa.string()})
+    index = Index("text", name=name)
+    with pytest.raises(InvalidRequest) as told:
+        writable.create_index(table, index, ANA)
+    # Without a name it is the function that is missing.
+    assert ("begin with a letter" in str(told.value)) == bool(name)
+    assert ("'embedder'" in str(told.value)) == (not name)
+    if name:
+        with pytest.raises(InvalidRequest, match=f"column '{name}'"):
+            new_table({name: pa.string()})
+        with pytest.raises(InvalidRequest, match=f"namespace '{name}'"):
+            writable.create_namespace(NamespaceRef("pixeltable", f"near/{name}"), ANA)
 
 
 def test_indexes_are_made_and_dropped(

@@ -11,7 +11,7 @@ import pixeltable.exceptions as theirs
 import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
-from flight_server.engines.pixeltable.worker import making
+from flight_server.engines.pixeltable.worker import making, names
 from flight_server.engines.pixeltable.worker.columns import Column, columns_of
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
@@ -42,7 +42,7 @@ def alter_table(
 def _add(home: Home, table: pxt.Table, schema: pa.Schema) -> None:
     known = set(table.columns())
     for field in schema:
-        making.check_new_column(field.name)
+        names.check_new(field.name, "column")
         if field.name.lower() in known:
             raise AlreadyExists(f"There is a column '{field.name}' already.")
         if not field.nullable and table.count():
@@ -66,7 +66,7 @@ def _changed(table: pxt.Table, changes: list[dict[str, Any]]) -> None:
             case "drop":
                 _drop(table, column.name)
             case "rename":
-                making.check_new_column(more[0])
+                names.check_new(more[0], "column")
                 table.rename_column(column.name, more[0])
             case "allow_nulls":
                 table.alter_column(column.name, type_=column.type.copy(nullable=True))

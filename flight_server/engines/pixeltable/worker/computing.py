@@ -221,7 +221,7 @@ def _computed(table: pxt.Table, name: str, is_stored: bool = False) -> Column:
 
 
 def _new_name(table: pxt.Table, name: str) -> str:
-    check_new(name)
+    check_new(name, "column")
     if name.lower() in _KEYWORDS:
         raise InvalidRequest(
             f"A computed column cannot be called '{name}'.", code=ErrorCode.INVALID_NAME

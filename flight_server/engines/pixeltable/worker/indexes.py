@@ -14,6 +14,7 @@ from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker.columns import columns_of, json_text
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
+from flight_server.engines.pixeltable.worker.names import check_new
 from flight_server.engines.pixeltable.worker.reading import chosen
 from flight_server.errors import InvalidRequest
 from flight_server.model import IndexKind, Sought
@@ -37,15 +38,25 @@ def create_index(
 ) -> Mapping[str, Any]:
     """An index of the rows that there are, and of those to come."""
     table = opened({**arguments, "version": None})
-    (column,) = chosen(columns_of(table, table.get_metadata()), [arguments["column"]])
+    metadata = table.get_metadata()
+    (column,) = chosen(columns_of(table, metadata), [arguments["column"]])
     name = arguments["index"] or None
+    if name is not None:
+        check_new(name, "index")
+    is_embedding = IndexKind(arguments["kind"]) is IndexKind.EMBEDDING
+    has_vectors = column.type.is_array_type() or metadata["is_snapshot"]
+    if is_embedding and not arguments["embedders"] and not has_vectors:
+        raise InvalidRequest(
+            f"The column '{column.name}' holds no embeddings: name an 'embedder', a function that "
+            "makes them, or 'embedders' for each kind of what may be sought."
+        )
     embedders = {
         "embedding" if by is None else f"{KINDS[Sought(by)]}_embed": _made(home, **one)
         for by, one in arguments["embedders"]
     }
 
     def act() -> Mapping[str, Any]:
-        if IndexKind(arguments["kind"]) is IndexKind.BTREE:
+        if not is_embedding:
             table.add_btree_index(column.name, idx_name=name)
         else:
             wanted = {part: arguments[part] for part in ("metric", "precision") if arguments[part]}

@@ -44,6 +44,8 @@ def create_namespace(
     home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
 ) -> Mapping[str, Any]:
     """A directory, within one that is there."""
+    for part in arguments["namespace"].lstrip("/").split("/"):
+        names.check_new(part, "namespace")
     directory = names.directory_of(arguments["namespace"])
     if not directory or directory in pxt.list_dirs("", recursive=True):
         named = NamespaceRef(PIXELTABLE_CATALOG, arguments["namespace"])
@@ -115,6 +117,8 @@ def table_of(
     check_directory(namespace)
     check_schema(schema)
     names.check_new(name)
+    for column in schema.names:
+        names.check_new(column, "column")
     path = names.path_of(namespace, name)
     if pxt.get_table(path, if_not_exists="ignore") is not None:
         raise already_exists(arguments)
@@ -133,16 +137,6 @@ def check_unused(table: pxt.Table) -> None:
     """Conflict where something is made of it. What that is not everybody may know."""
     if table.list_views(recursive=False):
         raise Conflict("Other views or snapshots are made of it: drop them first.")
-
-
-def check_new_column(name: str) -> None:
-    """InvalidRequest (invalid_name) where no column can be called so."""
-    if not pxt.catalog.is_valid_identifier(name):
-        raise InvalidRequest(
-            f"Pixeltable calls no column '{name[:100]}': names are of letters, digits and '_', and "
-            "begin with no digit.",
-            code=ErrorCode.INVALID_NAME,
-        )
 
 
 def already_exists(arguments: Mapping[str, Any]) -> AlreadyExists:

@@ -18,6 +18,7 @@ from flight_server.model import (
 )
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NEW = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 def path_of(namespace: str, name: str) -> str:
@@ -31,12 +32,12 @@ def path_of(namespace: str, name: str) -> str:
     return (f"{directory}/{name}" if directory else name).lower()
 
 
-def check_new(name: str) -> None:
-    """InvalidRequest where no table can be called so."""
-    if not _IDENTIFIER.fullmatch(name):
+def check_new(name: str, what: str = "table") -> None:
+    """InvalidRequest (invalid_name) where nothing can be called so."""
+    if not _NEW.fullmatch(name):
         raise InvalidRequest(
-            f"Pixeltable calls no table '{name[:100]}': names are of letters, digits and '_', and "
-            "begin with no digit.",
+            f"Pixeltable calls no {what} '{name[:100]}': names are of letters from A to Z, digits "
+            "and '_', and begin with a letter.",
             code=ErrorCode.INVALID_NAME,
         )
 
