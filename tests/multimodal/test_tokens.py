@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from flight_server.engines.pixeltable.engine import PixeltableEngine
-from flight_server.errors import AlreadyExists, Conflict, ErrorCode
+from flight_server.errors import AlreadyExists, Conflict, ErrorCode, Unavailable
 from flight_server.model import Author, Commit, IngestMode, IngestRequest, TableRef
 from tests.fix_pixeltable import PICTURES, put, read
 
@@ -38,6 +39,33 @@ def test_a_token_counts_once(
     request = IngestRequest(IngestMode.APPEND, token="t")
     other = writable.ingest(table, request, rows.to_reader(), Author("bob", principal_id="bob"))
     assert not other.duplicate
+
+
+def test_a_table_is_made_once_though_its_maker_died_before_the_rows_were_in(
+    written_home: Path, writable: PixeltableEngine
+) -> None:
+    half = TableRef("pixeltable", "main", "half_made")
+    rows = pa.table({"id": range(60_000)})
+
+    def kill_once_it_is_there() -> None:
+        while half not in writable.tables("main"):
+            pass
+        killed = writable._process._process
+        assert killed is not None
+        killed.kill()
+
+    with ThreadPoolExecutor(1) as pool:
+        killing = pool.submit(kill_once_it_is_there)
+        with pytest.raises(Unavailable):
+            put(writable, half, rows, "create", token="t")
+        killing.result()
+    assert read(writable, half).num_rows == 0
+    for token in ("other", None):
+        with pytest.raises(AlreadyExists):
+            put(writable, half, rows, "create", token=token)
+    assert not put(writable, half, rows, "create", token="t").duplicate
+    assert read(writable, half).num_rows == 60_000
+    assert put(writable, half, rows, "create", token="t").duplicate
 
 
 def test_many_who_send_the_same_at_once(

@@ -10,6 +10,7 @@ import numpy as np
 import pixeltable as pxt
 import pyarrow as pa
 from pixeltable import type_system as types
+from pixeltable.catalog.table_metadata import TableMetadata
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker import names
@@ -18,6 +19,9 @@ from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
 from flight_server.errors import AlreadyExists, Conflict, ErrorCode, InvalidRequest
 from flight_server.model import PIXELTABLE_CATALOG, NamespaceRef, TableRef, check_schema
+
+# Under what a table's own metadata say whom it was made for.
+MARK = "pixelflight"
 
 _MEDIA: Mapping[bytes, type[types.ColumnType]] = {
     b"Image": types.ImageType,
@@ -110,9 +114,16 @@ def drop_table(
 
 
 def table_of(
-    arguments: Mapping[str, Any], schema: pa.Schema, key: Sequence[str], comment: str
+    arguments: Mapping[str, Any],
+    schema: pa.Schema,
+    key: Sequence[str],
+    comment: str,
+    made_for: str | None = None,
 ) -> pxt.Table:
-    """A new table. InvalidRequest (unsupported_type, invalid_name); AlreadyExists; NotFound."""
+    """A new table. InvalidRequest (unsupported_type, invalid_name); AlreadyExists; NotFound.
+
+    `made_for` is kept with it, for who asks `was_made_for`.
+    """
     namespace, name = arguments["namespace"], arguments["name"]
     check_directory(namespace)
     check_schema(schema)
@@ -123,7 +134,23 @@ def table_of(
     if pxt.get_table(path, if_not_exists="ignore") is not None:
         raise already_exists(arguments)
     columns = {field.name: column_of(field, field.name in key) for field in schema}
-    return pxt.create_table(path, columns, primary_key=list(key) or None, comment=comment)
+    mark = None if made_for is None else {MARK: {"made_for": made_for}}
+    return pxt.create_table(
+        path, columns, primary_key=list(key) or None, comment=comment, custom_metadata=mark
+    )
+
+
+def was_made_for(told: TableMetadata, what: str) -> bool:
+    """Whether a table was made for this, and nothing has happened to it since."""
+    mark = told["custom_metadata"]
+    is_ours = isinstance(mark, Mapping) and mark.get(MARK) == {"made_for": what}
+    return is_ours and told["version"] == 0
+
+
+def drop_unused(table: pxt.Table) -> None:
+    """Drops a table that was just made, unless something was written to it already."""
+    if table.get_metadata()["version"] == 0:
+        pxt.drop_table(table, if_not_exists="ignore")
 
 
 def check_directory(namespace: str) -> None:

@@ -5,6 +5,7 @@ A token belongs to who used it, and to one table.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -25,6 +26,14 @@ RECEIPTS = sa.Table(
     sa.Column("commit", sa.Text, nullable=False),
     sa.Column("committed_at", sa.DateTime(timezone=True), server_default=sa.func.now()),
 )
+
+
+def mark_of(arguments: Mapping[str, Any]) -> str | None:
+    """What a table is made for: somebody's token, which is not to be read there. None without."""
+    if arguments["token"] is None:
+        return None
+    whose = json.dumps([arguments["principal"], arguments["token"]])
+    return hashlib.sha256(whose.encode()).hexdigest()
 
 
 class Receipts:

@@ -21,7 +21,7 @@ from flight_server.engines.pixeltable.worker.changing import changed
 from flight_server.engines.pixeltable.worker.columns import Column, columns_of
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
-from flight_server.engines.pixeltable.worker.receipts import Receipts
+from flight_server.engines.pixeltable.worker.receipts import Receipts, mark_of
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.engines.pixeltable.worker.values import matched, rows_of
 from flight_server.errors import Conflict, ErrorCode, InvalidRequest, NotFound
@@ -38,12 +38,12 @@ def ingest(
     mode = IngestMode(arguments["mode"])
     table, is_new = _target(arguments, mode, sent.schema)
     try:
-        is_in_the_way = mode is IngestMode.CREATE and not is_new
-        put = _Ingest(home, table, is_in_the_way, arguments, sent)
+        put = _Ingest(home, table, is_new, arguments, sent)
         return home.write(table, lambda: put.run(cancellation), arguments)
     except BaseException:
         if is_new:
-            pxt.drop_table(table, if_not_exists="ignore")
+            with home.turn(table):
+                making.drop_unused(table)
         raise
 
 
@@ -56,7 +56,8 @@ def _target(
     except NotFound:
         if mode is not IngestMode.CREATE and not arguments["create_if_missing"]:
             raise
-        return making.table_of(arguments, schema, tuple(arguments["key"]), ""), True
+        key, mark = tuple(arguments["key"]), mark_of(arguments)
+        return making.table_of(arguments, schema, key, "", mark), True
     if mode is IngestMode.CREATE and arguments["token"] is None:
         raise making.already_exists(arguments)
     return changed(arguments), False
@@ -69,12 +70,12 @@ class _Ingest:
         self,
         home: Home,
         table: pxt.Table,
-        is_in_the_way: bool,
+        is_new: bool,
         arguments: Mapping[str, Any],
         sent: Spool,
     ) -> None:
         self._table = table
-        self._is_in_the_way = is_in_the_way
+        self._is_new = is_new
         self._mode = IngestMode(arguments["mode"])
         self._arguments = arguments
         self._sent = sent
@@ -93,7 +94,7 @@ class _Ingest:
         known = None if self._receipts is None else self._receipts.find()
         if known is not None:
             return self._again(sent, known)
-        if self._is_in_the_way:
+        if self._mode is IngestMode.CREATE and not self._is_for_us():
             raise making.already_exists(self._arguments)
         counts = {"rows_inserted": 0, "rows_updated": 0, "rows_deleted": 0}
         if self._mode is IngestMode.OVERWRITE:
@@ -104,6 +105,12 @@ class _Ingest:
         if self._receipts is not None:
             self._receipts.leave(str(sent.digest), commit)
         return commit
+
+    def _is_for_us(self) -> bool:
+        """Whether the table was made for this stream, be it by a process that has died since."""
+        mark = mark_of(self._arguments)
+        is_known = mark is not None and making.was_made_for(self._table.get_metadata(), mark)
+        return self._is_new or is_known
 
     def _again(self, sent: _Sent, known: Mapping[str, Any]) -> Mapping[str, Any]:
         """The commit that a token was used for, where that was for the same rows."""
