@@ -11,6 +11,7 @@ from flight_server.auth import (
     KeyStore,
     Passwords,
     PermissionStore,
+    ProviderKeys,
     TokenStore,
     UserStore,
     signing_secret,
@@ -18,15 +19,18 @@ from flight_server.auth import (
 from flight_server.engines.base import Engine
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.engines.pixeltable.engine import PixeltableEngine
+from flight_server.engines.pixeltable.models import Models
 from flight_server.jobs import Workers
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import AuditTrail
 from flight_server.metastore.kept_answers import KeptAnswers
-from flight_server.model import DEFAULT_CATALOG, PIXELTABLE_CATALOG
+from flight_server.metastore.sealing import Seal
+from flight_server.model import DEFAULT_CATALOG, PIXELTABLE_CATALOG, NamespaceRef
 from flight_server.operations import Services, bound_to, read_measures
 from flight_server.operations.audit import Audit
 from flight_server.operations.followers import AuditedCommits
 from flight_server.operations.limits import Limits
+from flight_server.operations.providers import ModelCalls
 from flight_server.operations.refresher import Refresher
 from flight_server.operations.results import Results
 from flight_server.operations.usage import UsageCounters
@@ -61,10 +65,14 @@ def assemble(settings: Settings) -> Services:
     commits = [AuditedCommits(lake, DEFAULT_CATALOG, metastore)]
     usage = UsageCounters(metastore)
     limits = Limits(settings, usage, stored_limits(metastore))
+    access = Access(permissions.current, bound_to)
+    sealed_by = Seal(settings.provider_key_file or settings.data / "providers.key")
+    provider_keys = ProviderKeys(metastore, sealed_by)
+    models = _models(settings, metastore, access, provider_keys)
     services = Services(
         settings=settings,
-        engines=_engines(settings, lake),
-        access=Access(permissions.current, bound_to),
+        engines=_engines(settings, lake, models),
+        access=access,
         permissions=permissions,
         keys=keys,
         users=users,
@@ -83,6 +91,7 @@ def assemble(settings: Settings) -> Services:
         limits=limits,
         signing_secret=secret,
         webhooks=Webhooks(metastore, settings),
+        provider_keys=provider_keys,
         workers=Workers(settings, metastore, limits.job_rates),
         refresher=Refresher(settings.view_refresh_seconds),
         results=Results(settings.result_cache_bytes_max),
@@ -96,7 +105,18 @@ def assemble(settings: Settings) -> Services:
     return services
 
 
-def _engines(settings: Settings, lake: LakeEngine) -> dict[str, Engine]:
+def _models(settings: Settings, metastore: Metastore, access: Access, keys: ProviderKeys) -> Models:
+    """How models are called: for the workspace that a namespace belongs to, with its keys."""
+    return Models(
+        urls=settings.provider_urls,
+        rates=settings.provider_rates,
+        owner=lambda namespace: access.owner(NamespaceRef(PIXELTABLE_CATALOG, namespace)),
+        keys=keys.of,
+        count=ModelCalls(metastore).count,
+    )
+
+
+def _engines(settings: Settings, lake: LakeEngine, models: Models) -> dict[str, Engine]:
     """The catalogs by their names. InvalidRequest where one of them cannot be had."""
     engines: dict[str, Engine] = {DEFAULT_CATALOG: lake}
     if settings.pixeltable is not None:
@@ -107,6 +127,7 @@ def _engines(settings: Settings, lake: LakeEngine) -> dict[str, Engine]:
             settings.pixeltable_functions,
             settings.pixeltable_providers,
             settings.pixeltable_bulk_writes,
+            models,
         )
     return engines
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field
 
-from flight_server.setting_values import ConfidentialUrl, Destinations, Names
+from flight_server.setting_values import Amounts, ConfidentialUrl, Destinations, Names, Urls
 
 
 class JobSettings(BaseModel):
@@ -111,6 +111,20 @@ class PixeltableSettings(BaseModel):
         False,
         description="Copies rows into tables of numbers, texts, times and UUIDs, some ten times as "
         "fast as Pixeltable inserts them.",
+    )
+    provider_urls: Urls = Field(
+        {},
+        description="Where models of providers are called instead, such as openai=http://HOST/v1.",
+    )
+    provider_rates: Amounts = Field(
+        {},
+        description="Requests a minute of each workspace to a provider, or to one of its models: "
+        "openai=600, openai/gpt-4o=60.",
+    )
+    provider_key_file: Path | None = Field(
+        None,
+        description="The key that keys of providers are encrypted with, made if missing. Default: "
+        "providers.key in the folder of the data.",
     )
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 
 
 class Durability(StrEnum):
@@ -79,6 +79,8 @@ Url = Annotated[str, AfterValidator(_url)]
 Address = Annotated[str, AfterValidator(_host_and_port)]
 ConfidentialUrl = Annotated[str, AfterValidator(_confidential)]
 Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
+Amounts = Annotated[dict[str, Annotated[int, Field(ge=1)]], BeforeValidator(_pairs)]
+Urls = Annotated[dict[str, Url], BeforeValidator(_pairs)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_separated)]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_separated)

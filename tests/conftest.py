@@ -23,6 +23,7 @@ pytest_plugins = [
     "tests.fix_lake",
     "tests.fix_messages",
     "tests.fix_metastore",
+    "tests.fix_models",
     "tests.fix_permissions",
     "tests.fix_pixeltable",
     "tests.fix_derived",

@@ -60,6 +60,9 @@ class ComputingEngine(MemoryEngine):
     def functions(self) -> list[Mapping[str, Any]]:
         return [UPPER]
 
+    def providers(self) -> list[Mapping[str, Any]]:
+        return [{"provider": "openai", "takes_key": True, "is_configured": False}]
+
     def computed_columns(self, table: TableRef) -> list[Mapping[str, Any]]:
         kind = {"type": "Float", "arrow": "double", "stored": True, "comment": ""}
         return [

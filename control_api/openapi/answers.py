@@ -28,6 +28,7 @@ from control_api.openapi.nouns import (
     one_of,
     reference,
 )
+from control_api.openapi.provider_nouns import PROVIDER_NOUNS
 
 _COMMIT = reference("Commit")
 _TABLE = reference("Table")
@@ -117,6 +118,9 @@ def answers() -> Mapping[str, Schema]:
         "list_computed_columns": members({"columns": array(reference("ComputedColumn"))}),
         "list_cell_errors": members({"errors": array(reference("CellError"))}),
         "list_functions": members({"functions": array(reference("Function"))}),
+        "list_providers": members({"providers": array(reference("Provider"))}),
+        "set_provider_key": members({"provider": STRING, "key": reference("ProviderKey")}),
+        "list_model_usage": members({"usage": array(reference("ModelUsage"))}),
         "list_entries": members(
             {"entries": array(reference("AuditEntry")), "cursor": maybe(INTEGER)}
         ),
@@ -133,7 +137,7 @@ def answers() -> Mapping[str, Schema]:
 @cache
 def components() -> Mapping[str, Schema]:
     """What the schemas refer to."""
-    return {**NOUNS, **IMPORT_NOUNS, **COMPUTED_NOUNS, **INDEX_NOUNS}
+    return {**NOUNS, **IMPORT_NOUNS, **COMPUTED_NOUNS, **INDEX_NOUNS, **PROVIDER_NOUNS}
 
 
 def _of_auth() -> dict[str, Schema]:

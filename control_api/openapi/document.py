@@ -51,6 +51,7 @@ TAGS = {
     "views": "Queries that are read like tables.",
     "computed columns": "Columns that are computed of others.",
     "functions": "What expressions of computed columns may call.",
+    "providers": "Keys of providers of models, and what was called of them.",
     "snapshots": "States of a table or a namespace that are kept.",
     "audit": "Who did what, when, from where.",
     "usage": "What was used, and what is left.",

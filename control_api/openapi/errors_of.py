@@ -71,6 +71,7 @@ _NOTHING_NAMED = WITHOUT_CALL | {
     "list_entries",
     "list_jobs",
     "list_keys",
+    "list_model_usage",
     "list_schedules",
     "list_snapshots",
     "list_uploads",

@@ -39,6 +39,7 @@ _PARAMETERS = {
     "column": "The name of the column.",
     "tag": "The name of the version.",
     "index": "The name of the index.",
+    "provider": "The provider's name, as openai.",
     "webhook_id": "The webhook's id.",
     "workspace": "A workspace; your own without it.",
 }

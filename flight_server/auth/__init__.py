@@ -45,6 +45,7 @@ from flight_server.auth.policy import (
     folded,
     may,
 )
+from flight_server.auth.provider_keys import ProviderKey, ProviderKeys
 from flight_server.auth.scopes import is_everything, parse_scopes, within
 from flight_server.auth.signing import sign, verify
 from flight_server.auth.store import KEY, KeyInfo, KeyStore, key_not_found
@@ -76,6 +77,8 @@ __all__ = [
     "Passwords",
     "PermissionStore",
     "Permit",
+    "ProviderKey",
+    "ProviderKeys",
     "Resource",
     "Role",
     "ServerRef",

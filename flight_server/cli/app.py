@@ -21,6 +21,7 @@ from flight_server.cli.hooks import hooks
 from flight_server.cli.importing import import_
 from flight_server.cli.jobs import jobs
 from flight_server.cli.keys import keys
+from flight_server.cli.providers import providers
 from flight_server.cli.putting import put
 from flight_server.cli.reading import get, sql
 from flight_server.cli.serve import serve
@@ -47,6 +48,7 @@ for verb in (audit, usage, settings, doctor, worker):
 app.add_typer(keys, name="keys")
 app.add_typer(jobs, name="jobs")
 app.add_typer(hooks, name="hooks")
+app.add_typer(providers, name="providers")
 
 
 def _tell_version(is_asked: bool) -> None:

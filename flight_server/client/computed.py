@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flight_server.client.calls import Calls
+from flight_server.client.providers import ProviderCalls
 
 
-class ComputedCalls(Calls):
-    """The client's methods for it. Errors are those of the server."""
+class ComputedCalls(ProviderCalls):
+    """The client's methods for it, and for the providers of models that functions call."""
 
     def functions(self, catalog: str | None = None) -> list[dict[str, Any]]:
         """What expressions of computed columns may call, with their signatures."""

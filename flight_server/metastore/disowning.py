@@ -16,6 +16,8 @@ from flight_server.metastore.tables import (
     job_schedules,
     jobs,
     kept_answers,
+    model_usage,
+    provider_keys,
     uploads,
     webhook_deliveries,
     webhooks,
@@ -42,6 +44,8 @@ def disown(connection: Connection, principal_id: str, now: dt.datetime) -> None:
 def disown_workspace(connection: Connection, name: str, now: dt.datetime) -> None:
     """The same for what is a workspace's; only administrators of the server see it from then on."""
     _end(connection, "workspace", name, now)
+    for table in (provider_keys, model_usage):
+        connection.execute(delete(table).where(table.c.workspace == name))
     nobody = GONE + secrets.token_hex(12)
     for table in (jobs, job_events, job_schedules, uploads):
         connection.execute(update(table).where(table.c.workspace == name).values(workspace=nobody))

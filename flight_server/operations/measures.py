@@ -6,6 +6,7 @@ import ipaddress
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import pyarrow as pa
 
@@ -13,6 +14,7 @@ from flight_server.auth import SERVER, Action
 from flight_server.engines.base import Engine
 from flight_server.engines.figures import Figures, SupportsFigures
 from flight_server.errors import Forbidden
+from flight_server.operations.providers import ModelCalls
 from flight_server.operations.services import Call, Services
 from flight_server.telemetry.metrics import READ_SECONDS, Values
 
@@ -22,6 +24,14 @@ _OF_ENGINES = {
     "files": "Data files that are kept, for old versions as well.",
     "bytes": "Bytes of these files.",
     "snapshots": "Snapshots that can be read.",
+}
+# The name of a counter → what it tells of calls of models.
+_OF_MODELS = {
+    "calls": "Calls of models.",
+    "errors": "Calls of models that ended in an error.",
+    "input_tokens": "Tokens that models were sent, as far as providers tell.",
+    "output_tokens": "Tokens that models answered with, as far as providers tell.",
+    "cost": "What the calls cost, in the providers' own money, as far as they tell.",
 }
 
 
@@ -47,6 +57,10 @@ def read_measures(services: Services) -> None:
     )
     for name, meaning in _OF_ENGINES.items():
         metrics.read(f"lake_{name}", meaning, watched.reader(name), ("catalog",))
+    calls = ModelCalls(services.metastore)
+    for name, meaning in _OF_MODELS.items():
+        labels = ("workspace", "provider")
+        metrics.read(f"model_{name}", meaning, partial(calls.totals, name), labels, grows=True)
     meaning = "Commits since the server was started."
     metrics.read("commits", meaning, watched.reader("commits"), ("catalog",), grows=True)
 

@@ -13,6 +13,7 @@ from flight_server.auth import (
     KeyStore,
     Passwords,
     PermissionStore,
+    ProviderKeys,
     TokenStore,
     UserStore,
 )
@@ -69,6 +70,7 @@ class Services:
     signing_secret: bytes = field(repr=False)
     webhooks: Webhooks = field(repr=False)
     workers: Workers = field(repr=False)
+    provider_keys: ProviderKeys = field(repr=False)
     refresher: Refresher = field(default_factory=Refresher, repr=False)
     results: Results = field(default_factory=lambda: Results(0), repr=False)
     telemetry: Telemetry = field(default_factory=Telemetry)

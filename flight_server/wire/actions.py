@@ -41,6 +41,7 @@ from flight_server.wire.import_actions import IMPORT_ACTIONS
 from flight_server.wire.index_actions import INDEX_ACTIONS
 from flight_server.wire.job_actions import JOB_ACTIONS
 from flight_server.wire.json_actions import Answer, JsonAction
+from flight_server.wire.provider_actions import PROVIDER_ACTIONS
 from flight_server.wire.webhook_actions import WEBHOOK_ACTIONS
 
 
@@ -285,6 +286,7 @@ ACTIONS: dict[str, JsonAction] = {
     "health": JsonAction("What is mounted and answers.", bodies.Nothing, _health),
     **COMPUTED_ACTIONS,
     **INDEX_ACTIONS,
+    **PROVIDER_ACTIONS,
     **WEBHOOK_ACTIONS,
     **JOB_ACTIONS,
     **IMPORT_ACTIONS,

@@ -34,8 +34,7 @@ BELOW = {"id": -1, "x": "below what the table's constraint allows"}
 INSERTS = [{"operation": "insert", "table": "vault.t", "data": [BELOW]}]
 EXPORT = {"format": "csv"}
 READING = {"actions": ["read"], "table": "vault.t"}
-SEEK = {"column": "x", "text": "near"}
-LOOP = "http://127.0.0.1/"
+SEEK, LOOP = {"column": "x", "text": "near"}, "http://127.0.0.1/"
 TELLING = {"job_type": "media_processing", "webhook_url": LOOP}
 NEVER, NO_HOOK = "0 4 1 1 *", "/batch/webhooks/wh_none"
 INTO_T = {"table_name": "vault.t"}
@@ -137,6 +136,9 @@ NOT_FOUND: list[Request] = [
     ("DELETE", f"{T}/rows/key/99", None),
     ("GET", "/views?catalog=none", None),
     ("GET", "/functions?catalog=none", None),
+    ("GET", "/providers", None),
+    ("PUT", "/providers/openai/key", {"key": "sk-1"}),
+    ("DELETE", "/providers/openai/key", None),
     ("GET", f"{LOST}/computed-columns", None),
     ("POST", f"{LOST}/computed-columns", TWICE),
     ("PATCH", f"{LOST}/computed-columns/c", {"rename_to": "d"}),

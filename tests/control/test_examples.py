@@ -10,7 +10,9 @@ import pyarrow as pa
 import pytest
 
 from control_api.openapi.examples import Example, examples
+from flight_server.engines.models import Called
 from flight_server.model import Author, IngestMode, IngestRequest, NamespaceRef, TableRef
+from flight_server.operations.providers import ModelCalls
 from flight_server.worker.process import Worker
 from tests.fix_computing import computing
 from tests.fix_http import TwoDoors
@@ -39,6 +41,8 @@ def other_catalog(doors: TwoDoors) -> Iterator[None]:
         )
         engine.create_namespace(NamespaceRef(engine.name, "films"), Author("test"))
         engine.ingest(table, IngestRequest(IngestMode.CREATE), rows.to_reader(), Author("test"))
+        called = Called("default", "openai", "chat_completions", "gpt-4o-mini", calls=1)
+        ModelCalls(doors.services.metastore).count([called])
         yield
 
 

@@ -26,6 +26,7 @@ FILES = (
     "indexes",
     "views",
     "functions",
+    "providers",
     "snapshots",
     "webhooks",
     "workspaces",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -21,10 +21,18 @@ _BUFFER_BYTES = 2**20
 
 
 class Channel:
-    """One end of the socket. It may be shut from another thread, and is used by one otherwise."""
+    """One end of the socket. It may be shut from another thread, and is used by one otherwise.
 
-    def __init__(self, connected: socket.socket) -> None:
+    `told` hears of every line that comes.
+    """
+
+    def __init__(
+        self,
+        connected: socket.socket,
+        told: Callable[[Mapping[str, Any]], object] = lambda message: None,
+    ) -> None:
         self._socket = connected
+        self._told = told
         self._incoming = connected.makefile("rb", _BUFFER_BYTES)
         self._outgoing = connected.makefile("wb", _BUFFER_BYTES)
 
@@ -42,6 +50,7 @@ class Channel:
         if not line.endswith(b"\n"):
             raise gone()
         message: dict[str, Any] = json.loads(line)
+        self._told(message)
         return message
 
     def send_rows(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:

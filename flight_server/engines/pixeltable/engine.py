@@ -24,7 +24,9 @@ from flight_server.engines.pixeltable.computing import Computing
 from flight_server.engines.pixeltable.deriving import Deriving, derived
 from flight_server.engines.pixeltable.history import History
 from flight_server.engines.pixeltable.media_fields import media_schema
+from flight_server.engines.pixeltable.models import Models
 from flight_server.engines.pixeltable.processes import Process
+from flight_server.engines.pixeltable.providing import Providing
 from flight_server.engines.pixeltable.searches import Indexes, sought
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import InvalidRequest, Unsupported
@@ -45,9 +47,10 @@ from flight_server.model import (
 
 # Directories have no versions.
 NO_SNAPSHOT = -1
+NO_MODELS = Models()
 
 
-class PixeltableEngine(Computing, Deriving, History, Indexes):
+class PixeltableEngine(Computing, Deriving, History, Indexes, Providing):
     """The tables, views and snapshots of one Pixeltable home.
 
     A snapshot is the number of a table's own version: there is none of all tables together.
@@ -62,9 +65,10 @@ class PixeltableEngine(Computing, Deriving, History, Indexes):
         functions: Sequence[str] = (),
         providers: Sequence[str] = (),
         bulk_writes: bool = False,
+        models: Models = NO_MODELS,
     ) -> None:
         admitted = {"functions": functions, "providers": providers}
-        self._process = Process(str(home.resolve()), database, admitted)
+        self._process = Process(str(home.resolve()), database, admitted, models)
         self.name = name
         self._media = media
         self._bulk_writes = bulk_writes
@@ -78,12 +82,14 @@ class PixeltableEngine(Computing, Deriving, History, Indexes):
         functions: Sequence[str] = (),
         providers: Sequence[str] = (),
         bulk_writes: bool = False,
+        models: Models = NO_MODELS,
     ) -> PixeltableEngine:
         """The engine of a home, or of a PostgreSQL beside it. InvalidRequest.
 
         `media` are the folders, and s3://bucket/prefix, that rows may name files in. `functions`
         are modules, or single functions, and `providers` some of Pixeltable's, that expressions
-        may call beside what all may. `bulk_writes`: rows are copied where that can be.
+        may call beside what all may. `bulk_writes`: rows are copied where that can be; `models`
+        says how those functions call models.
         """
         if importlib.util.find_spec("pixeltable") is None:
             raise InvalidRequest(
@@ -92,7 +98,8 @@ class PixeltableEngine(Computing, Deriving, History, Indexes):
             )
         if home.exists() and not home.is_dir():
             raise InvalidRequest(f"'{home}' is no folder: the setting 'pixeltable' names one.")
-        return cls(PIXELTABLE_CATALOG, home, database, media, functions, providers, bulk_writes)
+        admitted = (functions, providers)
+        return cls(PIXELTABLE_CATALOG, home, database, media, *admitted, bulk_writes, models)
 
     def namespaces(self) -> list[str]:
         """The home's directories; the root is `main`."""

@@ -13,10 +13,11 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flight_server.engines.pixeltable.channel import Channel, raise_failure
+from flight_server.engines.pixeltable.models import Models
 from flight_server.errors import Unavailable
 from flight_server.processes import environment
 
@@ -31,10 +32,15 @@ class Process:
     """A process of `worker`. Its methods may be called from any thread."""
 
     def __init__(
-        self, home: str, database: str | None, admitted: Mapping[str, Sequence[str]]
+        self,
+        home: str,
+        database: str | None,
+        admitted: Mapping[str, Sequence[str]],
+        models: Models,
     ) -> None:
         self._home = home
         self._admitted = admitted
+        self._models = models
         self._database = database
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,15 +51,16 @@ class Process:
 
     def request(self, verb: str, arguments: Mapping[str, Any], with_rows: bool = False) -> Channel:
         """Where its rows go to, where it has some, and the answer comes from. Unavailable."""
-        message = {"verb": verb, "arguments": dict(arguments), "rows": with_rows}
+        scope = self._models.scope(arguments)
+        message = {"verb": verb, "arguments": dict(arguments), "rows": with_rows, "scope": scope}
         control = self._started()
         try:
-            return _begun(control, message)
+            return _begun(control, message, self._models.told)
         except OSError:
             # It has died and nobody has noticed: nothing was asked of it.
             self._bury(control)
         try:
-            return _begun(self._started(), message)
+            return _begun(self._started(), message, self._models.told)
         except OSError as error:
             raise Unavailable("The process that holds Pixeltable has just ended.") from error
 
@@ -137,7 +144,8 @@ class Process:
         """What it opens. One before it may have started PostgreSQL, for this one to stop."""
         found = self.about.get("found_running")
         where = {"home": self._home, "database": self._database}
-        return {**where, "found_running": found, "admitted": self._admitted}
+        models = {"urls": self._models.urls, "rates": self._models.rates}
+        return {**where, "found_running": found, "admitted": self._admitted, "models": models}
 
     def _stop(self) -> None:
         control, self._control = self._control, None
@@ -155,9 +163,11 @@ class Process:
             process.wait()
 
 
-def _begun(control: socket.socket, message: Mapping[str, Any]) -> Channel:
+def _begun(
+    control: socket.socket, message: Mapping[str, Any], told: Callable[[Mapping[str, Any]], object]
+) -> Channel:
     ours, theirs = socket.socketpair()
-    channel = Channel(ours)
+    channel = Channel(ours, told)
     try:
         with theirs:
             socket.send_fds(control, [b"r"], [theirs.fileno()])

@@ -10,6 +10,7 @@ from flight_server.metastore.tables.base import Moment, metadata
 from flight_server.metastore.tables.identity import refresh_tokens, revoked_tokens, users
 from flight_server.metastore.tables.jobs import job_events, job_logs, job_schedules, jobs
 from flight_server.metastore.tables.keys import api_keys, server_secrets
+from flight_server.metastore.tables.models import model_usage, provider_keys
 from flight_server.metastore.tables.permissions import (
     grants,
     permission_changes,
@@ -33,7 +34,9 @@ __all__ = [
     "jobs",
     "kept_answers",
     "metadata",
+    "model_usage",
     "permission_changes",
+    "provider_keys",
     "refresh_tokens",
     "revoked_tokens",
     "roles",

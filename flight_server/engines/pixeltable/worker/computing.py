@@ -179,6 +179,8 @@ def _refused(kind: type[PixelflightError]) -> Iterator[None]:
     try:
         yield
     except theirs.RequestError as error:
+        if (told := failures.of_model(error)) is not None:
+            raise told from error
         raise kind(f"Pixeltable: {failures.first_line(str(error))}") from error
 
 

@@ -24,6 +24,10 @@ from flight_server.errors import (
 )
 
 TEXT_LENGTH_MAX = 300
+# What an error is given that a call of a provider's model has ended with.
+PROVIDER = "pixelflight_provider"
+# What is above it is the provider's own failure.
+TOO_MANY = 429
 # Where a row is quoted in the line itself, and where files of the server are named.
 _ROW = re.compile(r"\s*\b(?:in row|[Rr]ow:?)\s*\{")
 _PATH = re.compile(r"(?:file://)?(?<!\w)/[^\s'\"]+")
@@ -54,6 +58,8 @@ def of_request(error: Exception) -> PixelflightError | None:
     """Our error for one that a request ended with; None where that is a bug."""
     if is_of_database(error):
         return Unavailable("Pixeltable's PostgreSQL broke off: send the request again.")
+    if (refused := of_model(error)) is not None:
+        return refused
     if not isinstance(error, theirs.Error):
         return None
     if isinstance(error, theirs.InternalError) and isinstance(error.__cause__, Exception):
@@ -67,6 +73,25 @@ def of_request(error: Exception) -> PixelflightError | None:
     if kind is None:
         kind = next((ours for known, ours in _BY_CLASS if isinstance(error, known)), None)
     return None if kind is None else kind(f"Pixeltable: {_text(error)}", code=code)
+
+
+def of_model(error: BaseException) -> PixelflightError | None:
+    """Our error for a model that could not be called, or did not answer; None where it is another.
+
+    What a provider says may quote what it was asked: it is told by its class and its status.
+    """
+    provider = vars(error).get(PROVIDER)
+    if provider is None:
+        cause = getattr(error, "exc", None) or error.__cause__
+        return of_model(cause) if isinstance(cause, BaseException) else None
+    if isinstance(error, theirs.AuthorizationError):
+        return InvalidRequest(first_line(str(error)))
+    status = getattr(error, "status_code", None)
+    how = type(error).__name__ if status is None else f"{type(error).__name__} (status {status})"
+    kind: type[PixelflightError] = InvalidRequest
+    if isinstance(status, int) and status >= TOO_MANY:
+        kind = LimitExceeded if status == TOO_MANY else Unavailable
+    return kind(f"The provider '{provider}' did not answer a call of its model: {how}.")
 
 
 def is_of_database(error: Exception) -> bool:

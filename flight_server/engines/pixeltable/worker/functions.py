@@ -75,6 +75,7 @@ class Functions:
     """All that are known of. `functions` and `providers` are what the settings admit."""
 
     def __init__(self, functions: Sequence[str] = (), providers: Sequence[str] = ()) -> None:
+        self.providers = tuple(sorted(set(providers)))
         found = {one.name: one for one in _own(frozenset(providers))}
         for named in functions:
             found |= {one.name: one for one in _admitted(named)}

@@ -31,6 +31,7 @@ from flight_server.engines.pixeltable.worker import authors, own_tables
 from flight_server.engines.pixeltable.worker.functions import Functions
 from flight_server.engines.pixeltable.worker.known import Known
 from flight_server.engines.pixeltable.worker.mending import mend_descriptions
+from flight_server.engines.pixeltable.worker.models import models_called
 from flight_server.errors import Unsupported
 
 RELEASE, METADATA_VERSION = "0.7.21", 56
@@ -43,7 +44,8 @@ class Home:
     """An open home. `home` is its folder, `database` the URL of a PostgreSQL of its own.
 
     `found_running` is what a process before this one, which has died, found of PostgreSQL;
-    `admitted` names the `functions` and `providers` that expressions may call beside the rest.
+    `admitted` names the `functions` and `providers` that expressions may call beside the rest,
+    `models` says at which `urls` and `rates` models are called.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Home:
         database: str | None,
         found_running: bool | None,
         admitted: Mapping[str, Sequence[str]],
+        models: Mapping[str, Any],
     ) -> None:
         os.environ["PIXELTABLE_HOME"] = home
         os.environ["PIXELTABLE_VERBOSITY"] = "0"
@@ -59,6 +62,7 @@ class Home:
             os.environ["PIXELTABLE_DB_CONNECT_STR"] = database
         # First, since a setting may be wrong.
         self.functions = Functions(**admitted)
+        models_called(self.functions, **models)
         self._data = None if database is not None else Path(home) / "pgdata"
         self.found_running = self._is_running() if found_running is None else found_running
         mend_descriptions()

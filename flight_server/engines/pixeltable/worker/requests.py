@@ -28,6 +28,7 @@ from flight_server.engines.pixeltable.worker import (
     indexes,
     listings,
     making,
+    models,
     past,
     reading,
     restoring,
@@ -36,6 +37,8 @@ from flight_server.engines.pixeltable.worker import (
 )
 from flight_server.engines.pixeltable.worker.files import Filled
 from flight_server.engines.pixeltable.worker.home import Home
+from flight_server.engines.pixeltable.worker.metering import COUNTS
+from flight_server.engines.pixeltable.worker.scopes import within
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.errors import Internal, PixelflightError, Unavailable
 
@@ -50,6 +53,7 @@ VERBS: Mapping[str, Verb] = {
     "resolve": listings.resolve,
     "describe": listings.describe,
     "functions": functions.listed,
+    "providers": models.listed,
     "snapshots": deriving.snapshots,
     "dependents": deriving.dependents,
     "computed_columns": computing.listed,
@@ -105,7 +109,7 @@ def _answer(channel: Channel, home: Home, pool: ThreadPoolExecutor) -> None:
             cancellation = Cancellation(is_gone=channel.is_shut)
             with _sent(channel, request) as rows:
                 act = _act(home, request, cancellation, rows)
-                done = pool.submit(_done, act, cancellation).result()
+                done = pool.submit(_done, act, cancellation, request["scope"]).result()
             _send(channel, done)
             if isinstance(done, Unavailable) and not home.database_answers():
                 log.warning("Pixeltable's PostgreSQL is gone: another process starts it")
@@ -137,10 +141,13 @@ def _act(
     return lambda: home.in_one(lambda: VERBS[verb](home, arguments, cancellation))
 
 
-def _done(act: Callable[[], Answer], cancellation: Cancellation) -> Answer | PixelflightError:
+def _done(
+    act: Callable[[], Answer], cancellation: Cancellation, scope: Mapping[str, Any] | None
+) -> Answer | PixelflightError:
     try:
         cancellation.check(surely=True)
-        return act()
+        with within(scope):
+            return act()
     except PixelflightError as error:
         return error
     except Exception as error:
@@ -152,14 +159,26 @@ def _done(act: Callable[[], Answer], cancellation: Cancellation) -> Answer | Pix
 
 
 def _send(channel: Channel, answer: Answer | PixelflightError) -> None:
+    """Sends the answer, and with its first line what was counted of calls of models."""
+    taken = COUNTS.take()
+    try:
+        _send_first(channel, answer, {"called": taken} if taken else {})
+    except OSError:
+        COUNTS.give_back(taken)
+        raise
+
+
+def _send_first(
+    channel: Channel, answer: Answer | PixelflightError, more: Mapping[str, Any]
+) -> None:
     if isinstance(answer, PixelflightError):
-        channel.send({"failure": failure_of(answer)})
+        channel.send({"failure": failure_of(answer), **more})
     elif isinstance(answer, Spool | Filled):
         with closing(answer):
-            channel.send({"rows": True})
+            channel.send({"rows": True, **more})
             try:
                 channel.send_rows(answer.schema, answer.rows())
             except PixelflightError as error:
                 channel.send({"failure": failure_of(error)})
     else:
-        channel.send({"result": answer})
+        channel.send({"result": answer, **more})

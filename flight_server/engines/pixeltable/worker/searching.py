@@ -122,7 +122,7 @@ def _target(
             sought.val, sought.col_type, found.val_col.col_type
         )
     except Exception as error:
-        if isinstance(error, theirs.Error) or failures.is_of_database(error):
+        if isinstance(error, theirs.Error) or failures.of_request(error) is not None:
             raise
         raise InvalidRequest(
             f"The function of the index '{found.name}' could not embed what is sought: it ended "

@@ -19,6 +19,7 @@ from flight_server.auth import (
     KeyStore,
     Passwords,
     PermissionStore,
+    ProviderKeys,
     TokenStore,
     UserStore,
     fixed,
@@ -28,6 +29,7 @@ from flight_server.jobs import Workers
 from flight_server.metastore import Metastore
 from flight_server.metastore.audit import AuditTrail
 from flight_server.metastore.kept_answers import KeptAnswers
+from flight_server.metastore.sealing import Seal
 from flight_server.model import Author, NamespaceRef, Principal, TableRef, TableSpec
 from flight_server.operations import Call, Services
 from flight_server.operations.audit import Audit
@@ -98,6 +100,7 @@ def services(tmp_path: Path) -> Iterator[Services]:
             authenticator=Authenticator(keys, users, passwords, tokens, b"secret"),
             admission=Admission(1, 1, None),
             metastore=metastore,
+            provider_keys=ProviderKeys(metastore, Seal(tmp_path / "providers.key")),
             audit=audit,
             usage=usage,
             kept_answers=KeptAnswers(metastore, 60),
