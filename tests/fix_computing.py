@@ -74,7 +74,11 @@ class ComputingEngine(MemoryEngine):
         return [WRONG]
 
     def add_computed_column(
-        self, table: TableRef, column: ComputedColumn, author: Author
+        self,
+        table: TableRef,
+        column: ComputedColumn,
+        author: Author,
+        cancellation: Cancellation = NEVER,
     ) -> Computed:
         self.asked.append(column)
         return Computed(3, 120, 0)

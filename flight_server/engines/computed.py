@@ -77,7 +77,11 @@ class SupportsComputedColumns(Protocol):
         """The cells that hold errors, with the keys of their rows. InvalidRequest."""
 
     def add_computed_column(
-        self, table: TableRef, column: ComputedColumn, author: Author
+        self,
+        table: TableRef,
+        column: ComputedColumn,
+        author: Author,
+        cancellation: Cancellation = NEVER,
     ) -> Computed:
         """Computes it for all rows. AlreadyExists; InvalidRequest (column_not_found)."""
 

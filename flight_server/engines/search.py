@@ -23,7 +23,9 @@ class SupportsIndexes(Protocol):
     def indexes(self, table: TableRef) -> list[Index]:
         """The table's own, by name. NotFound."""
 
-    def create_index(self, table: TableRef, index: Index, author: Author) -> Commit:
+    def create_index(
+        self, table: TableRef, index: Index, author: Author, cancellation: Cancellation = NEVER
+    ) -> Commit:
         """Makes one, of all the rows that there are. NotFound; AlreadyExists; InvalidRequest."""
 
     def drop_index(self, table: TableRef, name: str, author: Author) -> Commit:

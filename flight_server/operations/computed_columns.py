@@ -69,7 +69,7 @@ def add_computed_column(
     _check_all_rows(reading)
     author = call.author("add computed column", reading.table, column=column.name)
     return engine.add_computed_column(
-        reading.table, replace(column, readable=reading.columns), author
+        reading.table, replace(column, readable=reading.columns), author, call.cancellation
     )
 
 

@@ -33,7 +33,8 @@ def create_index(services: Services, call: Call, table: TableRef, index: Index) 
     engine = require(allowed.engine, SupportsIndexes)
     (column,) = narrow(allowed, (index.column,))
     author = call.author("create index", allowed.table, column=column)
-    return engine.create_index(allowed.table, replace(index, column=column), author)
+    index = replace(index, column=column)
+    return engine.create_index(allowed.table, index, author, call.cancellation)
 
 
 def drop_index(services: Services, call: Call, table: TableRef, name: str) -> Commit:

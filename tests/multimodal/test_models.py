@@ -17,7 +17,7 @@ import pytest
 
 from flight_server.cli.app import run
 from flight_server.client import Client, connect
-from flight_server.errors import PixelflightError
+from flight_server.errors import PixelflightError, TimedOut
 from flight_server.testing.server import LocalServer, local_server
 from tests.fix_http import TwoDoors, two_doors
 from tests.fix_models import Models
@@ -173,6 +173,9 @@ def test_an_index_embeds_by_a_model_and_so_does_a_search(
     client.create_index(words, "text", embedder=embedder, metric="cosine")
     found = client.search(words, "text", "cab", limit=1).to_arrow()
     assert found["text"].to_pylist() == ["cabbage"]
+    [used] = [one for one in client.model_usage() if one["function"] == "embeddings"]
+    assert (used["calls"], used["errors"]) == (2, 0)
+    assert used["input_tokens"] == sum(map(len, ("yes", "no", "cabbage", "beef", "cab")))
     asked = models.keys_of("/v1/embeddings")
     client.set_provider_key("openai", OTHER)
     with pytest.raises(PixelflightError, match=r"'openai' did not answer .*401") as refused:
@@ -228,6 +231,20 @@ def test_calls_are_held_to_their_rate(
     # Three gaps of a fifth of a second, and what the machine makes of them.
     assert len(at) == 4
     assert at[-1] - at[0] > 0.4
+
+
+def test_a_request_that_is_taken_back_calls_no_model_any_more(
+    server: LocalServer, client: Client, words: str, models: Models, without_key: None
+) -> None:
+    client.set_provider_key("openai", KEY)
+    client.put(words, pa.table({"id": range(10, 40), "text": ["x"] * 30}))
+    before = len(models.asked)
+    with connect(server.url, server.key, timeout_seconds=1) as hasty, pytest.raises(TimedOut):
+        hasty.add_computed_column(words, "said", says("slow"))
+    # This one waits for the table until the other is through with it.
+    client.add_computed_column(words, "length", "string.len(text)")
+    assert 0 < len(models.asked) - before < 30
+    assert [one["name"] for one in client.computed_columns(words)] == ["length"]
 
 
 def test_what_was_called_is_counted_on_both_doors(

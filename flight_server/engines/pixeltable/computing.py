@@ -28,12 +28,16 @@ class Computing(Asking):
         return list(self._of(table, "cell_errors", column=column, limit=limit)["errors"])
 
     def add_computed_column(
-        self, table: TableRef, column: ComputedColumn, author: Author
+        self,
+        table: TableRef,
+        column: ComputedColumn,
+        author: Author,
+        cancellation: Cancellation = NEVER,
     ) -> Computed:
         """ALREADY_EXISTS; COLUMN_NOT_FOUND; INVALID_SQL."""
         asked = {**asdict(column), "column": column.name}
         del asked["name"]
-        return Computed(**self._of(table, "add_computed_column", **asked))
+        return Computed(**self._of(table, "add_computed_column", cancellation, **asked))
 
     def change_computed_column(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.pixeltable.asking import Asking
 from flight_server.model import (
     Author,
@@ -29,9 +30,12 @@ class Indexes(Asking):
         """The table's own indexes, by name."""
         return [_index_of(one) for one in self._of(table, "indexes")["indexes"]]
 
-    def create_index(self, table: TableRef, index: Index, author: Author) -> Commit:
+    def create_index(
+        self, table: TableRef, index: Index, author: Author, cancellation: Cancellation = NEVER
+    ) -> Commit:
         """An index. UNSUPPORTED of a snapshot; INVALID_REQUEST of a column that can have none."""
-        return Commit(self._of(table, "create_index", **_wanted(index))["snapshot"])
+        told = self._of(table, "create_index", cancellation, **_wanted(index))
+        return Commit(told["snapshot"])
 
     def drop_index(self, table: TableRef, name: str, author: Author) -> Commit:
         """INDEX_NOT_FOUND."""

@@ -40,7 +40,9 @@ class MemorySearches:
         of = self._log.newest.state.table(table).id
         return [index for (id_, _), index in sorted(self._indexes.items()) if id_ == of]
 
-    def create_index(self, table: TableRef, index: Index, author: Author) -> Commit:
+    def create_index(
+        self, table: TableRef, index: Index, author: Author, cancellation: Cancellation = NEVER
+    ) -> Commit:
         """ALREADY_EXISTS, COLUMN_NOT_FOUND, INVALID_REQUEST, UNSUPPORTED."""
         found = self._log.newest.state.table(table)
         field = found.column(index.column)

@@ -20,6 +20,7 @@ from pixeltable import env
 from pixeltable.config import Config
 from pixeltable.runtime import Runtime
 
+from flight_server.engines.pixeltable.worker.metering import count_embedded
 from flight_server.engines.pixeltable.worker.scopes import scope
 from flight_server.errors import Unavailable
 
@@ -101,6 +102,7 @@ def _maker(
             _lead(client, url, provider)
         if is_unretried and hasattr(client, "max_retries"):
             client.max_retries = 0
+        count_embedded(client)
         return client
 
     # By this Pixeltable knows what to look for in its configuration, and that it may be missing.

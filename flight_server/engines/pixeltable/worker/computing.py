@@ -76,6 +76,8 @@ def add(home: Home, arguments: Mapping[str, Any], cancellation: Cancellation) ->
         )
         if is_later:
             status = table.alter_computed_column(recompute=False, **{name: made})
+        # Cells may hold nothing but that the request was taken back.
+        cancellation.check(surely=True)
         return _commit(table, status)
 
     with _refused(InvalidRequest):
@@ -135,6 +137,7 @@ def recompute(
     def act() -> Mapping[str, Any]:
         if condition is None and limit is None:
             done = _commit(table, table.recompute_columns(name, **more))
+            cancellation.check(surely=True)
             return done | {"rows_total": done["rows"], "after": None}
         ids, total = _ids(home, table, arguments, cancellation)
         some = ids if limit is None else ids[:limit]
@@ -142,6 +145,7 @@ def recompute(
         if some:
             where = RowidRef(table._tbl_path.tbl_version, 0).isin(some)
             status = table.recompute_columns(name, where=where, **more)
+        cancellation.check(surely=True)
         rest = some[-1] if len(some) < len(ids) else None
         return _commit(table, status) | {"rows_total": total, "after": rest}
 

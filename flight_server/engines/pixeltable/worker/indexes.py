@@ -61,6 +61,7 @@ def create_index(
         else:
             wanted = {part: arguments[part] for part in ("metric", "precision") if arguments[part]}
             table.add_embedding_index(column.name, idx_name=name, **wanted, **embedders)
+        cancellation.check(surely=True)
         return {"snapshot": table.get_metadata()["version"]}
 
     return home.write(table, act)

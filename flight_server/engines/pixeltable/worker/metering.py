@@ -1,19 +1,19 @@
 """Calls of models: held to their rates, and counted.
 
 Every function of a provider's is a function of Python's that Pixeltable calls once for each
-request; those are wrapped. Tokens are what Pixeltable's instrumentation tells of answers, the cost
-is what stands in an answer. Counts go to the server with the next answer to any request.
+request; those are wrapped. Tokens are what Pixeltable's instrumentation tells of answers; those of
+embeddings, and the cost, are what stands in an answer. Counts go to the server with the next answer
+to any request.
 """
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from pixeltable import telemetry_schemas as told
@@ -70,6 +70,8 @@ class Counts(Carried):
 
 
 COUNTS = Counts()
+_CALLING: ContextVar[Key | None] = ContextVar("calling", default=None)
+OK = 200
 _MODULES = "pixeltable.functions."
 # What functions call the model, and how much of its name is kept.
 _NAMES_OF_MODELS, NAME_LENGTH_MAX = ("model", "model_id", "model_name", "ref", "app"), 200
@@ -96,16 +98,16 @@ def _metered(
 
     @functools.wraps(body)
     async def awaited(*args: Any, **kwargs: Any) -> Any:
-        model = model_of(args, kwargs)
-        await asyncio.sleep(rates.wait(scope().workspace, provider, model))
-        with _counted((scope().workspace, provider, function, model)) as answered:
+        line = (scope().workspace, provider, model_of(args, kwargs))
+        await rates.turn(line, scope().check)
+        with _counted((line[0], provider, function, line[2])) as answered:
             return answered(await body(*args, **kwargs))
 
     @functools.wraps(body)
     def called(*args: Any, **kwargs: Any) -> Any:
-        model = model_of(args, kwargs)
-        time.sleep(rates.wait(scope().workspace, provider, model))
-        with _counted((scope().workspace, provider, function, model)) as answered:
+        line = (scope().workspace, provider, model_of(args, kwargs))
+        rates.turn_of_thread(line, scope().check)
+        with _counted((line[0], provider, function, line[2])) as answered:
             return answered(body(*args, **kwargs))
 
     return awaited if inspect.iscoroutinefunction(body) else called
@@ -123,6 +125,7 @@ def _counted(key: Key) -> Iterator[Callable[[Any], Any]]:
         return answer
 
     COUNTS.add(key, calls=1)
+    calling = _CALLING.set(key)
     try:
         yield answered
     except Exception as error:
@@ -133,6 +136,34 @@ def _counted(key: Key) -> Iterator[Callable[[Any], Any]]:
         if isinstance(vars(error).get("message"), str):
             vars(error)["message"] = hide(vars(error)["message"])
         raise
+    finally:
+        _CALLING.reset(calling)
+
+
+def count_embedded(client: Any) -> None:
+    """Counts tokens of embeddings, which Pixeltable tells nothing of, where answers pass by httpx.
+
+    Clients that were made as OpenAI's are keep one of its clients.
+    """
+    inner = getattr(client, "_client", None)
+    hooks = getattr(inner, "event_hooks", None)
+    if isinstance(hooks, dict) and hasattr(inner, "aclose"):
+        hooks["response"].append(_embedded)
+
+
+async def _embedded(response: Any) -> None:
+    key = _CALLING.get()
+    if key is None or response.status_code != OK or key[2] != "embeddings":
+        return
+    await response.aread()
+    try:
+        usage = response.json().get("usage")
+    except (ValueError, AttributeError):
+        # Whoever reads the answer finds out what is wrong with it.
+        return
+    tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    if isinstance(tokens, int):
+        COUNTS.add(key, input_tokens=tokens)
 
 
 def _model_of(body: Callable[..., Any]) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:

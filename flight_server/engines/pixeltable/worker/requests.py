@@ -146,7 +146,7 @@ def _done(
 ) -> Answer | PixelflightError:
     try:
         cancellation.check(surely=True)
-        with within(scope):
+        with within(scope, cancellation):
             return act()
     except PixelflightError as error:
         return error

@@ -14,13 +14,20 @@ from typing import Any
 
 from pixeltable.telemetry import Subscriber
 
+from flight_server.engines.cancellation import NEVER, Cancellation
+
 
 @dataclass(frozen=True)
 class Scope:
-    """A workspace, and its keys by provider."""
+    """A workspace, its keys by provider, and what ends the request."""
 
     workspace: str = ""
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    cancellation: Cancellation = NEVER
+
+    def check(self) -> None:
+        """Raises where the request has been taken back: no model is called for it any more."""
+        self.cancellation.check(surely=True)
 
     def without_keys(self, text: str) -> str:
         """A text of a provider's, who may have quoted a key in it."""
@@ -39,9 +46,9 @@ def scope() -> Scope:
 
 
 @contextmanager
-def within(given: Mapping[str, Any] | None) -> Iterator[None]:
+def within(given: Mapping[str, Any] | None, cancellation: Cancellation) -> Iterator[None]:
     """What is done in the block is done for this workspace."""
-    token = _scope.set(Scope(**given) if given else NOBODY)
+    token = _scope.set(Scope(**given, cancellation=cancellation) if given else NOBODY)
     try:
         yield
     finally:
