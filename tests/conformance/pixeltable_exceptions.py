@@ -164,22 +164,6 @@ EXCEPTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
-        "A stream into one of Pixeltable's tables is one commit.",
-        (
-            "test_a_broken_stream_goes_on",
-            "test_a_stream_that_went_on_is_answered_again",
-            "test_a_broken_stream_goes_on_in_every_mode",
-            "test_other_content_cannot_go_on",
-            "test_commits_as_it_goes",
-            "test_an_acknowledged_row_is_there",
-            "test_ends_on_the_bound",
-            "test_breaks_in_the_middle",
-            "test_a_bad_row_in_the_middle",
-            "test_in_every_mode",
-            "test_bounded_by_what_it_commits",
-        ),
-    ),
-    (
         "Pixeltable calls tables, columns and directories by letters, digits and '_' only.",
         (
             'test_a_table_of_any_name[double "quotes"]',
@@ -294,6 +278,9 @@ SHORT = frozenset(
         "test_row_ids_stay[upsert]",
         "test_a_repeated_token[append]",
         "test_two_clients_at_once",
+        "test_a_broken_stream_goes_on",
+        "test_other_content_cannot_go_on",
+        "test_commits_as_it_goes[every0]",
         "test_filter[id >= 2 AND amount IS NULL-ids2]",
         "test_order[name DESC-ids3]",
         "test_limit_and_offset",

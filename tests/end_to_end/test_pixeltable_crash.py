@@ -21,6 +21,7 @@ from flight_server.engines.pixeltable.engine import PixeltableEngine
 from flight_server.errors import PixelflightError
 from flight_server.model import (
     Author,
+    CommitEvery,
     IngestMode,
     IngestRequest,
     ScanRequest,
@@ -84,7 +85,8 @@ def write(engine: PixeltableEngine, writer: int, killer: Killer, errors: list[st
     while not killer.is_done.is_set():
         count = ROWS[number % len(ROWS)]
         rows = pa.table({"put": [f"{writer}.{number}"] * count, "row": range(count)})
-        request = IngestRequest(IngestMode.APPEND, token=f"{writer}.{number}")
+        every = CommitEvery(rows=10_000) if number % 4 > 1 else None
+        request = IngestRequest(IngestMode.APPEND, token=f"{writer}.{number}", commit_every=every)
         # Some are copied, and some inserted.
         engine._bulk_writes = number % 2 == 0
         while True:

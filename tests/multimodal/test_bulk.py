@@ -48,7 +48,7 @@ INDEXED = ("n", "text", "moment")
 def test_what_is_stored_is_the_same(
     writable: PixeltableEngine, stored: Callable[[TableRef], list[Any]], twins: Any
 ) -> None:
-    @settings(max_examples=12)
+    @settings(max_examples=8)
     @example([pa.table({"text": pa.array([*ODD, None]), "n": range(len(ODD) + 1)})])
     @example([pa.table({"x": pa.array([math.nan, math.inf, -math.inf, -0.0, 5e-324, 0.1, None])})])
     @given(st.lists(sent(), min_size=1, max_size=3))

@@ -23,6 +23,7 @@ from flight_server.errors import (
 )
 from flight_server.testing.server import LocalServer, local_server
 from tests.fix_adbc import open_adbc
+from tests.fix_client import Client as FlightClient
 from tests.fix_http import TwoDoors, two_doors
 from tests.fix_permissions import new_role
 from tests.fix_pixeltable import copy_of
@@ -256,6 +257,10 @@ def test_tables_are_made_filled_joined_and_dropped(made_home: Path, tmp_path: Pa
         )
         assert answer.status_code in (200, 201), answer.text
         assert client.scan("pixeltable:labels").to_arrow().num_rows == 7
+        with closing(FlightClient(server.url, server.key)) as flying:
+            live = {"table": "pixeltable:live", "mode": "create", "commit_every": {"rows": 2}}
+            acks = flying.put(pa.concat_tables([rows] * 3), ingest={**live, "token": "t"})
+        assert [(ack["rows"], ack["offset"]) for ack in acks] == [(2, 2), (2, 4), (2, 6)]
         set_ = client.update("pixeltable:labels", {"label": "upper(label)"}, filter="id = 9")
         assert set_.rows_updated == 1
         assert client.delete("pixeltable:labels", filter="label <> 'X'").rows_deleted == 6

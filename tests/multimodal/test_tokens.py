@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +13,8 @@ import pytest
 
 from flight_server.engines.pixeltable.engine import PixeltableEngine
 from flight_server.errors import AlreadyExists, Conflict, ErrorCode, Unavailable
-from flight_server.model import Author, Commit, IngestMode, IngestRequest, TableRef
-from tests.fix_pixeltable import PICTURES, put, read
+from flight_server.model import Author, Commit, CommitEvery, IngestMode, IngestRequest, TableRef
+from tests.fix_pixeltable import ANA, PICTURES, put, read
 
 
 def test_a_token_counts_once(
@@ -45,7 +45,7 @@ def test_a_table_is_made_once_though_its_maker_died_before_the_rows_were_in(
     written_home: Path, writable: PixeltableEngine
 ) -> None:
     half = TableRef("pixeltable", "main", "half_made")
-    rows = pa.table({"id": range(60_000)})
+    rows = pa.table({"id": range(25_000)})
 
     def kill_once_it_is_there() -> None:
         while half not in writable.tables("main"):
@@ -64,8 +64,38 @@ def test_a_table_is_made_once_though_its_maker_died_before_the_rows_were_in(
         with pytest.raises(AlreadyExists):
             put(writable, half, rows, "create", token=token)
     assert not put(writable, half, rows, "create", token="t").duplicate
-    assert read(writable, half).num_rows == 60_000
+    assert read(writable, half).num_rows == 25_000
     assert put(writable, half, rows, "create", token="t").duplicate
+
+
+def test_of_two_streams_under_one_token_one_is_told_to_come_again(
+    writable: PixeltableEngine, new_table: Callable[..., TableRef]
+) -> None:
+    table = new_table({"id": pa.int64(), "of": pa.list_(pa.int8())})
+    rows = pa.table({"id": range(30), "of": [[n] for n in range(30)]})
+    every = CommitEvery(rows=10)
+    is_safe, others = threading.Event(), list[Commit]()
+
+    def overtaken() -> Iterator[pa.RecordBatch]:
+        first, *later = rows.to_batches(10)
+        yield first
+        assert is_safe.wait(60)
+        others.append(put(writable, table, rows, token="t", commit_every=every))
+        yield from later
+
+    def acknowledged(commit: Commit) -> None:
+        is_safe.set()
+
+    request = IngestRequest(token="t", commit_every=every)
+    reader = pa.RecordBatchReader.from_batches(rows.schema, overtaken())
+    with pytest.raises(Conflict, match="send this one again") as told:
+        writable.ingest(table, request, reader, ANA, acknowledged)
+    assert told.value.code.retryable
+    [other] = others
+    assert (other.offset, other.rows, other.duplicate) == (30, 10, False)
+    again = put(writable, table, rows, token="t", commit_every=every)
+    assert (again.duplicate, again.snapshot) == (True, other.snapshot)
+    assert sorted(read(writable, table)["id"].to_pylist()) == list(range(30))
 
 
 def test_many_who_send_the_same_at_once(

@@ -25,7 +25,6 @@ from flight_server.errors import (
     Unsupported,
 )
 from flight_server.model import (
-    CommitEvery,
     IngestRequest,
     NamespaceRef,
     TableRef,
@@ -206,8 +205,6 @@ def test_what_cannot_be_written_to(writable: PixeltableEngine) -> None:
         put(writable, TableRef("pixeltable", "main", "nothing"), rows)
     with pytest.raises(AlreadyExists):
         put(writable, NUMBERS, rows, "create")
-    with pytest.raises(Unsupported, match="one commit"):
-        put(writable, NUMBERS, rows, commit_every=CommitEvery(rows=1))
     with pytest.raises(InvalidRequest, match="has no key"):
         put(writable, PICTURES, pa.table({"n": [1]}), "upsert")
 

@@ -20,9 +20,9 @@ from flight_server.engines.lake.inbound import Inbound
 from flight_server.engines.lake.inserts import check_batches, insert_stream
 from flight_server.engines.lake.instance import CATALOG
 from flight_server.engines.lake.registry import Registry
-from flight_server.engines.lake.segments import Segments, Source
 from flight_server.engines.lake.tokens import TOKEN_LENGTH_MAX, Claim, Digest, Receipt, Tokens
 from flight_server.engines.lake.upserts import merge_stage, stage_rows
+from flight_server.engines.segments import Segments, Source
 from flight_server.errors import Conflict, ErrorCode, InvalidRequest, NotFound
 from flight_server.model import (
     Author,

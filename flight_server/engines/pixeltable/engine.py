@@ -9,32 +9,29 @@ import base64
 import datetime as dt
 import importlib.util
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from flight_server.engines.base import Acknowledge
 from flight_server.engines.cancellation import NEVER, Cancellation
 from flight_server.engines.pixeltable.asking import by
-from flight_server.engines.pixeltable.channel import raise_failure
 from flight_server.engines.pixeltable.computing import Computing
 from flight_server.engines.pixeltable.deriving import Deriving, derived
 from flight_server.engines.pixeltable.history import History
+from flight_server.engines.pixeltable.ingests import Ingesting
 from flight_server.engines.pixeltable.media_fields import media_schema
 from flight_server.engines.pixeltable.models import Models
 from flight_server.engines.pixeltable.processes import Process
 from flight_server.engines.pixeltable.providing import Providing
 from flight_server.engines.pixeltable.searches import Indexes, sought
-from flight_server.engines.stream import Batches, BatchStream
+from flight_server.engines.stream import BatchStream
 from flight_server.errors import InvalidRequest, Unsupported
 from flight_server.model import (
     PIXELTABLE_CATALOG,
     Author,
     Commit,
-    IngestRequest,
     MediaBytes,
     NamespaceRef,
     ScanRequest,
@@ -50,7 +47,7 @@ NO_SNAPSHOT = -1
 NO_MODELS = Models()
 
 
-class PixeltableEngine(Computing, Deriving, History, Indexes, Providing):
+class PixeltableEngine(Computing, Deriving, History, Indexes, Ingesting, Providing):
     """The tables, views and snapshots of one Pixeltable home.
 
     A snapshot is the number of a table's own version: there is none of all tables together.
@@ -182,33 +179,6 @@ class PixeltableEngine(Computing, Deriving, History, Indexes, Providing):
         told = self._asked("drop_table", namespace=table.namespace, name=table.name)
         return Commit(told["snapshot"])
 
-    def ingest(
-        self,
-        table: TableRef,
-        request: IngestRequest,
-        batches: Batches,
-        author: Author,
-        acknowledge: Acknowledge = lambda commit: None,
-        cancellation: Cancellation = NEVER,
-    ) -> Commit:
-        """The whole stream, in one transaction of Pixeltable's. UNSUPPORTED with `commit_every`."""
-        if request.commit_every is not None:
-            raise Unsupported("A stream into one of Pixeltable's tables is one commit, at its end.")
-        allowed = {"media": list(self._media), "bulk": self._bulk_writes}
-        arguments = _ingest(table, request, author) | allowed
-        with (
-            closing(self._process.request("ingest", arguments, with_rows=True)) as channel,
-            cancellation.interrupting(channel.shut),
-        ):
-            # Where the other end is gone, the line that is read next says so.
-            with suppress(BrokenPipeError, ConnectionResetError):
-                channel.send_rows(batches.schema, iter(batches))
-            answer = channel.receive()
-            raise_failure(answer)
-        commit = Commit(**answer["result"])
-        acknowledge(commit)
-        return commit
-
     def update(
         self,
         table: TableRef,
@@ -307,21 +277,6 @@ def _sent(values: pa.RecordBatch) -> str:
     with pa.ipc.new_stream(sink, values.schema) as writer:
         writer.write_batch(values)
     return base64.b64encode(sink.getvalue()).decode()
-
-
-def _ingest(table: TableRef, request: IngestRequest, author: Author) -> dict[str, Any]:
-    return {
-        "namespace": table.namespace,
-        "name": table.name,
-        "version": None,
-        "mode": request.mode.value,
-        "key": list(request.key),
-        "create_if_missing": request.create_if_missing,
-        "token": request.token,
-        "content": request.content,
-        "principal": author.principal_id or author.principal,
-        **by(author),
-    }
 
 
 def _scan(table: TableRef, request: ScanRequest) -> dict[str, Any]:

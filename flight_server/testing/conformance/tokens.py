@@ -142,7 +142,7 @@ class TokenTests(EngineCase):
         """What the first try created or overwrote is not made again."""
         table = TableHandle(engine)
         if mode != "create":
-            table.create()
+            table.create(key=("id",))
             table.put([{"id": 0}])
         request: dict[str, Any] = {"token": "a", "commit_every": TEN, "key": ("id",)}
         broken = reader_of(batches_of(range(25), 5), Unavailable("The line is cut."))

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.own_tables import METADATA, transaction
@@ -56,6 +57,7 @@ class Receipts:
         )
 
     def leave(self, digest: str, commit: Mapping[str, Any]) -> None:
-        """Leaves one, in the transaction that is open."""
-        values = {**self._key, "digest": digest, "commit": json.dumps(commit)}
-        transaction().execute(sa.insert(RECEIPTS).values(values))
+        """Leaves one in the place of what was there, in the transaction that is open."""
+        told = {"digest": digest, "commit": json.dumps(commit)}
+        left = postgresql.insert(RECEIPTS).values({**self._key, **told})
+        transaction().execute(left.on_conflict_do_update(index_elements=[*self._key], set_=told))

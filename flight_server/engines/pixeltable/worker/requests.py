@@ -65,6 +65,7 @@ VERBS: Mapping[str, Verb] = {
     "changes": past.changes,
 }
 # What a request changes is in a transaction of its own, and what it seeks is embedded in none.
+# Tables of ours are made before there is one.
 CHANGES: Mapping[str, Verb] = {
     "create_namespace": making.create_namespace,
     "drop_namespace": making.drop_namespace,
@@ -84,6 +85,7 @@ CHANGES: Mapping[str, Verb] = {
     "drop_index": indexes.drop_index,
     "search": searching.search,
     "restore": restoring.restore,
+    "offset": writing.offset,
 }
 
 log = logging.getLogger(__name__)

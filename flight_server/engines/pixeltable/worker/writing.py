@@ -47,6 +47,19 @@ def ingest(
         raise
 
 
+def offset(
+    home: Home, arguments: Mapping[str, Any], cancellation: Cancellation
+) -> Mapping[str, Any]:
+    """How many rows of a stream are safe under its token; None where nothing was sent under it."""
+    try:
+        table = opened(arguments)
+    except NotFound:
+        return {"offset": None}
+    receipts = Receipts(home, table.get_metadata()["id"], arguments)
+    known = home.in_one(receipts.find)
+    return {"offset": None if known is None else known["commit"]["offset"]}
+
+
 def _target(
     arguments: Mapping[str, Any], mode: IngestMode, schema: pa.Schema
 ) -> tuple[pxt.Table, bool]:
@@ -90,21 +103,35 @@ class _Ingest:
 
     def run(self, cancellation: Cancellation) -> Mapping[str, Any]:
         """What the commit is to tell, in the transaction that is open."""
-        sent = _Sent(self._sent, self._digest(), cancellation)
         known = None if self._receipts is None else self._receipts.find()
-        if known is not None:
-            return self._again(sent, known)
+        begins = self._arguments["offset"]
+        if begins is not None:
+            self._check_turn(known, begins)
+        is_rest = begins is not None and not self._arguments["is_known"]
+        if known is not None and not is_rest:
+            return self._again(_Sent(self._sent, self._digest(), cancellation), known)
         if self._mode is IngestMode.CREATE and not self._is_for_us():
             raise making.already_exists(self._arguments)
+        digest = self._digest(None if known is None else known["digest"])
+        sent = _Sent(self._sent, digest, cancellation)
         counts = {"rows_inserted": 0, "rows_updated": 0, "rows_deleted": 0}
         if self._mode is IngestMode.OVERWRITE:
             counts["rows_deleted"] = self._table.delete().row_count_stats.del_rows
         self._write(sent, counts)
-        commit = {**counts, "rows": sent.count, "offset": sent.count}
+        commit = {**counts, "rows": sent.count, "offset": (begins or 0) + sent.count}
         commit["snapshot"] = self._table.get_metadata()["version"]
         if self._receipts is not None:
             self._receipts.leave(str(sent.digest), commit)
         return commit
+
+    def _check_turn(self, known: Mapping[str, Any] | None, begins: int) -> None:
+        """Conflict where the stream has come to another row than where these rows begin."""
+        safe = 0 if known is None else known["commit"]["offset"]
+        if self._receipts is not None and safe != begins:
+            raise Conflict(
+                f"Another stream is written under the token '{self._arguments['token']}': send "
+                "this one again, which goes on where that has come to."
+            )
 
     def _is_for_us(self) -> bool:
         """Whether the table was made for this stream, be it by a process that has died since."""
@@ -144,10 +171,10 @@ class _Ingest:
         counts["rows_updated"] += stats.upd_rows
         counts["rows_inserted"] += len(wanted) - stats.upd_rows
 
-    def _digest(self) -> Digest | None:
+    def _digest(self, after: str | None = None) -> Digest | None:
         if self._receipts is None:
             return None
-        return Digest(self._mode, self._sent.schema, self._arguments["content"])
+        return Digest(self._mode, self._sent.schema, self._arguments["content"], after)
 
     def _check_key(self) -> None:
         key = self._key

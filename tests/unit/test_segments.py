@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flight_server.engines.lake.segments import AHEAD_MAX, Segments, Source
+from flight_server.engines.segments import AHEAD_MAX, Segments, Source
 from flight_server.model import CommitEvery
 from tests.fix_lake import wait_until
 
