@@ -44,7 +44,10 @@ ROWS = pa.table(
         "price": [n / 2 for n in range(10)],
         "quantity": range(10),
         "name": [f"n{n}" for n in range(10)],
-        "meta": [json.dumps({"a": [n, {"b": "x"}]}) for n in range(10)],
+        "meta": [
+            json.dumps({"a": [n, {"b": "x"}], "l": [{"n": n + 1}, {"n": n + 2}], "m": [n, 1]})
+            for n in range(10)
+        ],
     }
 )
 # What each is in the row 3, whose price is 1.5.
@@ -69,6 +72,11 @@ WORTH: dict[str, tuple[str, Any]] = {
     "among": ("quantity in (1, 3) and name not in ('n1', 'n2')", True),
     "null": ("price is null or name is not null", True),
     "constant": ("7 // 2", 3),
+    "mapped": ("meta.a.map(x -> x).len()", 2),
+    "filtered": ("filter(meta.l, x -> x.n > 3 and x.n <> 5)", [{"n": 4}]),
+    "sorted": ("sort(meta.l, lambda x: x.n, descending := true)[0].n", 5),
+    "scaled": ("meta.m.map(x -> x * quantity)", [9, 3]),
+    "plain": ("meta.m.map(x -> x * 2 + 1).sort()", [3, 7]),
     "own": ('"tests.multimodal.own".doubled(price)', 3.0),
     "case": ("PRICE + Quantity -- a comment", 4.5),
 }

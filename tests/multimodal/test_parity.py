@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flight_server.bodies.actions import _CHANGES
+from flight_server.client import connect
 from flight_server.engines.pixeltable.engine import PixeltableEngine
 from flight_server.testing.server import LocalServer
 from flight_server.wire.actions import ACTIONS
@@ -210,6 +212,26 @@ def test_files_go_in_and_out(
     job = done_by_worker(derived_web, derived_server, f"{V1}/batch/export", body)
     text = derived_web.get(f"{V1}/batch/jobs/{job['job_id']}/download").text
     assert sorted(text.splitlines()[1:])[0].startswith("1,")
+    lance = done_by_worker(
+        derived_web, derived_server, f"{V1}/batch/export", body | {"format": "lance"}
+    )
+    assert lance["result"]["rows"] == 4, lance
+
+
+def test_rows_come_from_another_database_and_go_there(
+    derived_server: LocalServer, derived_base: str
+) -> None:
+    with (
+        duckdb.connect() as other,
+        connect(derived_server.url, derived_server.key) as client,
+    ):
+        other.execute("CREATE TABLE words AS SELECT 11::BIGINT AS id, 'k' AS word, 0.25 AS x")
+        asked = "SELECT id, word, x::DOUBLE AS x FROM words"
+        assert client.put(derived_base, other.sql(asked).to_arrow_table()).rows == 1
+        other.register("seen", client.scan(derived_base).to_arrow())
+        other.execute("CREATE TABLE kept AS SELECT * FROM seen WHERE id > 3")
+        kept = other.sql("SELECT id, word, x FROM kept ORDER BY id").fetchall()
+    assert kept == [(4, None, 3.0), (11, "k", 0.25)]
 
 
 def done_by_worker(

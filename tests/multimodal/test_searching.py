@@ -11,8 +11,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from flight_server.engines.computed import ComputedColumn
 from flight_server.engines.pixeltable.engine import PixeltableEngine
-from flight_server.errors import AlreadyExists, ErrorCode, InvalidRequest, NotFound, Unsupported
+from flight_server.errors import (
+    AlreadyExists,
+    ErrorCode,
+    InvalidRequest,
+    NotFound,
+    PixelflightError,
+    Unsupported,
+)
 from flight_server.model import (
     Embedder,
     Index,
@@ -208,6 +216,40 @@ def test_no_other_function_embeds(
     with pytest.raises(InvalidRequest):
         writable.create_index(table, Index("text", embedders={None: embedder}), ANA)
     assert writable.indexes(table) == []
+
+
+def test_what_an_index_keeps_is_read_by_a_column_that_is_computed_of_it(
+    writable: PixeltableEngine, new_table: Callable[..., TableRef]
+) -> None:
+    table = new_table({"n": pa.int64(), "text": pa.string()})
+    put(writable, table, pa.table({"n": [1, 2], "text": ["abba", None]}))
+    letters: dict[Sought | None, Embedder] = {None: Embedder(f"{EMBEDDINGS}.letters")}
+    writable.create_index(table, Index("text", name="near", embedders=letters), ANA)
+    for name, expression, is_stored in (
+        ("seen", "text.embedding()", False),
+        ("kept", "embedding(text, 'near')", True),
+    ):
+        made = ComputedColumn(name, expression, ["text"], is_stored)
+        writable.add_computed_column(table, made, ANA)
+    put(writable, table, pa.table({"n": [3], "text": ["cab"]}))
+    half = pytest.approx([0.7071, 0.7071, 0.0], abs=1e-3)
+    third = pytest.approx([0.5774, 0.5774, 0.5774], abs=1e-3)
+    rows = read(writable, table, order_by="n", columns=("seen", "kept"))
+    assert str(rows.schema.field("seen").type) == "fixed_size_list<item: float>[26]"
+    for name in ("seen", "kept"):
+        assert [value and value[:3] for value in rows[name].to_pylist()] == [half, None, third]
+    with pytest.raises(PixelflightError, match="depend"):
+        writable.drop_index(table, "near", ANA)
+    for expression in (
+        "embedding(n)",
+        "embedding(text, n)",
+        "embedding(1)",
+        "text.embedding(1, 2)",
+    ):
+        wrong = ComputedColumn("wrong", expression, ["text", "n"])
+        with pytest.raises(PixelflightError):
+            writable.add_computed_column(table, wrong, ANA)
+    assert {one["name"] for one in writable.computed_columns(table)} == {"seen", "kept"}
 
 
 @pytest.mark.parametrize("name", ["an index", "_index", "ähnlich", "1st", ""])

@@ -183,10 +183,12 @@ class _Parser:
         return {"cast": self._tree(child), "to": _TYPES[name]}
 
     def _arrow(self, node: Node) -> Tree:
-        """`meta -> 'a'`, which DuckDB parses as it does a lambda."""
-        step = node["expr"]
+        """`meta -> 'a'`, which DuckDB parses as it does the lambda `x -> x + 1`."""
+        step, of = node["expr"], node["lhs"]
         if step["class"] != "CONSTANT":
-            self._refuse("a lambda has no place in an expression", node)
+            if of["class"] != "COLUMN_REF" or len(of["column_names"]) != 1:
+                self._refuse("a lambda has one parameter, as in x -> x + 1", node)
+            return {"lambda": of["column_names"][0], "body": self._tree(step)}
         return {"path": [self._constant(step)["value"]], "of": self._tree(node["lhs"])}
 
     def _place(self, node: Node) -> int | None:

@@ -8,27 +8,28 @@ imported or unpickled, and no attribute is looked up by a name that a client gav
     {"operator": "*", "operands": [tree, tree]}          {"path": ["a", 0], "of": tree}
     {"call": "image.resize", "arguments": [tree], "named": {"size": tree}}
     {"cast": tree, "to": "float"}                        {"list": [tree]}  {"object": {"a": tree}}
+    {"lambda": "x", "body": tree}, which `map`, `filter` and `sort` take
 """
 
 from __future__ import annotations
 
 import math
 import operator
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import pixeltable as pxt
+import pixeltable.exceptions as theirs
+from pixeltable import functions
 from pixeltable import type_system as types
 from pixeltable.exprs import Expr
 
 from flight_server.engines.pixeltable.worker import expression_text
 from flight_server.engines.pixeltable.worker.functions import Functions, Known
+from flight_server.engines.pixeltable.worker.harmful import LENGTH_MAX, harm
 from flight_server.errors import ErrorCode, InvalidRequest, did_you_mean
 
 DEPTH_MAX, NODES_MAX = 60, 1_000
-# What texts and images may be made to be.
-LENGTH_MAX = 10_000
 
 _MEMBERS: Mapping[str, frozenset[str]] = {
     "column": frozenset(),
@@ -39,7 +40,9 @@ _MEMBERS: Mapping[str, frozenset[str]] = {
     "cast": frozenset({"to"}),
     "list": frozenset(),
     "object": frozenset(),
+    "lambda": frozenset({"body"}),
 }
+_OVER_LISTS = frozenset({"map", "filter", "sort"})
 _BINARY: Mapping[str, Callable[[Any, Any], Any]] = {
     "-": operator.sub,
     "*": operator.mul,
@@ -66,14 +69,10 @@ _SCALARS: Mapping[str, type[types.ColumnType]] = {
 # Where Pixeltable reads a text as a value of another type.
 _READ_FROM_TEXT = (types.TimestampType, types.DateType, types.UUIDType)
 _COLUMN_PROPERTIES = frozenset({"errortype", "errormsg", "fileurl"})
-# Arguments that are options of programs, or name files of this machine.
-_UNSAFE_ARGUMENTS = frozenset({"video_encoder_args", "font"})
-# What is handed to FFmpeg within a larger text.
-_PLAIN_TEXT = re.compile(r"[\w #@.-]*")
 
 
 def compiled(
-    given: str | Mapping[str, Any], table: pxt.Table, columns: Sequence[str], functions: Functions
+    given: str | Mapping[str, Any], table: pxt.Table, columns: Sequence[str], known: Functions
 ) -> Expr:
     """The expression over these columns of a table. InvalidRequest (column_not_found, invalid_sql).
 
@@ -82,7 +81,7 @@ def compiled(
     tree = expression_text.parsed(given) if isinstance(given, str) else given
     try:
         # What is made of constants alone is computed at once.
-        return _expression(_Compiler(table, columns, functions).expression(tree, 0)).maybe_literal()
+        return _expression(_Compiler(table, columns, known).expression(tree, 0)).maybe_literal()
     except ArithmeticError as error:
         _refuse(f"a constant of it cannot be computed: {error}")
 
@@ -90,10 +89,12 @@ def compiled(
 class _Compiler:
     """One expression. What it makes of a tree is an expression, or the value of a constant."""
 
-    def __init__(self, table: pxt.Table, columns: Sequence[str], functions: Functions) -> None:
+    def __init__(self, table: pxt.Table, columns: Sequence[str], known: Functions) -> None:
         self._table = table
         self._columns = {name.lower(): name for name in columns}
-        self._functions = functions
+        # The element of a list, by its name, within the lambda that is over it.
+        self._element: dict[str, Expr] = {}
+        self._functions = known
         self._nodes = 0
         self._kinds: Mapping[str, Callable[[Mapping[str, Any], int], Any]] = {
             "column": lambda tree, depth: self._column(tree["column"]),
@@ -108,6 +109,7 @@ class _Compiler:
             "object": lambda tree, depth: {
                 key: self.expression(one, depth) for key, one in _object(tree, "object").items()
             },
+            "lambda": lambda tree, depth: _refuse("a lambda stands in map, filter or sort", tree),
         }
 
     def expression(self, tree: Any, depth: int) -> Any:
@@ -127,6 +129,8 @@ class _Compiler:
             _refuse(str(error).splitlines()[0][:200] if str(error) else type(error).__name__, tree)
 
     def _column(self, name: Any) -> Expr:
+        if isinstance(name, str) and name.lower() in self._element:
+            return self._element[name.lower()]
         known = self._columns.get(name.lower()) if isinstance(name, str) else None
         if known is None:
             text = str(name)[:100]
@@ -213,22 +217,79 @@ class _Compiler:
         name = tree["call"]
         if not isinstance(name, str):
             _refuse("'call' names a function", tree)
+        if name.rpartition(".")[2].lower() in _OVER_LISTS:
+            return self._over_list(name, tree, depth)
         arguments = [self.expression(one, depth) for one in _list(tree, "arguments")]
         named = {k: self.expression(one, depth) for k, one in _object(tree, "named").items()}
         if name not in self._functions:
+            if name.rpartition(".")[2].lower() == "embedding":
+                return self._embedding(name, arguments, named, tree)
             # `picture.resize([4, 4])`, or `resize(picture, [4, 4])`.
             *path, method = name.split(".")
-            if path and path[0].lower() in self._columns:
-                base: Expr = self._column(path[0])
-                for step in path[1:]:
-                    base = self._step(base, step, tree)
-                arguments = [base, *arguments]
-            if arguments and (not path or path[0].lower() in self._columns):
+            if path and self._names(path[0]):
+                arguments = [self._of_path(path, tree), *arguments]
+            if arguments and (not path or self._names(path[0])):
                 kind = _expression(arguments[0]).col_type
                 known = self._functions.of_type(kind, method)
                 if known is not None:
                     return _called(known, arguments, named, tree)
         return _called(self._functions.named(name), arguments, named, tree)
+
+    def _names(self, name: str) -> bool:
+        return name.lower() in self._columns or name.lower() in self._element
+
+    def _of_path(self, path: Sequence[str], tree: Mapping[str, Any]) -> Expr:
+        found = self._column(path[0])
+        for step in path[1:]:
+            found = self._step(found, step, tree)
+        return found
+
+    def _embedding(
+        self, name: str, arguments: list[Any], named: Mapping[str, Any], tree: Mapping[str, Any]
+    ) -> Expr:
+        """The vectors that an index keeps of a column, which cannot be dropped from then on."""
+        path = name.split(".")[:-1]
+        of, *rest = ([self._of_path(path, tree)] if path else []) + arguments or [None]
+        given = [*rest, *(one for key, one in named.items() if key == "index")]
+        is_column = isinstance(of, Expr) and of.is_column_ref
+        if not is_column or len(given) > 1 or len(rest) + len(named) > len(given):
+            _refuse("'embedding' takes a column, and the name of its index if it has several", tree)
+        if given and not isinstance(given[0], str):
+            _refuse("'embedding' takes the name of an index as a constant", tree)
+        return of.embedding(idx=given[0] if given else None)
+
+    def _over_list(self, name: str, tree: Mapping[str, Any], depth: int) -> Expr:
+        """`map`, `filter` and `sort`: a lambda is compiled with the element in its place."""
+        *path, method = name.split(".")
+        given = list(_list(tree, "arguments"))
+        named = dict(_object(tree, "named"))
+        if self._element:
+            _refuse(f"'{method}' stands in no other lambda", tree)
+        if path:
+            of = self._of_path(path, tree)
+        elif given:
+            of = _expression(self.expression(given.pop(0), depth))
+        else:
+            _refuse(f"'{method}' takes a list", tree)
+        if not of.col_type.is_json_type():
+            _refuse(f"'{method}' goes through lists in JSON, and not {_named(of.col_type)}", tree)
+        over = given.pop(0) if given else None
+        descending = named.pop("descending", False) if method.lower() == "sort" else False
+        descending = descending.get("value") if isinstance(descending, Mapping) else descending
+        is_lambda = isinstance(over, Mapping) and isinstance(over.get("lambda"), str)
+        is_whole = is_lambda or (over is None and method.lower() == "sort")
+        if given or named or not is_whole or not isinstance(descending, bool):
+            _refuse(f"'{method}' takes a list and a lambda, as in {method}(a, x -> x.b)", tree)
+
+        def body(element: Expr) -> Any:
+            assert over is not None, "it is called with a lambda alone"
+            self._element[over["lambda"].lower()] = element
+            try:
+                return self.expression(over.get("body"), depth)
+            finally:
+                self._element.clear()
+
+        return _traversed(method.lower(), of, body if is_lambda else None, descending, tree)
 
     def _cast(self, tree: Mapping[str, Any], depth: int) -> Expr:
         of, to = _expression(self.expression(tree["cast"], depth)), str(tree.get("to")).lower()
@@ -248,6 +309,24 @@ class _Compiler:
         return of.astype(kind(nullable=True))
 
 
+def _traversed(
+    method: str,
+    of: Expr,
+    body: Callable[[Expr], Any] | None,
+    descending: bool,
+    tree: Mapping[str, Any],
+) -> Expr:
+    try:
+        if method == "sort":
+            return functions.sort(of, body, asc=not descending)
+        return (functions.map if method == "map" else functions.filter)(of, body)
+    except theirs.RequestError as error:
+        # What is wrong with the lambda is what this was raised from.
+        if isinstance(error.__cause__, InvalidRequest):
+            raise error.__cause__ from None
+        _refuse(f"'{method}' cannot go through it with this lambda", tree)
+
+
 def _called(
     known: Known, arguments: Sequence[Any], named: Mapping[str, Any], tree: Mapping[str, Any]
 ) -> Expr:
@@ -259,42 +338,9 @@ def _called(
     by_name = {one.name: one for one in parameters}
     for name, value in given:
         kind = by_name[name].col_type if name in by_name else None
-        if (why := _harm(known, name, value, kind)) is not None:
+        if (why := harm(known, name, value, kind)) is not None:
             _refuse(f"in '{known.name}' the argument '{name[:50]}' {why}", tree)
     return known.function(*arguments, **named)
-
-
-def _harm(known: Known, name: str, value: Any, kind: types.ColumnType | None) -> str | None:
-    """Why an argument may not be what it is, None where it may."""
-    if known.admitted or known.provider is not None:
-        return None
-    if name in _UNSAFE_ARGUMENTS:
-        return "is left out: it reaches out of what is computed"
-    is_length = name in ("width", "n", "size", "factor") or name.endswith("_size")
-    if is_length and known.name.partition(".")[0] in ("string", "image"):
-        sizes = value if isinstance(value, list) else [value]
-        if any(not isinstance(one, int | float) or one > LENGTH_MAX for one in sizes):
-            return f"is a number of at most {LENGTH_MAX}, and computed of nothing"
-    if known.name.partition(".")[0] in ("video", "audio") or name == "video_encoder":
-        if kind is not None and kind.is_string_type() and not _is_plain(value):
-            return "is a text of letters, digits, and any of ' #@.-'"
-        if kind is not None and kind.is_json_type() and not _is_of_media_or_numbers(value):
-            return "is a list of numbers or of columns of media"
-    return None
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, str) and _PLAIN_TEXT.fullmatch(value) is not None
-
-
-def _is_of_media_or_numbers(value: Any) -> bool:
-    """No text is taken for the name of a file."""
-    return isinstance(value, list) and all(
-        one.col_type.is_media_type() or one.col_type.is_numeric_type()
-        if isinstance(one, Expr)
-        else isinstance(one, int | float)
-        for one in value
-    )
 
 
 def _boolean(value: Any, tree: Mapping[str, Any]) -> Expr:
