@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -49,7 +50,7 @@ def test_a_table_is_made_once_though_its_maker_died_before_the_rows_were_in(
 
     def kill_once_it_is_there() -> None:
         while half not in writable.tables("main"):
-            pass
+            time.sleep(0.05)
         killed = writable._process._process
         assert killed is not None
         killed.kill()

@@ -21,7 +21,7 @@ from flight_server.errors import AlreadyExists, Conflict, ErrorCode, InvalidRequ
 from flight_server.model import PIXELTABLE_CATALOG, NamespaceRef, TableRef, check_schema
 
 # Under what a table's own metadata say whom it was made for.
-MARK = "pixelflight"
+MARK = "pixelflight.made_for"
 
 _MEDIA: Mapping[bytes, type[types.ColumnType]] = {
     b"Image": types.ImageType,
@@ -134,16 +134,20 @@ def table_of(
     if pxt.get_table(path, if_not_exists="ignore") is not None:
         raise already_exists(arguments)
     columns = {field.name: column_of(field, field.name in key) for field in schema}
-    mark = None if made_for is None else {MARK: {"made_for": made_for}}
+    custom = {} if made_for is None else {MARK: made_for}
     return pxt.create_table(
-        path, columns, primary_key=list(key) or None, comment=comment, custom_metadata=mark
+        path,
+        columns,
+        primary_key=list(key) or None,
+        comment=comment,
+        custom_metadata=custom or None,
     )
 
 
 def was_made_for(told: TableMetadata, what: str) -> bool:
     """Whether a table was made for this, and nothing has happened to it since."""
     mark = told["custom_metadata"]
-    is_ours = isinstance(mark, Mapping) and mark.get(MARK) == {"made_for": what}
+    is_ours = isinstance(mark, Mapping) and mark.get(MARK) == what
     return is_ours and told["version"] == 0
 
 
