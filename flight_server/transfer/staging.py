@@ -30,7 +30,7 @@ from flight_server.transfer.writers.encodings import encodings
 GROUP_ROWS = 500_000
 GROUP_BYTES = 32 * 2**20
 # Several files of this size are read by several at once; far larger ones are no faster.
-FILE_BYTES_MAX = 256 * 2**20
+FILE_BYTES_MAX = 128 * 2**20
 # Of longer values Arrow's statistics do not say which is the smallest and the largest.
 TOLD_BYTES_MAX = 4096
 
@@ -58,7 +58,8 @@ def suits(settings: Settings, folder: Path, schema: pa.Schema, spec: TableSpec |
 class StagedFiles:
     """Takes the rows of one put. Ends with `close`, or with `abandon` where nothing comes of it.
 
-    A group is encoded by a thread while the rows of the next one come: two are held at most.
+    A group is encoded by a thread while the rows of the next one come: two are held at most. Files
+    that are whole go to the disk by another, so that the commit finds them there.
     """
 
     def __init__(self, folder: Path, schema: pa.Schema, settings: Settings) -> None:
@@ -76,6 +77,8 @@ class StagedFiles:
         self._file: _File | None = None
         self._encoder = ThreadPoolExecutor(1, "pixelflight-staging")
         self._group: Future[None] | None = None
+        self._flusher = ThreadPoolExecutor(1, "pixelflight-staging-flush")
+        self._flushed: list[Future[None]] = []
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Takes one batch. What the group before it met is raised here."""
@@ -92,12 +95,16 @@ class StagedFiles:
         self._settle()
         self._encoder.shutdown()
         self._end_file()
+        for file in self._flushed:
+            file.result()
+        self._flusher.shutdown()
         names = tuple(f"{self._folder.name}/{name}" for name in self._names)
         return Staged(names, self._rows, self._bytes)
 
     def abandon(self) -> None:
         """Stops. Whoever has the folder removes the files."""
         self._encoder.shutdown(cancel_futures=True)
+        self._flusher.shutdown(cancel_futures=True)
         if self._file is not None:
             with contextlib.suppress(pa.ArrowException, OSError):
                 self._file.close()
@@ -129,7 +136,7 @@ class StagedFiles:
         if self._file is not None:
             self._file.close()
             if self._flushes:
-                self._file.flush()
+                self._flushed.append(self._flusher.submit(self._file.flush))
         self._file = None
 
 
@@ -176,7 +183,7 @@ class _File:
         self._writer.close()
 
     def flush(self) -> None:
-        """Brings it to the disk, so that the commit finds it there."""
+        """Brings it to the disk."""
         with self._path.open("rb") as file:
             os.fsync(file.fileno())
 
