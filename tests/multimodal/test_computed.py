@@ -227,6 +227,7 @@ def test_errors_in_cells_are_kept_or_end_it(web: httpx.Client, flights: Client) 
     refused = web.post(PATH, json=picky)
     assert refused.status_code == 400
     assert "is odd" not in refused.text
+    assert "ValueError" in refused.text, refused.text
     assert "picky" not in {one["name"] for one in flights.computed_columns(ORDERS)}
     kept = flights.add_computed_column(ORDERS, **picky, on_error="ignore")
     assert (kept["rows"], kept["errors"]) == (10, 5)

@@ -274,8 +274,11 @@ def test_rows_are_changed_where_a_filter_holds(
     expected = {"id": 10, "x": 15.0, "text": "ab", "of": "[1]", "vector": [1.5, 10.0]}
     assert read(writable, table, filter="id = 10").to_pylist() == [expected]
     assert read(writable, table, filter="text = 'ab'").num_rows == 5_000
-    commit = writable.delete(table, "id >= 1000", ANA)
+    before = writable.resolve(table).snapshot
+    commit = writable.delete(table, "id >= 1000 AND text <> 'c'", ANA)
     assert (commit.rows, commit.rows_deleted) == (24_000, 24_000)
+    # What PostgreSQL can judge is deleted by it, in one version.
+    assert commit.snapshot == before + 1
     assert read(writable, table).num_rows == 1000
     before = writable.resolve(table).snapshot
     assert writable.delete(table, "id < 0", ANA).rows == 0

@@ -38,8 +38,12 @@ def delete(
     condition = arguments["filter"]
 
     def act() -> Mapping[str, Any]:
-        if condition is None:
-            count = table.delete().row_count_stats.del_rows
+        told = table.get_metadata()
+        may_mean = judged(table, columns_of(table, told))
+        where = condition and conditions.whole(table, may_mean, conditions.stored(told), condition)
+        if condition is None or where is not None:
+            # However many rows these are, it is one version.
+            count = table.delete(where=where).row_count_stats.del_rows
         else:
             rows = found(home, table, condition, {}, cancellation)
             ids = rows.column(ROW_ID).to_pylist()

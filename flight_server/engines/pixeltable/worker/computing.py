@@ -185,7 +185,7 @@ def _refused(kind: type[PixelflightError]) -> Iterator[None]:
     except theirs.RequestError as error:
         if (told := failures.of_model(error)) is not None:
             raise told from error
-        raise kind(f"Pixeltable: {failures.first_line(str(error))}") from error
+        raise kind(f"Pixeltable: {failures.told(error)}") from error
 
 
 def _ids(

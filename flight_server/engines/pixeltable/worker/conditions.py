@@ -107,14 +107,21 @@ def exactly(
     table: pxt.Table, columns: Sequence[Column], stored: set[str], filter_: str
 ) -> Condition:
     """The whole filter as Pixeltable's own. Unsupported where it says more than that can."""
-    tree = trees.parsed(filter_, None)
-    made = _Known(table, columns, stored).condition(tree["where_clause"]) if tree else None
+    made = whole(table, columns, stored, filter_)
     if made is None:
         raise Unsupported(
             "A filter of a view compares columns that hold numbers, texts, moments, UUIDs or "
             "truth values with constants, joined by AND, OR and NOT: this one says more."
         )
     return made
+
+
+def whole(
+    table: pxt.Table, columns: Sequence[Column], stored: set[str], filter_: str
+) -> Condition | None:
+    """The whole filter as Pixeltable's own; None where it says more than that can."""
+    tree = trees.parsed(filter_, None)
+    return _Known(table, columns, stored).condition(tree["where_clause"]) if tree else None
 
 
 def stored(told: TableMetadata) -> set[str]:

@@ -72,7 +72,7 @@ def of_request(error: Exception) -> PixelflightError | None:
     kind, code = _BY_CODE.get(error.error_code, (None, None))
     if kind is None:
         kind = next((ours for known, ours in _BY_CLASS if isinstance(error, known)), None)
-    return None if kind is None else kind(f"Pixeltable: {_text(error)}", code=code)
+    return None if kind is None else kind(f"Pixeltable: {told(error)}", code=code)
 
 
 def of_model(error: BaseException) -> PixelflightError | None:
@@ -107,7 +107,7 @@ def of_start(error: Exception) -> PixelflightError:
     """Our error for what kept a home from being opened."""
     if isinstance(error, subprocess.CalledProcessError):
         return Unavailable("Pixeltable's PostgreSQL did not start: the log in 'pgdata' says why.")
-    return Unavailable(f"Pixeltable could not open its home: {_text(error)}")
+    return Unavailable(f"Pixeltable could not open its home: {told(error)}")
 
 
 def first_line(text: str) -> str:
@@ -117,5 +117,11 @@ def first_line(text: str) -> str:
     return _PATH.sub("…", _ROW.split(lines[0])[0])[:TEXT_LENGTH_MAX]
 
 
-def _text(error: Exception) -> str:
-    return first_line(str(error)) or type(error).__name__
+def told(error: Exception) -> str:
+    """What may be told of an error of Pixeltable's."""
+    text = first_line(str(error)) or type(error).__name__
+    cause = getattr(error.__cause__, "exc", None) or error.__cause__
+    if not text.endswith(":") or not isinstance(cause, Exception):
+        return text
+    # What follows is the text of an error that a function has ended with, which may quote values.
+    return f"{text} {told(cause) if isinstance(cause, theirs.Error) else type(cause).__name__}."
