@@ -199,11 +199,11 @@ def can_be_told(batches: Iterable[pa.RecordBatch]) -> bool:
 
 
 def taken_until(batches: Iterator[pa.RecordBatch], least: int) -> tuple[list[pa.RecordBatch], bool]:
-    """The first batches, and whether they have so many bytes; else they are all there is."""
+    """The first batches, and whether they have so many bytes, or a row; else there are no more."""
     taken, size = [], 0
     for batch in batches:
         taken.append(batch)
         size += batch.nbytes
-        if size >= least:
+        if size >= max(least, 1):
             return taken, True
     return taken, False

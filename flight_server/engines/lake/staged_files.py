@@ -52,14 +52,14 @@ class StagedFiles:
     """The files of one put, opened: their footers are read, and rows only by `batches`."""
 
     def __init__(self, paths: Sequence[Path], schema: pa.Schema) -> None:
-        """InvalidRequest where one of them has other columns than the put says."""
+        """InvalidRequest where one of them has other columns than the put says, or is no file."""
         self.paths = tuple(paths)
         self._schema = schema
         self._opened = ExitStack()
         self._files: list[pq.ParquetFile] = []
         with self._opened:
             for path in paths:
-                self._files.append(self._opened.enter_context(pq.ParquetFile(path)))
+                self._files.append(self._opened.enter_context(_opened(path)))
                 self._check(self._files[-1])
             self._opened = self._opened.pop_all()
 
@@ -110,6 +110,16 @@ class StagedFiles:
             return False
         column = self._schema.get_field_index(field.name)
         return all(_is_told(file.metadata, column, field) for file in self._files)
+
+
+def _opened(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException):
+        raise InvalidRequest(
+            "A file of the put is not there any more, or is no Parquet.",
+            code=ErrorCode.INVALID_DATA,
+        ) from None
 
 
 def folder_of(instance: Instance, table: TableRef) -> Path | None:

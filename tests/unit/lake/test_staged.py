@@ -24,10 +24,12 @@ from flight_server.model import (
     AddColumn,
     ChangesRequest,
     Commit,
+    DropColumn,
     IngestMode,
     IngestRequest,
     NamespaceRef,
     RenameColumn,
+    RetypeColumn,
     TableSpec,
 )
 from flight_server.testing.conformance.handles import (
@@ -133,6 +135,19 @@ def test_what_is_done_to_their_rows(lake: LakeEngine, staging: Staging, tmp_path
     assert table.ids(version=first.snapshot) == list(range(-1, ROWS))
     lake.restore(table.ref, deleted.snapshot, AUTHOR)
     assert len(table.ids()) == 2 * ROWS - 10
+
+
+def test_columns_change_around_them(lake: LakeEngine, staging: Staging, tmp_path: Path) -> None:
+    """Files are older than some columns, and hold others in a type that was widened since."""
+    table = TableHandle(lake, "made")
+    rows = pa.table({"n": pa.array(range(ROWS), pa.int32()), "gone": ["x"] * ROWS})
+    staging.put(table, staging.write(rows), mode="create")
+    table.alter(AddColumn(pa.field("d", pa.int64()), default="5"), DropColumn("gone"))
+    table.alter(RetypeColumn("n", pa.int64()))
+    staging.put(table, staging.write(pa.table({"n": [2**40], "d": [6]})))
+    assert added(tmp_path / "data") == 2
+    counts = {"d = 5": ROWS, "d = 6": 1, "n = 299": 1, "n > 299": 1}
+    assert {where: table.scan(filter=where).num_rows for where in counts} == counts
 
 
 def test_rows_are_overwritten(lake: LakeEngine, staging: Staging, tmp_path: Path) -> None:
@@ -341,6 +356,11 @@ def test_what_is_refused(lake: LakeEngine, staging: Staging) -> None:
         staging.put(table, staging.write(pa.table({"id": [1], "other": [2]})))
     with refused(ErrorCode.SCHEMA_MISMATCH, "other columns than its schema says"):
         staging.put(table, staging.write(pa.table({"id": [1]})), schema=SCHEMA)
+    empty = staging.folder / "empty.parquet"
+    for path in (empty, staging.folder / "none.parquet"):
+        with refused(ErrorCode.INVALID_DATA, "not there any more, or is no Parquet"):
+            staging.put(table, path, schema=SCHEMA)
+        empty.touch()
     for wrong in ({"mode": "upsert"}, {"content": None}, {"token": ""}):
         with pytest.raises(InvalidRequest):
             staging.put(table, staging.write(rows_of()), **wrong)

@@ -91,7 +91,8 @@ def test_which_rows_are_many() -> None:
     batches = iter([batch(1.0)] * 3)
     assert taken_until(batches, 20) == ([batch(1.0)] * 2, True)
     assert taken_until(batches, 20) == ([batch(1.0)], False)
-    assert taken_until(iter(()), 0) == ([], False)
+    assert taken_until(iter([batch(), batch(1.0), batch()]), 0) == ([batch(), batch(1.0)], True)
+    assert taken_until(iter([batch()]), 0) == ([batch()], False)
 
 
 def test_of_long_texts_nothing_is_told() -> None:
