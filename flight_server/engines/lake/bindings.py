@@ -24,9 +24,10 @@ import pyarrow.types as kinds
 from duckdb.sqltypes import DuckDBPyType
 from duckdb.value.constant import Value
 
+from flight_server.arrow_layouts import is_list_like
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake.sql_types import MICROSECONDS, natural_of
-from flight_server.engines.lake.types import INTERVAL_STORAGE, is_list_like, storage_of
+from flight_server.engines.lake.types import INTERVAL_STORAGE, storage_of
 from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.model import PARAMETER_ROWS, SqlRequest
 

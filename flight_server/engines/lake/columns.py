@@ -11,7 +11,6 @@ from flight_server.engines.lake import catalog
 from flight_server.engines.lake.checks import check_rows, check_rules, rules_of
 from flight_server.engines.lake.commits import WriteTransaction
 from flight_server.engines.lake.inbound import Inbound
-from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.registry import Registry
 from flight_server.engines.lake.rule_changes import refuse_checked, with_rule
 from flight_server.engines.lake.tables import (
@@ -24,6 +23,7 @@ from flight_server.engines.lake.tables import (
     true_name,
 )
 from flight_server.engines.lake.types import select_expression, storage_type
+from flight_server.engines.outbound import Outbound
 from flight_server.errors import AlreadyExists, ErrorCode, InvalidRequest, Unsupported
 from flight_server.model import (
     AddColumn,

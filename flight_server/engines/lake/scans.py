@@ -19,12 +19,12 @@ from flight_server.engines.lake.catalog import DataFile
 from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.hot import HotScans
 from flight_server.engines.lake.instance import Instance, Reader, literal
-from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.pins import Pins
 from flight_server.engines.lake.plans import explained
 from flight_server.engines.lake.tables import true_name
 from flight_server.engines.lake.traced import begun
 from flight_server.engines.lake.types import select_expression
+from flight_server.engines.outbound import Outbound
 from flight_server.engines.stream import BatchStream
 from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.model import (

@@ -20,14 +20,11 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from flight_server.arrow_layouts import is_list_like
 from flight_server.engines.lake.inbound import EARLIEST_NANOSECONDS
 from flight_server.engines.lake.instance import literal
-from flight_server.engines.lake.types import (
-    child_path,
-    is_list_like,
-    is_uuid,
-    storage_of,
-)
+from flight_server.engines.lake.types import is_uuid, storage_of
+from flight_server.engines.required_values import child_path
 from flight_server.errors import InvalidRequest
 from flight_server.model import quoted
 

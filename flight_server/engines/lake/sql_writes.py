@@ -31,9 +31,10 @@ from flight_server.engines.lake.inserts import absent_defaults
 from flight_server.engines.lake.instance import literal
 from flight_server.engines.lake.local_rows import LOCAL_ROW_ID_MIN
 from flight_server.engines.lake.registry import Registry
-from flight_server.engines.lake.required import has_required, null_condition
+from flight_server.engines.lake.required import null_condition
 from flight_server.engines.lake.tables import true_name
 from flight_server.engines.lake.types import storage_type
+from flight_server.engines.required_values import has_required
 from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.model import HIDDEN_PREFIX, Commit, SqlRequest, TableRef, TableVersion, quoted
 

@@ -27,10 +27,10 @@ from flight_server.engines.lake.failures import translated
 from flight_server.engines.lake.inbound import Inbound
 from flight_server.engines.lake.inserts import insert_stream
 from flight_server.engines.lake.instance import TEMPORARY
-from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.scans import BATCH_ROWS_MAX, scan_schema, scan_sql
 from flight_server.engines.lake.temporary_registry import TemporaryRegistry, check_namespace
 from flight_server.engines.lake.upserts import merge_stage, stage_rows
+from flight_server.engines.outbound import Outbound
 from flight_server.engines.segments import Segments, Source
 from flight_server.engines.stream import Batches, BatchStream
 from flight_server.errors import ErrorCode, InvalidRequest, NotFound, Unsupported

@@ -22,6 +22,8 @@ from typing import NoReturn
 import pyarrow as pa
 import pyarrow.types as kinds
 
+from flight_server.arrow_layouts import is_list_like
+from flight_server.engines.required_values import child_path
 from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.model import quoted
 
@@ -93,18 +95,6 @@ def is_plain(field: pa.Field) -> bool:
     return kind in _PLAIN
 
 
-def is_list_like(data_type: pa.DataType) -> bool:
-    """Whether the type is a list of any layout; maps are not counted."""
-    tests = (
-        kinds.is_list,
-        kinds.is_large_list,
-        kinds.is_fixed_size_list,
-        kinds.is_list_view,
-        kinds.is_large_list_view,
-    )
-    return any(test(data_type) for test in tests)
-
-
 def is_uuid(data_type: pa.DataType) -> bool:
     """Whether the type is the canonical extension `arrow.uuid`."""
     return isinstance(data_type, pa.UuidType)
@@ -113,13 +103,6 @@ def is_uuid(data_type: pa.DataType) -> bool:
 def is_json(data_type: pa.DataType) -> bool:
     """Whether the type is the canonical extension `arrow.json`."""
     return isinstance(data_type, pa.JsonType)
-
-
-def child_path(path: str, data_type: pa.DataType, index: int) -> str:
-    """The path of a nested field, as messages name it: `a.b`, `a[]`, `a.key`, `a.value`."""
-    if kinds.is_map(data_type):
-        return f"{path}.{('key', 'value')[index]}"
-    return f"{path}.{data_type.field(index).name}" if kinds.is_struct(data_type) else f"{path}[]"
 
 
 def _extension_storage(data_type: pa.DataType, path: str, top: bool) -> Storage:

@@ -9,13 +9,13 @@ import pytest
 
 from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.testing.conformance.handles import EngineCase, TableHandle, table_of_its_own
-from flight_server.testing.types import CASES, TypeCase, Verdict, same_values
+from flight_server.testing.types import CASES, WITH_NUL, TypeCase, Verdict, same_values
 
 
 class TypeTests(EngineCase):
     """Round trips."""
 
-    @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+    @pytest.mark.parametrize("case", [*CASES, *WITH_NUL], ids=lambda case: case.name)
     def test_round_trip(self, shared_engine: Any, case: TypeCase) -> None:
         """Values with nulls and extremes; no rows; nulls alone; and then all of them again."""
         table = _made(shared_engine, case)
@@ -34,7 +34,7 @@ class TypeTests(EngineCase):
             answer.validate(full=True)
             _assert_same(answer, rows)
 
-    @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+    @pytest.mark.parametrize("case", [*CASES, *WITH_NUL], ids=lambda case: case.name)
     def test_made_by_a_stream(self, shared_engine: Any, case: TypeCase) -> None:
         """A stream that creates its table is taken or refused just as the table is."""
         table = table_of_its_own(shared_engine)

@@ -13,9 +13,9 @@ import pytest
 
 from flight_server.engines.lake.assignments import assignment_expression
 from flight_server.engines.lake.inbound import Inbound
-from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.sql_types import sql_expression
 from flight_server.engines.lake.types import select_expression, storage_type
+from flight_server.engines.outbound import Outbound
 from flight_server.errors import InvalidRequest
 from flight_server.model import quoted
 from flight_server.testing.types import CASES, TypeCase, same_values

@@ -14,9 +14,9 @@ import pytest
 
 from flight_server.engines.lake.assignments import assignment_expression
 from flight_server.engines.lake.bindings import bound, casts
-from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.sql_types import natural_of
 from flight_server.engines.lake.types import select_expression, storage_type
+from flight_server.engines.outbound import Outbound
 from flight_server.errors import InvalidRequest
 from flight_server.testing.types import CASES, TypeCase
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from flight_server.engines.lake.outbound import Outbound
+from flight_server.engines.outbound import Outbound
 from flight_server.errors import ErrorCode, InvalidRequest, Unsupported
 
 

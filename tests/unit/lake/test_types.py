@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flight_server.engines.lake.inbound import Inbound
-from flight_server.engines.lake.outbound import Outbound
 from flight_server.engines.lake.types import select_expression, storage_field, storage_type
+from flight_server.engines.outbound import Outbound
 from flight_server.errors import ErrorCode, InvalidRequest
 from tests.fix_arrow_types import REFUSED_TYPES, ROUND_TRIP_TYPES, nested_types, random_array
 

@@ -16,7 +16,7 @@ from flight_server.engines.pixeltable.worker.columns import Column, columns_of
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
 from flight_server.engines.pixeltable.worker.reading import chosen
-from flight_server.errors import AlreadyExists, Conflict, InvalidRequest, Unsupported
+from flight_server.errors import AlreadyExists, Conflict, ErrorCode, InvalidRequest, Unsupported
 
 
 def alter_table(
@@ -47,7 +47,8 @@ def _add(home: Home, table: pxt.Table, schema: pa.Schema) -> None:
             raise AlreadyExists(f"There is a column '{field.name}' already.")
         if not field.nullable and table.count():
             raise InvalidRequest(
-                f"The column '{field.name}' must allow nulls: the rows that are there hold none."
+                f"The column '{field.name}' must allow nulls: the rows that are there hold none.",
+                code=ErrorCode.INVALID_DATA,
             )
     with home.turn(table):
         table.add_columns({field.name: making.column_of(field) for field in schema})

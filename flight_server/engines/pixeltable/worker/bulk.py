@@ -25,8 +25,8 @@ from pixeltable.index import BtreeIndex
 from flight_server.arrow_layouts import positions
 from flight_server.engines.pixeltable.plain_text import is_plain, lines_of
 from flight_server.engines.pixeltable.worker.columns import Column, Shape
+from flight_server.engines.pixeltable.worker.incoming import plain_of
 from flight_server.engines.pixeltable.worker.own_tables import transaction
-from flight_server.engines.pixeltable.worker.values import plain_of
 
 
 class _Place(NamedTuple):
@@ -45,7 +45,7 @@ def fits(table: pxt.Table, columns: Sequence[Column]) -> bool:
         and not version.mutable_views
         and all(isinstance(known.idx, BtreeIndex) for known in version.idxs.values())
         and not any(one.is_computed or one.stores_cellmd for one in version.cols_by_name.values())
-        and all(one.shape is Shape.PLAIN and is_plain(one.field.type) for one in columns)
+        and all(one.shape is Shape.PLAIN and is_plain(one.kept) for one in columns)
     )
 
 

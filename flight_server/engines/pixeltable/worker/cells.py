@@ -53,7 +53,7 @@ def converted(column: Column, values: pa.Array, told: pa.Array | None) -> pa.Arr
         case Shape.JSON:
             return _json(column, values, told)
         case Shape.BINARY:
-            return _whole_bytes(values, _in_files(told), "binary_md").cast(column.field.type)
+            return _whole_bytes(values, _in_files(told), "binary_md").cast(column.kept)
         case Shape.ARRAY:
             return _arrays(column, values, told)
         case _:
@@ -61,7 +61,7 @@ def converted(column: Column, values: pa.Array, told: pa.Array | None) -> pa.Arr
 
 
 def _plain(column: Column, values: pa.Array) -> pa.Array:
-    arrow = column.field.type
+    arrow = column.kept
     if values.type == arrow:
         return values
     try:
@@ -71,7 +71,7 @@ def _plain(column: Column, values: pa.Array) -> pa.Array:
 
 
 def _json(column: Column, values: pa.Array, told: pa.Array | None) -> pa.Array:
-    arrow = column.field.type
+    arrow = column.kept
     storage = getattr(values, "storage", values)
     cells = _in_files(told)
     if not cells:
@@ -238,7 +238,7 @@ def _in_files(told: pa.Array | None) -> Cells:
 
 
 def _is_fixed(column: Column) -> bool:
-    arrow = column.field.type
+    arrow = column.kept
     return bool(pa.types.is_fixed_size_list(getattr(arrow, "storage_type", arrow)))
 
 

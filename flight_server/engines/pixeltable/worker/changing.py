@@ -75,7 +75,11 @@ def update(
             cancellation.check()
             ids = batch.column(ROW_ID).to_pylist()
             values = batch.drop_columns([ROW_ID])
-            rows = rows_of(values, columns, arguments["media"]) if columns else [{}] * len(ids)
+            rows = (
+                rows_of(values, columns, arguments["media"], is_assigned=True)
+                if columns
+                else [{}] * len(ids)
+            )
             changes = [_change(row, fixed, key) for row in rows]
             table.batch_update(
                 [{"_rowid": (id_,), **row} for id_, row in zip(ids, changes, strict=True)]
@@ -91,7 +95,7 @@ def _given(every: Sequence[Column], arguments: Mapping[str, Any]) -> dict[str, A
         [row] = list(stream)
     if not row.num_columns:
         return {}
-    [values] = rows_of(row, _set(every, row.schema), arguments["media"])
+    [values] = rows_of(row, _set(every, row.schema), arguments["media"], is_assigned=True)
     return values
 
 

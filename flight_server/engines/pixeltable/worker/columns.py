@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -24,6 +24,7 @@ from pixeltable import type_system as types
 from pixeltable.catalog.table_metadata import TableMetadata
 
 from flight_server.engines.pixeltable.media_fields import BYTES, KIND, MEDIA, URL
+from flight_server.engines.pixeltable.worker import declared as declarations
 from flight_server.model import COMPUTED_WITH
 
 # What a field's metadata say of its column.
@@ -55,16 +56,30 @@ _PLAIN: dict[type[types.ColumnType], pa.DataType] = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its field, how its values are taken, and of arrays what they are."""
+    """A column: its field, how its values are taken, and of arrays what they are.
+
+    `natural` is what Pixeltable's type is in Arrow, where the field was declared.
+    """
 
     field: pa.Field
     shape: Shape
     type: types.ColumnType
+    natural: pa.DataType | None = None
 
     @property
     def name(self) -> str:
         """Its name."""
         return str(self.field.name)
+
+    @property
+    def kept(self) -> pa.DataType:
+        """The type in Arrow of the values that Pixeltable keeps."""
+        return self.field.type if self.natural is None else self.natural
+
+    @property
+    def declares_nothing(self) -> bool:
+        """Whether the field's values are what is kept."""
+        return bool(self.field.type.equals(self.kept, check_metadata=True))
 
     @property
     def is_computed(self) -> bool:
@@ -74,7 +89,15 @@ class Column:
 
 def schema_of(table: pxt.Table, told: TableMetadata) -> pa.Schema:
     """The Arrow schema of a table."""
-    return pa.schema([column.field for column in columns_of(table, told)])
+    return pa.schema(
+        [column.field for column in columns_of(table, told)], metadata=metadata_of_all(told)
+    )
+
+
+def metadata_of_all(told: TableMetadata) -> Mapping[bytes, bytes] | None:
+    """What the schema of a table says of all columns."""
+    declared = declarations.schema_in(told["custom_metadata"])
+    return None if declared is None else declared.metadata
 
 
 def columns_of(table: pxt.Table, told: TableMetadata) -> list[Column]:
@@ -90,6 +113,8 @@ def arrow_of(kind: types.ColumnType) -> pa.DataType:
 
 def _column(name: str, kind: types.ColumnType, told: Any) -> Column:
     shape, arrow = _shaped(kind, told["is_stored"])
+    if (declared := declarations.schema_in(told["custom_metadata"])) is not None:
+        return Column(_declared(declared.field(0), name, kind, told), shape, kind, arrow)
     metadata: dict[bytes, str] = {}
     if shape is not Shape.PLAIN:
         metadata[TYPE] = repr(kind).removesuffix(" | None")
@@ -101,6 +126,15 @@ def _column(name: str, kind: types.ColumnType, told: Any) -> Column:
     if told["comment"]:
         metadata[COMMENT] = told["comment"]
     return Column(pa.field(name, arrow, kind.nullable, metadata or None), shape, kind)
+
+
+def _declared(declared: pa.Field, name: str, kind: types.ColumnType, told: Any) -> pa.Field:
+    """The field as it was declared, under the name and with the comment that it has now."""
+    metadata = dict(declared.metadata or {})
+    comment = (told["comment"] or "").encode()
+    if metadata.get(COMMENT, b"") != comment:
+        metadata[COMMENT] = comment
+    return pa.field(name, declared.type, kind.nullable, metadata or None)
 
 
 def _shaped(kind: types.ColumnType, is_stored: bool) -> tuple[Shape, pa.DataType]:
@@ -133,7 +167,7 @@ def _array_type(kind: types.ArrayType) -> pa.DataType:
 
 def array_of(column: Column, values: Sequence[Any]) -> pa.Array:
     """The values that Pixeltable's cursor gives."""
-    arrow = column.field.type
+    arrow = column.kept
     match column.shape:
         case Shape.JSON:
             return extension(arrow, [None if v is None else json_text(v) for v in values])
@@ -147,7 +181,7 @@ def array_of(column: Column, values: Sequence[Any]) -> pa.Array:
 
 def tensors(column: Column, values: Sequence[np.ndarray[Any, Any] | None]) -> pa.Array:
     """Arrays of NumPy as one of Arrow."""
-    arrow = column.field.type
+    arrow = column.kept
     if pa.types.is_large_binary(arrow):
         return pa.array([None if value is None else _npy(value) for value in values], arrow)
     if pa.types.is_list(arrow):
@@ -159,7 +193,7 @@ def tensors(column: Column, values: Sequence[np.ndarray[Any, Any] | None]) -> pa
 
 def fixed(column: Column, stacked: np.ndarray[Any, Any], is_null: np.ndarray[Any, Any]) -> pa.Array:
     """Arrays of one shape, from one of NumPy that holds them all: the first dimension is rows."""
-    arrow = column.field.type
+    arrow = column.kept
     storage = getattr(arrow, "storage_type", arrow)
     flat = pa.array(np.ascontiguousarray(stacked).reshape(-1), storage.value_type)
     listed = pa.FixedSizeListArray.from_arrays(flat, type=storage, mask=pa.array(is_null))

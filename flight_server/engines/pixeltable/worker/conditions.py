@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import pixeltable as pxt
+import pyarrow as pa
+import pyarrow.types as kinds
 from pixeltable import type_system as types
 from pixeltable.catalog.table_metadata import TableMetadata
 
@@ -22,6 +24,8 @@ from flight_server.engines.pixeltable.worker.columns import Column, Shape
 from flight_server.engines.pixeltable.worker.literals import bound_of, values_of
 from flight_server.engines.pixeltable.worker.references import expression
 from flight_server.engines.pixeltable.worker.trees import Node
+from flight_server.engines.required_values import plain_type
+from flight_server.engines.safe_casts import is_text
 from flight_server.errors import Unsupported
 
 # An expression of Pixeltable's that is a truth value.
@@ -148,7 +152,7 @@ class _Known:
         self._columns = {
             name: column
             for name, column in first.items()
-            if column.shape is Shape.ID or (column.shape is Shape.PLAIN and column.name in stored)
+            if column.shape is Shape.ID or (column.name in stored and _means_the_same(column))
         }
 
     def condition(self, node: Node) -> Condition | None:
@@ -227,6 +231,17 @@ class _Known:
         if node["class"] != "COLUMN_REF" or len(node["column_names"]) != 1:
             return None
         return self._columns.get(node["column_names"][0].lower())
+
+
+def _means_the_same(column: Column) -> bool:
+    """Whether what PostgreSQL keeps compares as what DuckDB is shown of the column."""
+    kind, kept = plain_type(column.field.type), column.kept
+    if column.shape is not Shape.PLAIN:
+        return False
+    if isinstance(column.field.type, pa.BaseExtensionType) or kind == kept:
+        return bool(column.field.type == kept)
+    alike = kinds.is_integer(kind) and kinds.is_integer(kept)
+    return alike or (is_text(kind) and is_text(kept))
 
 
 def _compared(column: Column, reference: Any, compare: Operator, other: Node) -> Condition | None:

@@ -28,6 +28,8 @@ TEXT_LENGTH_MAX = 300
 PROVIDER = "pixelflight_provider"
 # What is above it is the provider's own failure.
 TOO_MANY = 429
+# The values of a key that a row has already.
+_KEY = re.compile(r"Key \(.*\)=\(.*\) already exists", re.DOTALL)
 # Where a row is quoted in the line itself, and where files of the server are named.
 _ROW = re.compile(r"\s*\b(?:in row|[Rr]ow:?)\s*\{")
 _PATH = re.compile(r"(?:file://)?(?<!\w)/[^\s'\"]+")
@@ -39,6 +41,7 @@ _BY_CODE: _Known = {
     theirs.ErrorCode.TABLE_NOT_FOUND: (NotFound, ErrorCode.TABLE_NOT_FOUND),
     theirs.ErrorCode.DIRECTORY_NOT_FOUND: (NotFound, ErrorCode.NAMESPACE_NOT_FOUND),
     theirs.ErrorCode.INDEX_NOT_FOUND: (NotFound, ErrorCode.INDEX_NOT_FOUND),
+    theirs.ErrorCode.CONSTRAINT_VIOLATION: (InvalidRequest, ErrorCode.INVALID_DATA),
     theirs.ErrorCode.UNSUPPORTED_OPERATION: (Unsupported, None),
     theirs.ErrorCode.RATE_LIMITED: (LimitExceeded, None),
     theirs.ErrorCode.PROVIDER_TIMEOUT: (TimedOut, None),
@@ -113,7 +116,7 @@ def of_start(error: Exception) -> PixelflightError:
 def first_line(text: str) -> str:
     """What may be told of a text of Pixeltable's: no row, no path, no trace."""
     # What follows the first line is the row, or a trace of somebody's function.
-    lines = text.strip().splitlines() or [""]
+    lines = _KEY.sub("it is there already, or was sent twice", text).strip().splitlines() or [""]
     return _PATH.sub("…", _ROW.split(lines[0])[0])[:TEXT_LENGTH_MAX]
 
 

@@ -22,6 +22,7 @@ from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker.cells import Unfit, converted
 from flight_server.engines.pixeltable.worker.columns import Column
 from flight_server.engines.pixeltable.worker.home import Home
+from flight_server.engines.pixeltable.worker.outgoing import Outgoing
 from flight_server.engines.pixeltable.worker.own_tables import transaction
 from flight_server.engines.pixeltable.worker.spools import Spool
 
@@ -62,15 +63,15 @@ def read(
         with _snapshot(home, settings) as cursor, cancellation.interrupting(cursor.adbc_cancel):
             cursor.execute(sql)
             reader = cursor.fetch_record_batch()
-            return Spool(schema, _batches(reader, columns, places, schema))
+            return Spool(schema, _batches(reader, columns, places))
 
 
 def _batches(
     reader: pa.RecordBatchReader,
     columns: Sequence[Column],
     places: Sequence[Place],
-    schema: pa.Schema,
 ) -> Iterator[pa.RecordBatch]:
+    outgoing = Outgoing(columns)
     for batch in reader:
         arrays = [
             converted(
@@ -80,7 +81,7 @@ def _batches(
             )
             for column, place in zip(columns, places, strict=True)
         ]
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+        yield from outgoing.batches(arrays)
 
 
 def _planned(query: pxt.Query, refine: Refine) -> tuple[str, list[Place]]:

@@ -13,10 +13,11 @@ from pixeltable import type_system as types
 from pixeltable.catalog.table_metadata import TableMetadata
 
 from flight_server.engines.cancellation import Cancellation
-from flight_server.engines.pixeltable.worker import names
+from flight_server.engines.pixeltable.worker import declared, names
 from flight_server.engines.pixeltable.worker.columns import COMMENT, TYPE
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
+from flight_server.engines.safe_casts import is_bytes, is_text
 from flight_server.errors import AlreadyExists, Conflict, ErrorCode, InvalidRequest
 from flight_server.model import PIXELTABLE_CATALOG, NamespaceRef, TableRef, check_schema
 
@@ -33,14 +34,21 @@ _PLAIN: Sequence[tuple[Callable[[pa.DataType], bool], type[types.ColumnType]]] =
     (pa.types.is_boolean, types.BoolType),
     (pa.types.is_integer, types.IntType),
     (pa.types.is_floating, types.FloatType),
-    (pa.types.is_string, types.StringType),
-    (pa.types.is_large_string, types.StringType),
+    (is_text, types.StringType),
+    (is_bytes, types.BinaryType),
     (pa.types.is_timestamp, types.TimestampType),
     (pa.types.is_date, types.DateType),
-    (pa.types.is_binary, types.BinaryType),
-    (pa.types.is_large_binary, types.BinaryType),
-    (pa.types.is_struct, types.JsonType),
-    (pa.types.is_list, types.JsonType),
+    (pa.types.is_nested, types.JsonType),
+)
+
+_IN_KEYS = (
+    types.BoolType,
+    types.IntType,
+    types.FloatType,
+    types.StringType,
+    types.TimestampType,
+    types.DateType,
+    types.UUIDType,
 )
 
 
@@ -51,6 +59,9 @@ def create_namespace(
     for part in arguments["namespace"].lstrip("/").split("/"):
         names.check_new(part, "namespace")
     directory = names.directory_of(arguments["namespace"])
+    above = directory.rpartition("/")[0]
+    if above:
+        check_directory(above)
     if not directory or directory in pxt.list_dirs("", recursive=True):
         named = NamespaceRef(PIXELTABLE_CATALOG, arguments["namespace"])
         raise AlreadyExists(f"There is a namespace '{named}' already.")
@@ -134,7 +145,11 @@ def table_of(
     if pxt.get_table(path, if_not_exists="ignore") is not None:
         raise already_exists(arguments)
     columns = {field.name: column_of(field, field.name in key) for field in schema}
-    custom = {} if made_for is None else {MARK: made_for}
+    for name in key:
+        _check_key(name, columns)
+    custom: dict[str, Any] = {} if made_for is None else {MARK: made_for}
+    if schema.metadata:
+        custom |= declared.metadata_of(pa.schema([], metadata=schema.metadata))
     return pxt.create_table(
         path,
         columns,
@@ -179,9 +194,22 @@ def already_exists(arguments: Mapping[str, Any]) -> AlreadyExists:
 def column_of(field: pa.Field, is_key: bool = False) -> dict[str, Any]:
     """A column as Pixeltable is told of it. InvalidRequest (unsupported_type)."""
     kind = type_of(field)
-    kind = kind.copy(nullable=field.nullable and not is_key)
-    comment = (field.metadata or {}).get(COMMENT, b"").decode()
-    return {"type": kind} | ({"comment": comment} if comment else {})
+    column: dict[str, Any] = {"type": kind.copy(nullable=field.nullable and not is_key)}
+    if comment := (field.metadata or {}).get(COMMENT, b"").decode():
+        column["comment"] = comment
+    if not kind.is_media_type():
+        kept = declared.declared_field(field)
+        column["custom_metadata"] = declared.metadata_of(pa.schema([kept]))
+    return column
+
+
+def _check_key(name: str, columns: Mapping[str, Any]) -> None:
+    if name in columns and not isinstance(columns[name]["type"], _IN_KEYS):
+        raise InvalidRequest(
+            f"Pixeltable finds no row by the column '{name}': a key holds numbers, texts, moments, "
+            "UUIDs or truth values.",
+            code=ErrorCode.UNSUPPORTED_TYPE,
+        )
 
 
 def type_of(field: pa.Field) -> types.ColumnType:
@@ -189,20 +217,19 @@ def type_of(field: pa.Field) -> types.ColumnType:
     arrow = field.type
     if (named := _MEDIA.get((field.metadata or {}).get(TYPE, b""))) is not None:
         return named()
-    if isinstance(arrow, pa.FixedShapeTensorType):
-        return _array(field, tuple(arrow.shape), arrow.value_type)
+    try:
+        stored = declared.storage_of(arrow, top=True)
+    except declared.Unkept as error:
+        raise _unsupported(field) from error
     if isinstance(arrow, pa.UuidType):
         return types.UUIDType()
     if isinstance(arrow, pa.JsonType):
         return types.JsonType()
-    if pa.types.is_fixed_size_list(arrow):
+    if isinstance(arrow, pa.FixedShapeTensorType):
+        return _array(field, tuple(arrow.shape), arrow.value_type)
+    if pa.types.is_fixed_size_list(arrow) and pa.types.is_primitive(stored.value_type):
         return _array(field, (arrow.list_size,), arrow.value_type)
-    if pa.types.is_dictionary(arrow):
-        return type_of(field.with_type(arrow.value_type))
-    for fits, kind in _PLAIN:
-        if fits(arrow):
-            return kind()
-    raise _unsupported(field)
+    return next(kind() for fits, kind in _PLAIN if fits(stored))
 
 
 def _array(field: pa.Field, shape: tuple[int, ...], item: pa.DataType) -> types.ColumnType:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pixeltable as pxt
@@ -214,7 +215,7 @@ def _identity(table: pxt.Table, name: str) -> Any:
 
 
 def _nullable(column: Column) -> Column:
-    return Column(column.field.with_nullable(True), column.shape, column.type)
+    return replace(column, field=column.field.with_nullable(True))
 
 
 def _nulls(rows: pa.Table, field: pa.Field) -> pa.ChunkedArray:

@@ -22,11 +22,17 @@ from pixeltable.catalog.table_metadata import TableMetadata
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker import conditions, fast, selection
-from flight_server.engines.pixeltable.worker.columns import Column, array_of, columns_of
+from flight_server.engines.pixeltable.worker.columns import (
+    Column,
+    array_of,
+    columns_of,
+    metadata_of_all,
+)
 from flight_server.engines.pixeltable.worker.conditions import Share
 from flight_server.engines.pixeltable.worker.files import Filled
 from flight_server.engines.pixeltable.worker.home import Home
 from flight_server.engines.pixeltable.worker.listings import opened
+from flight_server.engines.pixeltable.worker.outgoing import Outgoing
 from flight_server.engines.pixeltable.worker.own_tables import transaction
 from flight_server.engines.pixeltable.worker.references import ID, check_ids, expression, judged
 from flight_server.engines.pixeltable.worker.spools import Spool
@@ -43,6 +49,7 @@ def scan(home: Home, arguments: Mapping[str, Any], cancellation: Cancellation) -
     named = {part: arguments[part] for part in ("namespace", "name", "version")}
     told = home.known("metadata", named, table.get_metadata)
     rows = _scanned(home, table, told, arguments, cancellation)
+    rows.schema = rows.schema.with_metadata(metadata_of_all(told))
     media = arguments["media"]
     return rows if media is None else Filled(rows, str(told["id"]), media)
 
@@ -131,7 +138,7 @@ def rows_of(
             log.debug("a query is read by Pixeltable's cursor: %s", unfit)
     for name, value in settings.items():
         transaction().execute(sa.text(f"SET LOCAL {name} = '{value}'"))
-    return Spool(schema, _by_cursor(query, columns, schema, cancellation))
+    return Spool(schema, _by_cursor(query, columns, cancellation))
 
 
 def query_of(table: pxt.Table, columns: Sequence[Column], *more: Any) -> pxt.Query:
@@ -146,22 +153,24 @@ def _key(at: int) -> str:
 
 
 def _by_cursor(
-    query: pxt.Query, columns: Sequence[Column], schema: pa.Schema, cancellation: Cancellation
+    query: pxt.Query, columns: Sequence[Column], cancellation: Cancellation
 ) -> Iterator[pa.RecordBatch]:
+    outgoing = Outgoing(columns)
     with query.cursor() as cursor:
         waiting: list[Any] = []
         for row in cursor:
             waiting.append(row)
             if len(waiting) == ROWS_EACH:
                 cancellation.check()
-                yield _batch(waiting, columns, schema)
+                yield from _batches(waiting, columns, outgoing)
                 waiting = []
         if waiting:
-            yield _batch(waiting, columns, schema)
+            yield from _batches(waiting, columns, outgoing)
 
 
-def _batch(rows: Sequence[Any], columns: Sequence[Column], schema: pa.Schema) -> pa.RecordBatch:
-    arrays = [
-        array_of(column, [row[_key(at)] for row in rows]) for at, column in enumerate(columns)
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+def _batches(
+    rows: Sequence[Any], columns: Sequence[Column], outgoing: Outgoing
+) -> list[pa.RecordBatch]:
+    return outgoing.batches(
+        [array_of(column, [row[_key(at)] for row in rows]) for at, column in enumerate(columns)]
+    )

@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from flight_server.arrow_layouts import Step, nested_step
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.pixeltable.worker import trees
 from flight_server.engines.pixeltable.worker.columns import Column
@@ -20,6 +21,8 @@ from flight_server.errors import ErrorCode, InvalidRequest
 from flight_server.model import quoted
 
 ROWS_EACH = 64 * 2**10
+# What DuckDB finds in the text of SQL, and in no row.
+_OF_SQL = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException)
 _NUMBER = "_pixelflight_number"
 
 
@@ -51,13 +54,36 @@ def selected(
 def asked(sql: str, rows: pa.Table, cancellation: Cancellation) -> pa.Table:
     """What DuckDB answers about `rows`. InvalidRequest (invalid_sql)."""
     with trees.connection() as connection:
-        connection.register("rows", rows)
+        connection.register("rows", _readable(rows))
         try:
             with cancellation.interrupting(connection.interrupt):
                 return connection.execute(sql).to_arrow_table()
         except duckdb.Error as error:
-            text = str(error).splitlines()[0]
-            raise InvalidRequest(text, code=ErrorCode.INVALID_SQL) from error
+            raise InvalidRequest(_told(error), code=ErrorCode.INVALID_SQL) from error
+
+
+def _told(error: duckdb.Error) -> str:
+    """What is wrong with SQL; of what is wrong with a row, the kind alone: the rest quotes it."""
+    line = str(error).splitlines()[0]
+    if isinstance(error, _OF_SQL):
+        return line
+    return f"{line.partition(':')[0]}: a value is none that this can be computed of."
+
+
+def _readable(rows: pa.Table) -> pa.Table:
+    """The rows with floating-point numbers of 16 bits as wider ones, which DuckDB reads."""
+    for at, name in enumerate(rows.column_names):
+        widened = _widened(rows.column(at).type)
+        if widened.convert is not None:
+            chunks = [widened(chunk) for chunk in rows.column(at).chunks]
+            rows = rows.set_column(at, name, pa.chunked_array(chunks, widened.type))
+    return rows
+
+
+def _widened(kind: pa.DataType) -> Step:
+    if pa.types.is_float16(kind):
+        return Step(pa.float32(), lambda array: array.cast(pa.float32()))
+    return nested_step(kind, _widened)
 
 
 def _parts(rows: Spool, request: Mapping[str, Any]) -> Iterator[pa.Table]:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from datetime import MAXYEAR, MINYEAR
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from flight_server.engines.pixeltable.worker import media
 from flight_server.engines.pixeltable.worker.columns import Column, Shape
+from flight_server.engines.pixeltable.worker.incoming import (
+    arrays_of,
+    assigned,
+    inbound_of,
+    invalid,
+    is_cast,
+    nested_of,
+    nul,
+    plain_of,
+)
 from flight_server.errors import ErrorCode, InvalidRequest, did_you_mean
 
 
@@ -33,6 +41,9 @@ def matched(columns: Sequence[Column], schema: pa.Schema, is_whole: bool = True)
         if column.name in found:
             raise _mismatch(f"The column '{name}' stands twice in what was sent.")
         found[column.name] = column
+    for column, kind in zip(found.values(), schema.types, strict=True) if is_whole else ():
+        if is_cast(column):
+            inbound_of(column, kind)
     missing = [
         column.name
         for column in columns
@@ -44,76 +55,47 @@ def matched(columns: Sequence[Column], schema: pa.Schema, is_whole: bool = True)
 
 
 def rows_of(
-    batch: pa.RecordBatch, columns: Sequence[Column], allowed: Sequence[str]
+    batch: pa.RecordBatch,
+    columns: Sequence[Column],
+    allowed: Sequence[str],
+    is_assigned: bool = False,
 ) -> list[dict[str, Any]]:
     """The rows, ready to be inserted. `allowed` is where media may be read from.
 
+    `is_assigned` says that SQL has computed them, which has types of its own.
     InvalidRequest (schema_mismatch, invalid_data).
     """
     names = [column.name for column in columns]
     values = [
-        _values(column, array, allowed)
+        _values(column, assigned(column, array) if is_assigned else array, allowed)
         for column, array in zip(columns, batch.columns, strict=True)
     ]
     return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def _values(column: Column, array: pa.Array, allowed: Sequence[str]) -> list[Any]:
-    if column.shape is Shape.PLAIN:
+    if column.shape in (Shape.PLAIN, Shape.BINARY):
         return list(plain_of(column, array).to_pylist())
-    _check_nulls(column, array)
+    if is_cast(column):
+        if column.shape is Shape.ARRAY:
+            return arrays_of(column, array)
+        return _without_nul(column, nested_of(column, array))
+    if array.null_count and not column.field.nullable:
+        raise invalid(f"Column '{column.name}' is declared not null and null values came in.")
     match column.shape:
         case Shape.JSON:
             return _without_nul(column, _json(column, array))
         case Shape.ARRAY:
             return _arrays(column, array)
-        case Shape.MEDIA:
-            return _media(column, array, allowed)
         case _:
-            return list(_cast(column, array, column.field.type).to_pylist())
-
-
-def plain_of(column: Column, array: pa.Array) -> pa.Array:
-    """Values for a plain column, in its type. InvalidRequest (schema_mismatch, invalid_data)."""
-    _check_nulls(column, array)
-    values = _cast(column, array, column.field.type)
-    if pa.types.is_string(values.type) and pc.any(pc.match_substring(values, "\0")).as_py():
-        raise _nul(column)
-    if pa.types.is_temporal(values.type):
-        _check_years(column, values)
-    return values
-
-
-def _check_nulls(column: Column, array: pa.Array) -> None:
-    if array.null_count and not column.field.nullable:
-        raise InvalidRequest(
-            f"The column '{column.name}' allows no nulls, and {array.null_count} were sent.",
-            code=ErrorCode.INVALID_DATA,
-        )
-
-
-def _check_years(column: Column, array: pa.Array) -> None:
-    """Pixeltable reads dates as Python's, and no row with another one could be read again."""
-    years = pc.min_max(pc.year(array)).as_py()
-    if years["min"] is not None and not MINYEAR <= years["min"] <= years["max"] <= MAXYEAR:
-        raise InvalidRequest(
-            f"A value of the column '{column.name}' is of no year from {MINYEAR} to {MAXYEAR}.",
-            code=ErrorCode.INVALID_DATA,
-        )
+            return _media(column, array, allowed)
 
 
 def _without_nul(column: Column, values: list[Any]) -> list[Any]:
     """PostgreSQL has no text with a NUL, and Pixeltable would make a blank of it."""
     if any(_has_nul(value) for value in values):
-        raise _nul(column)
+        raise nul(column)
     return values
-
-
-def _nul(column: Column) -> InvalidRequest:
-    return InvalidRequest(
-        f"A value of the column '{column.name}' holds a NUL, which Pixeltable cannot keep.",
-        code=ErrorCode.INVALID_DATA,
-    )
 
 
 def _has_nul(value: Any) -> bool:
@@ -132,41 +114,32 @@ def _json(column: Column, array: pa.Array) -> list[Any]:
     try:
         return [None if text is None else json.loads(text) for text in storage.to_pylist()]
     except ValueError as error:
-        raise InvalidRequest(
-            f"A value of the column '{column.name}' is no JSON: {error}.",
-            code=ErrorCode.INVALID_DATA,
-        ) from error
+        raise invalid(f"A value of the column '{column.name}' is no JSON: {error}.") from error
 
 
 def _arrays(column: Column, array: pa.Array) -> list[Any]:
-    arrow = column.field.type
+    arrow = column.kept
     whole = _cast(column, array, arrow)
     if pa.types.is_large_binary(arrow):
         return [None if file is None else _loaded(column, file) for file in whole.to_pylist()]
     kind: Mapping[str, Any] = {"dtype": column.type.dtype}
-    if pa.types.is_list(arrow):
-        shape = tuple(-1 if size is None else size for size in column.type.shape)
-        return [
-            None
-            if value is None
-            else np.array(value, **kind).reshape(shape)
-            if shape.count(-1) < 2
-            else np.array(value, **kind)
-            for value in whole.to_pylist()
-        ]
-    storage = getattr(whole, "storage", whole)
-    flat = storage.flatten().to_numpy(zero_copy_only=False)
-    present = iter(flat.astype(column.type.dtype).reshape(-1, *column.type.shape))
-    return [next(present) if is_valid else None for is_valid in storage.is_valid().to_pylist()]
+    shape = tuple(-1 if size is None else size for size in column.type.shape)
+    return [
+        None
+        if value is None
+        else np.array(value, **kind).reshape(shape)
+        if shape.count(-1) < 2
+        else np.array(value, **kind)
+        for value in whole.to_pylist()
+    ]
 
 
 def _loaded(column: Column, file: bytes) -> np.ndarray[Any, Any]:
     try:
         loaded: np.ndarray[Any, Any] = np.load(io.BytesIO(file), allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise InvalidRequest(
-            f"A value of the column '{column.name}' is no array in NumPy's NPY format.",
-            code=ErrorCode.INVALID_DATA,
+        raise invalid(
+            f"A value of the column '{column.name}' is no array in NumPy's NPY format."
         ) from error
     return loaded
 
@@ -193,8 +166,7 @@ def _cast(column: Column, array: pa.Array, arrow: pa.DataType) -> pa.Array:
         return cast if storage is arrow else pa.ExtensionArray.from_storage(arrow, cast)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise _mismatch(
-            f"The column '{column.name}' is {arrow}, and {array.type} does not fit: "
-            f"{str(error).splitlines()[0][:200]}."
+            f"The column '{column.name}' is {arrow}, and {array.type} does not fit."
         ) from error
 
 

@@ -152,8 +152,10 @@ class _Ingest:
 
     def _write(self, sent: _Sent, counts: dict[str, int]) -> None:
         if self._mode in _BY_KEY:
+            keys: set[tuple[Any, ...]] = set()
             for part in sent.parts():
                 rows = rows_of(part, self._columns, self._arguments["media"])
+                self._check_keys(rows, keys)
                 self._upsert(rows, counts)
         elif self._arguments["bulk"] and bulk.fits(self._table, self._columns):
             counts["rows_inserted"] = bulk.insert(self._table, self._columns, sent.parts())
@@ -162,13 +164,22 @@ class _Ingest:
             inserted = inserting.insert(self._table, self._columns, sent.parts(), allowed)
             counts["rows_inserted"] = inserted
 
+    def _check_keys(self, rows: list[dict[str, Any]], known: set[tuple[Any, ...]]) -> None:
+        """InvalidRequest (invalid_data) where two rows of the stream have one key."""
+        before = len(known)
+        known.update(tuple(row[name] for name in self._key) for row in rows)
+        if len(known) < before + len(rows):
+            raise InvalidRequest(
+                f"Two rows have the same {_named(self._key)}, which is the key: send one for each.",
+                code=ErrorCode.INVALID_DATA,
+            )
+
     def _upsert(self, rows: list[dict[str, Any]], counts: dict[str, int]) -> None:
-        # Of two rows of one key the later one counts; Pixeltable would insert both.
-        by_key = {tuple(row[name] for name in self._key): row for row in rows}
-        wanted = [{**self._left_out, **row} for row in by_key.values()]
+        wanted = [{**self._left_out, **row} for row in rows]
         stats = self._table.batch_update(wanted, if_not_exists="insert").row_count_stats
-        # What it inserts is not in its own count.
-        counts["rows_updated"] += stats.upd_rows
+        # What it inserts is not in its own count; and rows of which keys alone were sent stay.
+        if len(self._columns) > len(self._key) or self._left_out:
+            counts["rows_updated"] += stats.upd_rows
         counts["rows_inserted"] += len(wanted) - stats.upd_rows
 
     def _digest(self, after: str | None = None) -> Digest | None:
@@ -213,3 +224,7 @@ class _Sent:
                     self.digest.update(part)
                 self.count += part.num_rows
                 yield part
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)

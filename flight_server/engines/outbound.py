@@ -1,8 +1,7 @@
-"""Batches on their way out of a lake table.
+"""Batches on their way out of a table of any engine.
 
-What DuckDB gives is made into the very Arrow types that were declared for the table: names,
-nullability and metadata at every depth, encodings and extensions included. This module knows
-nothing of DuckDB: it begins at the Arrow that `select_expression` made DuckDB answer with.
+What an engine has stored is made into the very Arrow types that were declared for the table:
+names, nullability and metadata at every depth, encodings and extensions included.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ import pyarrow.types as kinds
 
 from flight_server.arrow_layouts import (
     Step,
+    is_list_like,
     joined_interval,
     list_step,
     map_step,
     positions,
     struct_step,
 )
-from flight_server.engines.lake.types import is_list_like
 from flight_server.errors import ErrorCode, InvalidRequest, Unsupported
 
 
 class Outbound:
-    """How batches from DuckDB become batches of one schema; columns are taken by position.
+    """How batches as they are stored become batches of one schema; columns are taken by position.
 
     `identity` says that the arrays need nothing, so that a reader may be passed on as it is
     under the schema's own names and metadata.
@@ -33,11 +32,11 @@ class Outbound:
     schema: pa.Schema
     identity: bool
 
-    def __init__(self, schema: pa.Schema, duck_schema: pa.Schema) -> None:
-        assert len(schema) == len(duck_schema), "the query has other columns than the schema"
+    def __init__(self, schema: pa.Schema, stored: pa.Schema) -> None:
+        assert len(schema) == len(stored), "the query has other columns than the schema"
         self.schema = schema
         self._steps = [
-            _step(have.type, want.type) for have, want in zip(duck_schema, schema, strict=True)
+            _step(have.type, want.type) for have, want in zip(stored, schema, strict=True)
         ]
         self.identity = all(step.convert is None for step in self._steps)
 
@@ -69,8 +68,8 @@ class Outbound:
             field = self.schema.field(index)
             # Only SQL can have put such a value there: it sees the storage type.
             raise InvalidRequest(
-                f"Column '{field.name}' holds a value that does not fit its type {field.type}: "
-                f"{str(error).splitlines()[0]}. Read it by SQL, and correct it with an update.",
+                f"Column '{field.name}' holds a value that does not fit its type {field.type}. "
+                "Read it by SQL, and correct it with an update.",
                 code=ErrorCode.INVALID_DATA,
                 details={"column": field.name, "type": str(field.type)},
             ) from error
@@ -119,7 +118,7 @@ def _leaf(source: pa.DataType, target: pa.DataType) -> Step:
 
 
 def _same_bits(source: pa.DataType, target: pa.DataType) -> bool:
-    """Whether the storage is the value itself under another name, as `types` lays it down."""
+    """Whether the storage is the value itself under another name, as engines lay it down."""
     if kinds.is_int64(source):
         return bool(kinds.is_duration(target) or kinds.is_time64(target))
     if kinds.is_timestamp(source) and kinds.is_timestamp(target):
