@@ -30,6 +30,9 @@ _ENDLESS = re.compile(r"[-+*/<>=~!@#%^&|`?]{256}|(?:\+|-(?!-)){32}")
 
 Tree = dict[str, Any]
 
+# The name of an argument in a call.
+_ARGUMENT = re.compile(r"(\w+)\s*(?::=|=>)")
+
 _WRITING = frozenset(
     {"INSERT", "UPDATE", "DELETE", "MERGE_INTO", "CREATE", "CREATE_FUNC", "DROP", "ALTER"}
     | {"TRANSACTION"}
@@ -166,12 +169,22 @@ def _refuse(sql: str, answer: Tree) -> NoReturn:
         raise _too_large("it is nested too deeply")
     if answer["error_type"] == "parser":
         details = {"position": int(answer["position"])} if "position" in answer else {}
+        hint = _hint(sql, details["position"]) if details else ""
         raise InvalidRequest(
-            f"The SQL does not parse: {_shown(sql, message)}",
+            f"The SQL does not parse: {_shown(sql, message)}{hint}",
             code=ErrorCode.INVALID_SQL,
             details=details,
         )
     raise _not_a_select(sql)
+
+
+def _hint(sql: str, position: int) -> str:
+    """How a word of SQL's own names an argument, where that is what did not parse."""
+    found = _ARGUMENT.match(sql.encode()[position:].decode(errors="ignore"))
+    if found is None:
+        return ""
+    word = found[1]
+    return f"\nAs the name of an argument '{word}' stands in double quotes: \"{word}\" := …"
 
 
 def _shown(sql: str, message: str) -> str:

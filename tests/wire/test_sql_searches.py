@@ -85,6 +85,7 @@ WRONG = [
     ("FROM search('{p}', 'v', [1, 0], 1, 2)", "invalid_sql", "so many"),
     ("FROM search('{p}', 'v', [1, 0], lim := 1)", "invalid_sql", "'lim'"),
     ("FROM search('{p}', 'v', [1, 0], 'all')", "invalid_sql", "'limit'"),
+    ("FROM search('{p}', 'v', [1, 0], Limit := 1)", "invalid_sql", 'quotes: "Limit" :='),
     ("FROM search('{p}', 'v', [1, 0], \"column\" := 'v')", "invalid_sql", "twice"),
     ("FROM search('{p}', 'v', [1, NULL])", "invalid_sql", "'sought'"),
     ("FROM search('{p}', 'v', (SELECT [1, 0]))", "invalid_sql", "'sought'"),
