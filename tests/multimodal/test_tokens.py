@@ -54,6 +54,8 @@ def test_a_table_is_made_once_though_its_maker_died_before_the_rows_were_in(
         killed = writable._process._process
         assert killed is not None
         killed.kill()
+        # A request that met it while it was ending would be told so, too.
+        killed.wait()
 
     with ThreadPoolExecutor(1) as pool:
         killing = pool.submit(kill_once_it_is_there)
