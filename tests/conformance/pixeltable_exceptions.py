@@ -91,7 +91,6 @@ EXCEPTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
         "Pixeltable keeps names of tables and directories in lower case.",
         (
             "test_found_in_any_case",
-            "test_two_that_differ_by_case_only",
             "test_columns_are_found_in_any_case",
             "test_rename_changes_case",
         ),

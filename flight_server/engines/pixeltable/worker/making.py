@@ -186,8 +186,8 @@ def check_unused(table: pxt.Table) -> None:
 
 
 def already_exists(arguments: Mapping[str, Any]) -> AlreadyExists:
-    """There is one of the name."""
-    named = TableRef(PIXELTABLE_CATALOG, arguments["namespace"], arguments["name"])
+    """There is one of the name, which Pixeltable keeps in lower case."""
+    named = TableRef(PIXELTABLE_CATALOG, arguments["namespace"], arguments["name"].lower())
     return AlreadyExists(f"There is a table '{named}' already.")
 
 
