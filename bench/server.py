@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from bench.calls import FlightCalls, append
 from flight_server.client import connect
+from flight_server.settings import Settings
 from flight_server.testing.server import ServerProcess, running_server
 
 TABLE = "bench"
@@ -19,8 +20,10 @@ TABLE = "bench"
 @contextmanager
 def running(data: Path, **settings: object) -> Iterator[tuple[ServerProcess, FlightCalls]]:
     """A server with the settings it has by default but for those named, and a client of it."""
+    niceness = Settings.model_fields["job_niceness"].default
+    own = {"log_level": "WARNING", "job_niceness": niceness}
     with (
-        running_server(data, log_level="WARNING", **settings) as server,
+        running_server(data, **own | settings) as server,
         FlightCalls(server.url, server.key) as calls,
     ):
         yield server, calls

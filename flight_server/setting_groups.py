@@ -26,6 +26,13 @@ class JobSettings(BaseModel):
     job_idle_seconds: float = Field(
         300, ge=0, description="A worker that has had nothing to do for so long ends."
     )
+    job_niceness: int = Field(
+        15,
+        ge=0,
+        le=19,
+        description="How far the workers' processes stand back where processors are short, as in "
+        "nice(1): those who wait for an answer go first. 0: not at all.",
+    )
     job_timeout_seconds: int = Field(
         3600, ge=1, description="How long a job may take that does not say it itself."
     )

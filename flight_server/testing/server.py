@@ -20,6 +20,8 @@ from flight_server.operations import Services
 from flight_server.settings import PREFIX, Settings
 from flight_server.wire import FlightDoor
 
+# Nobody waits for an answer while a test waits for a job.
+SETTINGS = {"job_niceness": 0}
 START_SECONDS_MAX = 60
 STOP_SECONDS_MAX = 60
 
@@ -66,12 +68,13 @@ class LocalServer(RunningServer):
 def running_server(data: Path | None = None, **settings: Any) -> Iterator[ServerProcess]:
     """`pixelflight serve` on free ports while the block runs.
 
-    Settings go by their names. The folder of the data is a temporary one unless it is given; a
-    second server on the same folder goes on where the first one ended.
+    Settings go by their names; those of `SETTINGS` are not what servers have by default. The
+    folder of the data is a temporary one unless it is given; a second server on the same folder
+    goes on where the first one ended.
     """
     with ExitStack() as closing:
         folder = data or Path(closing.enter_context(tempfile.TemporaryDirectory()))
-        process = _started(folder, settings)
+        process = _started(folder, SETTINGS | settings)
         closing.callback(_end, process)
         flight, http = _ready(process)
         key = (folder / "admin.key").read_text("utf-8").strip()
@@ -83,7 +86,7 @@ def local_server(data: Path | None = None, **settings: Any) -> Iterator[LocalSer
     """The same in this process, without HTTP."""
     with ExitStack() as closing:
         folder = data or Path(closing.enter_context(tempfile.TemporaryDirectory()))
-        services = assemble(Settings(**{"data": folder, "flight": "127.0.0.1:0"} | settings))
+        services = assemble(Settings(**{"data": folder, "flight": "127.0.0.1:0"} | SETTINGS | settings))
         closing.callback(services.close)
         ensure_admin_key(services.keys, folder)
         door = FlightDoor(services).start()

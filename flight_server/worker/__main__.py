@@ -16,18 +16,14 @@ from flight_server.worker.process import Worker
 from flight_server.worker.standing import standing_worker
 
 STDIN = 0
-# Work that outlasts a request lets those go first who wait for an answer. At the highest there is,
-# 19, calls beside an import are a quarter faster; but where processors are short for long, jobs
-# then get a sixtieth of what others do, and at 10 a tenth.
-NICENESS = 10
 
 
 def main() -> None:
     """Does jobs until the server says stop, or is gone."""
     given = json.loads(_first_line())
-    if hasattr(os, "nice"):
-        os.nice(NICENESS)
     settings = Settings(**given["settings"])
+    if hasattr(os, "nice"):
+        os.nice(settings.job_niceness)
     configure_logging(settings)
     path = settings.data / "metastore.sqlite"
     connection = {"url": given["url"]}

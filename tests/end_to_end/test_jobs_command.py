@@ -24,6 +24,7 @@ SETTINGS: dict[str, Any] = {
     "job_custom": ALLOWED,
     "job_grace_seconds": 0.5,
     "limit_jobs": "",
+    "job_niceness": 3,
 }
 
 
@@ -110,7 +111,7 @@ def test_a_job_that_hears_nothing_is_cancelled_all_the_same(
     job_id = client.submit_job("custom", {"name": "stubborn"})["job_id"]
     until(client, job_id, "running")
     (before,) = workers(server)
-    assert before.nice() == 10, "those who wait for an answer go first"
+    assert before.nice() == 3, "those who wait for an answer go first"
     assert "is told to stop" in run(server, "jobs", "cancel", job_id).stderr
     assert until(client, job_id, "cancelled")["error"] is None
     # The worker had to end, and the server starts another one.
