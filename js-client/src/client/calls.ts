@@ -1,0 +1,153 @@
+/** What all calls share: retries, deadlines, the circuit, JSON. */
+import { Breaker } from "../breaker.js";
+import { ArgumentError, PixelflightError, ProtocolError } from "../errors.js";
+import { Connection, type HttpRequest } from "../http/connection.js";
+import { HttpTransport } from "../http/transport.js";
+import { jsonText } from "../parameters.js";
+import { CallSignal, RETRY, type RetryOptions, retried } from "../retry.js";
+import { CONVERSIONS, type Conversions } from "../rows.js";
+import type { Transport } from "../transport.js";
+import type { CallOptions, ClientOptions, Logger } from "./options.js";
+
+/** A request whose body and answer are JSON. */
+export interface JsonRequest {
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+  readonly path: string;
+  readonly query?: HttpRequest["query"];
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Tells nothing. */
+const SILENT: Logger = {};
+const NO_CONTENT = 204;
+
+/** The ground that the client's families of calls stand on. */
+export class Calls {
+  protected readonly connection: Connection;
+  protected readonly transport: Transport;
+  protected readonly conversions: Conversions;
+  private readonly retry: RetryOptions;
+  private readonly logger: Logger;
+  private readonly breaker: Breaker | undefined;
+
+  constructor(protected readonly options: ClientOptions) {
+    const { url, key, token, fetch, headers, retry, breaker } = options;
+    checkedUrl(url);
+    if (key !== undefined && token !== undefined) {
+      throw new ArgumentError("Give a 'key' or a 'token', not both.");
+    }
+    this.connection = new Connection({
+      url,
+      credential: key ?? token,
+      // Called by itself: browsers refuse a fetch that is a method of something else.
+      fetch: fetch ?? ((...given) => globalThis.fetch(...given)),
+      headers,
+    });
+    this.transport = options.transport ?? new HttpTransport(this.connection);
+    this.conversions = { ...CONVERSIONS, ...options.conversions };
+    this.retry = retry === false ? { ...RETRY, retries: 0 } : { ...RETRY, ...retry };
+    this.logger = options.logger ?? SILENT;
+    this.breaker = breaker && new Breaker(breaker);
+  }
+
+  /** Lets go of connections. */
+  async close(): Promise<void> {
+    await this.transport.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** Asks for JSON. Whatever writes carries a key by which the server knows it again. */
+  protected async json<T>(request: JsonRequest, options: CallOptions = {}): Promise<T> {
+    const { method, body, headers, ...rest } = request;
+    const own: Record<string, string> = { accept: "application/json", ...headers };
+    if (body !== undefined) own["content-type"] = "application/json";
+    if (method === "POST" || method === "PATCH") own["idempotency-key"] = crypto.randomUUID();
+    const sent = { method, headers: own, ...rest };
+    return await this.attempted(`${method} ${request.path}`, options, async (signal) => {
+      const text = body === undefined ? {} : { body: jsonText(body) };
+      const response = await this.connection.send({ ...sent, ...text, signal });
+      if (response.status === NO_CONTENT) return undefined as T;
+      return (await parsed(response)) as T;
+    });
+  }
+
+  /** Runs a call within its deadline, again where that may help. */
+  protected async attempted<T>(
+    what: string,
+    options: CallOptions,
+    work: (signal: AbortSignal) => Promise<T>,
+    isOver?: () => boolean,
+  ): Promise<T> {
+    const call = this.callSignal(options);
+    try {
+      return await this.again(what, call.signal, () => work(call.signal), isOver);
+    } finally {
+      call.close();
+    }
+  }
+
+  protected callSignal({ signal, timeoutMs }: CallOptions): CallSignal {
+    return new CallSignal(signal, timeoutMs ?? this.options.timeoutMs);
+  }
+
+  protected async again<T>(
+    what: string,
+    signal: AbortSignal,
+    work: () => Promise<T>,
+    isOver?: () => boolean,
+  ): Promise<T> {
+    const once = async () => {
+      signal.throwIfAborted();
+      this.breaker?.enter();
+      try {
+        const done = await work();
+        this.breaker?.leave();
+        return done;
+      } catch (error) {
+        this.breaker?.leave(error);
+        throw error;
+      }
+    };
+    const onRetry = ({ attempt, waitMs, error }: { attempt: number; waitMs: number; error: Error }) =>
+      this.logger.warn?.(`${what} failed, it is tried again: ${error.message}`, {
+        attempt,
+        waitMs,
+      });
+    this.logger.debug?.(what);
+    return await retried(once, this.retry, { signal, onRetry }, isOver);
+  }
+}
+
+async function parsed(response: Response): Promise<unknown> {
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ProtocolError("The server's answer is no JSON.", { cause });
+  }
+}
+
+function checkedUrl(url: string): void {
+  let protocol: string;
+  try {
+    ({ protocol } = new URL(url));
+  } catch (cause) {
+    throw new ArgumentError(
+      `${JSON.stringify(url)} is no URL: write http://HOST:PORT, as the server tells when it starts.`,
+      { cause },
+    );
+  }
+  if (protocol === "http:" || protocol === "https:") return;
+  throw new ArgumentError(
+    `${url} is no address of HTTP: 'url' begins with http:// or https://; Flight is a 'transport'.`,
+  );
+}
+
+/** Whether the error says that something named is not there. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof PixelflightError && error.status === 404;
+}

@@ -1,0 +1,134 @@
+/** Rows out of tables and statements. */
+import type { IpcMessage } from "../ipc/message.js";
+import { type OrderBy, type Where, orderText, whereText } from "../query/filters.js";
+import { type Progress, Result } from "../result.js";
+import type { Conversions, Row } from "../rows.js";
+import { sqlOf } from "../query/template.js";
+import type { Parameters, ReadRequest, ScanRequest } from "../transport.js";
+import { Calls } from "./calls.js";
+import type { CallOptions } from "./options.js";
+
+/** What any read takes. */
+export interface ReadOptions extends CallOptions {
+  /** Told after each batch how far the read has come. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /** In place of the client's. */
+  readonly conversions?: Partial<Conversions> | undefined;
+}
+
+/** Which rows of a table are wanted. */
+export interface GetOptions extends ReadOptions {
+  readonly columns?: readonly string[] | undefined;
+  /** A predicate of SQL, or an object: `{ price: { gt: 10 } }`. */
+  readonly filter?: Where | undefined;
+  /** As in SQL, or a list: `[{ column: "price", direction: "desc" }]`. */
+  readonly orderBy?: OrderBy | undefined;
+  readonly limit?: number | undefined;
+  readonly offset?: number | undefined;
+  /** A snapshot's number or a tag's name. */
+  readonly version?: number | string | undefined;
+  /** A moment: a `Date`, or RFC 3339. */
+  readonly asOf?: Date | string | undefined;
+  /** Adds the column `_row_id`. */
+  readonly withRowId?: boolean | undefined;
+}
+
+/** How a statement is read. */
+export interface SqlOptions extends ReadOptions {
+  /** The snapshot at which all tables are read. */
+  readonly version?: number | undefined;
+  readonly asOf?: Date | string | undefined;
+}
+
+/** Families of calls that read. */
+export class ReadCalls extends Calls {
+  /** Rows of a table, or of a view. Nothing is asked before the result is read. */
+  get<T extends Row = Row>(table: string, options: GetOptions = {}): Result<T> {
+    const { columns, filter, orderBy, limit, offset, version, asOf, withRowId } = options;
+    const scan: ScanRequest = {
+      table,
+      columns,
+      filter: whereText(filter),
+      orderBy: orderText(orderBy),
+      limit,
+      offset,
+      version,
+      asOf: moment(asOf),
+      withRowId,
+    };
+    return this.read<T>({ kind: "scan", scan }, options);
+  }
+
+  /**
+   * Rows of a SELECT: a text with its parameters, or a template, whose values are parameters.
+   *
+   * @example
+   * client.sql`SELECT * FROM planes WHERE seats > ${least}`
+   */
+  sql<T extends Row = Row>(
+    text: string | TemplateStringsArray,
+    ...given: unknown[]
+  ): Result<T> {
+    if (typeof text !== "string") return this.read<T>({ kind: "sql", sql: sqlOf(text, given) }, {});
+    const [parameters, options = {}] = given as [Parameters | undefined, SqlOptions | undefined];
+    const { version, asOf } = options;
+    const sql = { sql: text, parameters, version, asOf: moment(asOf) };
+    return this.read<T>({ kind: "sql", sql }, options);
+  }
+
+  /** The net difference between two versions of a table; `_change` says what became of a row. */
+  diff<T extends Row = Row>(
+    table: string,
+    older: number | string,
+    newer?: number | string,
+    options: ReadOptions = {},
+  ): Result<T> {
+    return this.read<T>({ kind: "diff", diff: { table, older, newer } }, options);
+  }
+
+  /** The rows of a table that changed after a snapshot, in the order of the commits. */
+  changes<T extends Row = Row>(
+    table: string,
+    after: number,
+    options: ReadOptions & { until?: number; images?: "after" | "both" } = {},
+  ): Result<T> {
+    const { until, images } = options;
+    return this.read<T>({ kind: "changes", changes: { table, after, until, images } }, options);
+  }
+
+  private read<T extends Row>(request: ReadRequest, options: ReadOptions): Result<T> {
+    const conversions = { ...this.conversions, ...options.conversions };
+    const open = (onBytes: (bytes: number) => void) => this.stream(request, options, onBytes);
+    return new Result<T>(open, conversions, options.onProgress);
+  }
+
+  /** The messages of a read, begun again while none of its batches has come. */
+  private async *stream(
+    request: ReadRequest,
+    options: CallOptions,
+    onBytes: (bytes: number) => void,
+  ): AsyncGenerator<IpcMessage, void> {
+    const call = this.callSignal(options);
+    const settings = { signal: call.signal, onBytes };
+    let messages: AsyncGenerator<IpcMessage, void> | undefined;
+    try {
+      // The schema is waited for here, so that what failed before rows came can be tried again.
+      const first = await this.again(`${request.kind} over ${this.transport.name}`, call.signal, () => {
+        messages = this.transport.read(request, settings);
+        return messages.next();
+      });
+      if (first.done) return;
+      yield first.value;
+      yield* messages as AsyncGenerator<IpcMessage, void>;
+    } finally {
+      await messages?.return();
+      call.abort();
+      call.close();
+    }
+  }
+}
+
+/** A moment as the server reads it. */
+export function moment(given: Date | string | undefined): string | undefined {
+  return given instanceof Date ? given.toISOString() : given;
+}

@@ -1,0 +1,155 @@
+/** One request over `fetch`, and what can go wrong with it, as errors of this package. */
+import {
+  ConnectionError,
+  type ErrorFields,
+  type PixelflightError,
+  TruncatedError,
+  errorOfJson,
+} from "../errors.js";
+
+/** Who is asking: an API key or a token, as a text or as what gives one for each request. */
+export type Credential = string | (() => string | Promise<string>);
+
+/** What a connection is made of. */
+export interface ConnectionOptions {
+  readonly url: string;
+  readonly credential?: Credential | undefined;
+  readonly fetch: typeof globalThis.fetch;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+/** One request. */
+export interface HttpRequest {
+  readonly method: string;
+  /** Under `/api/v1`, or from the root where it begins with two slashes. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  readonly body?: BodyInit | undefined;
+  /** The body is a stream, sent while it is made. */
+  readonly streams?: boolean | undefined;
+  readonly signal: AbortSignal;
+}
+
+const PREFIX = "/api/v1";
+const SECOND_MS = 1000;
+
+/** The server as `fetch` reaches it. */
+export class Connection {
+  private readonly base: string;
+
+  constructor(private readonly options: ConnectionOptions) {
+    this.base = options.url.replace(/\/+$/, "").replace(/\/api\/v1$/, "");
+  }
+
+  /**
+   * The answer, once its headers are there.
+   *
+   * @throws {@link PixelflightError} that the server tells, or {@link ConnectionError}; the
+   * signal's reason if it ends the request.
+   */
+  async send(request: HttpRequest): Promise<Response> {
+    const { method, signal } = request;
+    const init: RequestInit & { duplex?: "half" } = {
+      method,
+      headers: await this.headers(request),
+      signal,
+    };
+    if (request.body !== undefined) init.body = request.body;
+    // What sends while it reads is asked for by this word; browsers over HTTP/1.1 have it not.
+    if (request.streams) init.duplex = "half";
+    let response: Response;
+    try {
+      response = await this.options.fetch(this.address(request), init);
+    } catch (cause) {
+      throw this.broken(signal, cause);
+    }
+    if (!response.ok) throw await this.refused(response, signal);
+    return response;
+  }
+
+  /** The chunks of an answer's body. Whoever stops before its end ends the request. */
+  async *chunks(response: Response, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    if (!response.body) return;
+    const reader = response.body.getReader();
+    let done = false;
+    try {
+      while (!done) {
+        const read = await reader.read().catch((cause: unknown) => {
+          done = true;
+          if (signal.aborted) throw signal.reason;
+          throw new TruncatedError("The connection broke in the middle of the stream.", { cause });
+        });
+        done = read.done;
+        if (read.value) yield read.value;
+      }
+    } finally {
+      if (!done) await reader.cancel().catch(() => undefined);
+    }
+  }
+
+  private async headers(request: HttpRequest): Promise<Record<string, string>> {
+    const { credential, headers } = this.options;
+    const key = typeof credential === "function" ? await credential() : credential;
+    return {
+      ...headers,
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...request.headers,
+    };
+  }
+
+  private address({ path, query = {} }: HttpRequest): string {
+    const given = Object.entries(query).filter(([, value]) => value !== undefined);
+    const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
+    const root = path.startsWith("//") ? path.slice(1) : PREFIX + path;
+    return this.base + root + (given.length === 0 ? "" : `?${search}`);
+  }
+
+  private broken(signal: AbortSignal, cause: unknown): unknown {
+    if (signal.aborted) return signal.reason;
+    const why = reason(cause);
+    return new ConnectionError(`No server answers at ${this.base}: ${why}.`, { cause });
+  }
+
+  private async refused(response: Response, signal: AbortSignal): Promise<PixelflightError> {
+    const fields: ErrorFields = { status: response.status };
+    const requestId = response.headers.get("x-request-id");
+    if (requestId) fields.requestId = requestId;
+    const wait = retryAfter(response.headers.get("retry-after"));
+    if (wait !== undefined) fields.retryAfterMs = wait;
+    const text = await response.text().catch(() => {
+      if (signal.aborted) throw signal.reason;
+      return "";
+    });
+    return errorOfJson(toldBy(text) ?? { message: untold(response, text) }, fields);
+  }
+}
+
+/** Milliseconds that `Retry-After` asks for, which has seconds or a date. */
+export function retryAfter(header: string | null, now = Date.now()): number | undefined {
+  if (!header) return undefined;
+  const seconds = Number(header);
+  if (Number.isFinite(seconds)) return Math.max(0, seconds * SECOND_MS);
+  const moment = Date.parse(header);
+  return Number.isNaN(moment) ? undefined : Math.max(0, moment - now);
+}
+
+function toldBy(text: string): unknown {
+  try {
+    return (JSON.parse(text) as { error?: unknown }).error;
+  } catch {
+    return undefined;
+  }
+}
+
+function untold({ status, statusText }: Response, text: string): string {
+  const rest = text.trim() === "" ? "" : `: ${text.trim().slice(0, 200)}`;
+  return `The answer was ${status} ${statusText}${rest}`;
+}
+
+/** What `fetch` means by "fetch failed": Node hides it in the cause. */
+function reason(cause: unknown): string {
+  if (!(cause instanceof Error)) return String(cause);
+  const inner = cause.cause;
+  return inner instanceof Error && inner.message ? inner.message : cause.message;
+}

@@ -1,0 +1,181 @@
+/** Arrow over HTTP, for every runtime that has `fetch`. */
+import { ArgumentError, ProtocolError } from "../errors.js";
+import { FRAME_LIMITS, type FrameLimits, Framer } from "../ipc/framer.js";
+import { END_OF_STREAM, type IpcMessage, framed } from "../ipc/message.js";
+import { tableSegment } from "../names.js";
+import { encodedParameters, jsonText } from "../parameters.js";
+import type {
+  CallSettings,
+  Commit,
+  IngestRequest,
+  ReadRequest,
+  SqlRequest,
+  Transport,
+} from "../transport.js";
+import { commitOfJson } from "../commits.js";
+import type { Connection, HttpRequest } from "./connection.js";
+import { streamsUp } from "./runtimes.js";
+
+const ARROW = "application/vnd.apache.arrow.stream";
+const PIECE_BYTES = 256 * 1024;
+
+type Asked = Omit<HttpRequest, "signal">;
+
+/** The default way. */
+export class HttpTransport implements Transport {
+  readonly name = "HTTP";
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly limits: FrameLimits = FRAME_LIMITS,
+  ) {}
+
+  async *read(request: ReadRequest, settings: CallSettings): AsyncGenerator<IpcMessage, void> {
+    const asked = asHttp(request);
+    const headers = { accept: ARROW, ...asked.headers };
+    const response = await this.connection.send({ ...asked, headers, signal: settings.signal });
+    if (!response.headers.get("content-type")?.startsWith(ARROW)) {
+      await response.body?.cancel();
+      throw new ProtocolError(
+        "The answer is no Arrow stream: a statement that writes goes by execute().",
+      );
+    }
+    const framer = new Framer(this.limits);
+    for await (const chunk of this.connection.chunks(response, settings.signal)) {
+      settings.onBytes?.(chunk.byteLength);
+      yield* framer.push(chunk);
+    }
+    framer.finish();
+  }
+
+  async write(
+    request: IngestRequest,
+    messages: AsyncIterable<IpcMessage>,
+    settings: CallSettings,
+  ): Promise<Commit> {
+    if (request.commitEvery) {
+      throw new ArgumentError("'commitEvery' needs Arrow Flight: over HTTP a put is one commit.");
+    }
+    const pieces = bodyPieces(messages, settings);
+    const streams = streamsUp();
+    const body = streams ? readable(pieces) : await whole(pieces);
+    const response = await this.connection.send({
+      method: "POST",
+      path: `/tables/${tableSegment(request.table)}/rows`,
+      query: {
+        mode: request.mode === "create" ? "append" : request.mode,
+        key: request.key && JSON.stringify(request.key),
+        token: request.token,
+        create_if_missing: request.createIfMissing || undefined,
+      },
+      headers: { "content-type": ARROW, accept: "application/json" },
+      body,
+      streams,
+      signal: settings.signal,
+    });
+    const commit = commitOfJson(await response.json());
+    settings.onAck?.(commit);
+    return commit;
+  }
+
+  async close(): Promise<void> {
+    // fetch keeps its connections by itself.
+  }
+}
+
+function asHttp(request: ReadRequest): Asked {
+  switch (request.kind) {
+    case "scan": {
+      const { table, columns, filter, orderBy, limit, offset, version, asOf, withRowId } =
+        request.scan;
+      return {
+        method: "GET",
+        path: `/tables/${tableSegment(table)}/rows`,
+        query: {
+          select: columns && JSON.stringify(columns),
+          where: filter,
+          order_by: orderBy,
+          limit,
+          offset,
+          version,
+          as_of: asOf,
+          with_row_id: withRowId,
+        },
+      };
+    }
+    case "sql":
+      return statement(request.sql);
+    case "diff": {
+      const { table, older, newer } = request.diff;
+      const path = `/tables/${tableSegment(table)}/diff`;
+      return { method: "GET", path, query: { from: older, to: newer } };
+    }
+    case "changes": {
+      const { table, ...query } = request.changes;
+      return { method: "GET", path: `/tables/${tableSegment(table)}/changes`, query };
+    }
+  }
+}
+
+/** A statement as a request, which reads or writes. */
+export function statement({ sql, parameters, version, asOf, limit }: SqlRequest): Asked {
+  const body = jsonText({ sql, ...encodedParameters(parameters), version, as_of: asOf, limit });
+  const headers = { "content-type": "application/json" };
+  return { method: "POST", path: "/query", headers, body };
+}
+
+/** The stream in pieces that are large enough to be worth a step each. */
+async function* bodyPieces(
+  messages: AsyncIterable<IpcMessage>,
+  { onBytes }: CallSettings,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  let small: Uint8Array[] = [];
+  let size = 0;
+  const gathered = () => {
+    const piece = joined(small, size);
+    onBytes?.(size);
+    small = [];
+    size = 0;
+    return piece;
+  };
+  for await (const message of messages) {
+    for (const part of framed(message)) {
+      small.push(part);
+      size += part.byteLength;
+    }
+    if (size >= PIECE_BYTES) yield gathered();
+  }
+  small.push(END_OF_STREAM);
+  size += END_OF_STREAM.byteLength;
+  yield gathered();
+}
+
+function joined(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
+  const piece = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    piece.set(part, at);
+    at += part.byteLength;
+  }
+  return piece;
+}
+
+function readable(pieces: AsyncGenerator<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await pieces.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    },
+    async cancel() {
+      await pieces.return(undefined);
+    },
+  });
+}
+
+/** The whole stream: a browser keeps a large one on disk. */
+async function whole(pieces: AsyncGenerator<Uint8Array<ArrayBuffer>>): Promise<Blob> {
+  const all: Uint8Array<ArrayBuffer>[] = [];
+  for await (const piece of pieces) all.push(piece);
+  return new Blob(all);
+}

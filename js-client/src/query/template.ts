@@ -1,0 +1,7 @@
+import type { SqlRequest } from "../transport.js";
+
+/** A template as a statement: values become parameters, and never part of its text. */
+export function sqlOf(strings: readonly string[], values: readonly unknown[]): SqlRequest {
+  const sql = strings.reduce((text, part, index) => `${text}$${index}${part}`);
+  return values.length === 0 ? { sql } : { sql, parameters: values };
+}
