@@ -17,7 +17,9 @@ const PART = /"((?:[^"]|"")*)"|([^".:]+)/y;
  */
 export function tableText({ catalog, namespace, name }: TableName): string {
   if (catalog !== undefined && namespace === undefined) {
-    throw new ArgumentError("A table of a catalog is named with its namespace; the root is 'main'.");
+    throw new ArgumentError(
+      "A table of a catalog is named with its namespace; the root is 'main'.",
+    );
   }
   const front = catalog === undefined ? "" : `${quoted(catalog)}:`;
   return front + (namespace === undefined ? "" : `${quoted(namespace)}.`) + quoted(name);

@@ -7,6 +7,7 @@ import {
   Float64,
   Int64,
   List,
+  makeData,
   Null,
   RecordBatch,
   Schema,
@@ -14,7 +15,6 @@ import {
   TimestampMillisecond,
   Utf8,
   type Vector,
-  makeData,
   vectorFromArray,
 } from "apache-arrow";
 import { ArgumentError } from "./errors.js";

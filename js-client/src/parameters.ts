@@ -8,9 +8,9 @@ import {
   Null,
   Table,
   TimestampMillisecond,
+  tableToIPC,
   Utf8,
   type Vector,
-  tableToIPC,
   vectorFromArray,
 } from "apache-arrow";
 import { ArgumentError } from "./errors.js";

@@ -2,7 +2,7 @@
 import { type RecordBatch, type Schema, Table, type TypeMap } from "apache-arrow";
 import { ArgumentError, TruncatedError } from "./errors.js";
 import { Decoder } from "./ipc/decoder.js";
-import { END_OF_STREAM, type IpcMessage, framed } from "./ipc/message.js";
+import { END_OF_STREAM, framed, type IpcMessage } from "./ipc/message.js";
 import { type Conversions, type Row, rowsOf } from "./rows.js";
 
 /** How far a read has come. */

@@ -49,7 +49,13 @@ export function timeText(count: bigint, perSecond: bigint): string {
 /** Sixteen bytes as RFC 9562 writes them. */
 export function uuidText(bytes: Uint8Array): string {
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return [[0, 8], [8, 12], [12, 16], [16, 20], [20, 32]]
+  return [
+    [0, 8],
+    [8, 12],
+    [12, 16],
+    [16, 20],
+    [20, 32],
+  ]
     .map(([begin, end]) => hex.slice(begin, end))
     .join("-");
 }

@@ -15,7 +15,7 @@ import {
 } from "apache-arrow";
 import { PixelflightError } from "./errors.js";
 import type { Conversions } from "./rows.js";
-import { decimalText, timeText, timestampText, uuidText } from "./texts.js";
+import { decimalText, timestampText, timeText, uuidText } from "./texts.js";
 
 /** Gives the value of a row, null where there is none. */
 export type Reader = (row: number) => unknown;
@@ -115,7 +115,7 @@ function whole(values: BigInt64Array | BigUint64Array, as: Conversions["bigint"]
 }
 
 function timestamps(
-  type: DataType & { unit: TimeUnit; timezone?: string | null },
+  type: DataType & { unit: TimeUnit; timezone?: string | null | undefined },
   values: BigInt64Array,
   conversions: Conversions,
 ): Reader {

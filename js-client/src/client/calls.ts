@@ -3,6 +3,7 @@ import { Breaker } from "../breaker.js";
 import { ArgumentError, PixelflightError, ProtocolError } from "../errors.js";
 import { Connection, type HttpRequest } from "../http/connection.js";
 import { HttpTransport } from "../http/transport.js";
+import { tableSegment } from "../names.js";
 import { jsonText } from "../parameters.js";
 import { CallSignal, RETRY, type RetryOptions, retried } from "../retry.js";
 import { CONVERSIONS, type Conversions } from "../rows.js";
@@ -60,6 +61,10 @@ export class Calls {
     await this.close();
   }
 
+  protected tablePath(table: string): string {
+    return `/tables/${tableSegment(table)}`;
+  }
+
   /** Asks for JSON. Whatever writes carries a key by which the server knows it again. */
   protected async json<T>(request: JsonRequest, options: CallOptions = {}): Promise<T> {
     const { method, body, headers, ...rest } = request;
@@ -112,7 +117,15 @@ export class Calls {
         throw error;
       }
     };
-    const onRetry = ({ attempt, waitMs, error }: { attempt: number; waitMs: number; error: Error }) =>
+    const onRetry = ({
+      attempt,
+      waitMs,
+      error,
+    }: {
+      attempt: number;
+      waitMs: number;
+      error: Error;
+    }) =>
       this.logger.warn?.(`${what} failed, it is tried again: ${error.message}`, {
         attempt,
         waitMs,

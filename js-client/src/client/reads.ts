@@ -1,9 +1,9 @@
 /** Rows out of tables and statements. */
 import type { IpcMessage } from "../ipc/message.js";
-import { type OrderBy, type Where, orderText, whereText } from "../query/filters.js";
+import { type OrderBy, orderText, type Where, whereText } from "../query/filters.js";
+import { sqlOf } from "../query/template.js";
 import { type Progress, Result } from "../result.js";
 import type { Conversions, Row } from "../rows.js";
-import { sqlOf } from "../query/template.js";
 import type { Parameters, ReadRequest, ScanRequest } from "../transport.js";
 import { Calls } from "./calls.js";
 import type { CallOptions } from "./options.js";
@@ -65,10 +65,7 @@ export class ReadCalls extends Calls {
    * @example
    * client.sql`SELECT * FROM planes WHERE seats > ${least}`
    */
-  sql<T extends Row = Row>(
-    text: string | TemplateStringsArray,
-    ...given: unknown[]
-  ): Result<T> {
+  sql<T extends Row = Row>(text: string | TemplateStringsArray, ...given: unknown[]): Result<T> {
     if (typeof text !== "string") return this.read<T>({ kind: "sql", sql: sqlOf(text, given) }, {});
     const [parameters, options = {}] = given as [Parameters | undefined, SqlOptions | undefined];
     const { version, asOf } = options;
@@ -113,10 +110,14 @@ export class ReadCalls extends Calls {
     let messages: AsyncGenerator<IpcMessage, void> | undefined;
     try {
       // The schema is waited for here, so that what failed before rows came can be tried again.
-      const first = await this.again(`${request.kind} over ${this.transport.name}`, call.signal, () => {
-        messages = this.transport.read(request, settings);
-        return messages.next();
-      });
+      const first = await this.again(
+        `${request.kind} over ${this.transport.name}`,
+        call.signal,
+        () => {
+          messages = this.transport.read(request, settings);
+          return messages.next();
+        },
+      );
       if (first.done) return;
       yield first.value;
       yield* messages as AsyncGenerator<IpcMessage, void>;

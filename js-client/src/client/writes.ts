@@ -1,11 +1,17 @@
 /** Rows into tables. */
-import { RecordBatch, type Schema, Table, isArrowRecordBatch, isArrowTable } from "apache-arrow";
+import {
+  isArrowRecordBatch,
+  isArrowTable,
+  type RecordBatch,
+  type Schema,
+  type Table,
+} from "apache-arrow";
+import { commitOfJson } from "../commits.js";
 import { ArgumentError, PixelflightError } from "../errors.js";
+import { statement } from "../http/transport.js";
 import { encoded } from "../ipc/encoder.js";
 import type { IpcMessage } from "../ipc/message.js";
-import { commitOfJson } from "../commits.js";
-import { statement } from "../http/transport.js";
-import { type InputRow, batchOf } from "../objects.js";
+import { batchOf, type InputRow } from "../objects.js";
 import { type Where, whereText } from "../query/filters.js";
 import type { Commit, IngestRequest, Parameters, PutMode } from "../transport.js";
 import type { CallOptions } from "./options.js";
@@ -67,7 +73,11 @@ export class WriteCalls extends ReadCalls {
   }
 
   /** Runs a statement that writes: INSERT, UPDATE, CREATE and the others. */
-  async execute(sql: string, parameters?: Parameters, options: CallOptions = {}): Promise<Executed> {
+  async execute(
+    sql: string,
+    parameters?: Parameters,
+    options: CallOptions = {},
+  ): Promise<Executed> {
     const { method, path, body } = statement({ sql, parameters });
     const told = JSON.parse(body as string) as unknown;
     return await this.json<Executed>({ method: method as "POST", path, body: told }, options);

@@ -2,9 +2,9 @@
 import {
   ConnectionError,
   type ErrorFields,
+  errorOfJson,
   type PixelflightError,
   TruncatedError,
-  errorOfJson,
 } from "../errors.js";
 
 /** Who is asking: an API key or a token, as a text or as what gives one for each request. */

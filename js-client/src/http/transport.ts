@@ -1,7 +1,9 @@
 /** Arrow over HTTP, for every runtime that has `fetch`. */
+
+import { commitOfJson } from "../commits.js";
 import { ArgumentError, ProtocolError } from "../errors.js";
 import { FRAME_LIMITS, type FrameLimits, Framer } from "../ipc/framer.js";
-import { END_OF_STREAM, type IpcMessage, framed } from "../ipc/message.js";
+import { END_OF_STREAM, framed, type IpcMessage } from "../ipc/message.js";
 import { tableSegment } from "../names.js";
 import { encodedParameters, jsonText } from "../parameters.js";
 import type {
@@ -12,7 +14,6 @@ import type {
   SqlRequest,
   Transport,
 } from "../transport.js";
-import { commitOfJson } from "../commits.js";
 import type { Connection, HttpRequest } from "./connection.js";
 import { streamsUp } from "./runtimes.js";
 
@@ -63,7 +64,7 @@ export class HttpTransport implements Transport {
       method: "POST",
       path: `/tables/${tableSegment(request.table)}/rows`,
       query: {
-        mode: request.mode === "create" ? "append" : request.mode,
+        mode: request.mode,
         key: request.key && JSON.stringify(request.key),
         token: request.token,
         create_if_missing: request.createIfMissing || undefined,

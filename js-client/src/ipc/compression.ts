@@ -63,7 +63,10 @@ export function bodyOf(
   };
 }
 
-function part(body: Uint8Array, buffer: { offset: number; length: number } | undefined): Uint8Array {
+function part(
+  body: Uint8Array,
+  buffer: { offset: number; length: number } | undefined,
+): Uint8Array {
   if (!buffer) throw new ProtocolError("A batch has fewer buffers than its columns need.");
   const end = buffer.offset + buffer.length;
   if (!(buffer.offset >= 0 && buffer.length >= 0 && end <= body.byteLength)) {

@@ -1,5 +1,5 @@
-import { Message, RecordBatch, type Schema, Struct, Vector, makeData } from "apache-arrow";
-import { ProtocolError, UnsupportedTypeError, errorOfJson } from "../errors.js";
+import { Message, makeData, RecordBatch, type Schema, Struct, Vector } from "apache-arrow";
+import { errorOfJson, ProtocolError, UnsupportedTypeError } from "../errors.js";
 import { bodyOf } from "./compression.js";
 import { loadColumns } from "./loader.js";
 import type { IpcMessage } from "./message.js";
@@ -49,7 +49,8 @@ export class Decoder {
       this.dictionaries.set(id, before ? before.concat(values) : values);
       return undefined;
     }
-    if (!message.isRecordBatch()) throw new ProtocolError("The stream holds a message of no batch.");
+    if (!message.isRecordBatch())
+      throw new ProtocolError("The stream holds a message of no batch.");
     const failed = message.metadata.get(ERROR_KEY);
     if (failed !== undefined) throw errorOfJson(JSON.parse(failed));
     const header = message.header();

@@ -1,5 +1,10 @@
 /** Record batches as the messages of a stream. */
-import { MessageHeader, type RecordBatch, RecordBatchStreamWriter, type Schema } from "apache-arrow";
+import {
+  MessageHeader,
+  type RecordBatch,
+  RecordBatchStreamWriter,
+  type Schema,
+} from "apache-arrow";
 import { ArgumentError } from "../errors.js";
 import { headerType } from "./flatbuffer.js";
 import { Framer } from "./framer.js";

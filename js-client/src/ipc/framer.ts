@@ -1,6 +1,6 @@
 import { ProtocolError, TruncatedError } from "../errors.js";
-import { CONTINUATION, type IpcMessage } from "./message.js";
 import { bodyLength } from "./flatbuffer.js";
+import { CONTINUATION, type IpcMessage } from "./message.js";
 
 /** Limits on what a stream may announce, in bytes: what is above is refused before it is fetched. */
 export interface FrameLimits {

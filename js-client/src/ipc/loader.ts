@@ -4,7 +4,7 @@
  * Source: https://arrow.apache.org/docs/format/Columnar.html#recordbatch-message; which buffers a
  * type has is told there under "Buffer Listing for Each Layout".
  */
-import { type Data, DataType, UnionMode, type Vector, makeData } from "apache-arrow";
+import { type Data, DataType, makeData, UnionMode, type Vector } from "apache-arrow";
 import { ProtocolError } from "../errors.js";
 
 interface Node {

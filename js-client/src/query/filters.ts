@@ -1,6 +1,6 @@
 /** Filters and orders as objects, in the server's own shape, written as SQL. */
 import { ArgumentError } from "../errors.js";
-import { Condition, Expression, Order, allOf, anyOf, col } from "./expressions.js";
+import { allOf, anyOf, Condition, col, type Expression, Order } from "./expressions.js";
 import { shown } from "./literals.js";
 
 /** A predicate of SQL, a condition, or an object such as `{ price: { gt: 10, lte: 20 } }`. */
@@ -102,13 +102,18 @@ function compared(name: string, verb: string, operand: unknown): Condition {
 
 function defined(name: string, value: unknown): unknown {
   if (value !== undefined) return value;
-  throw new ArgumentError(`The filter of the column '${name}' is undefined: ask for null, or leave it out.`);
+  throw new ArgumentError(
+    `The filter of the column '${name}' is undefined: ask for null, or leave it out.`,
+  );
 }
 
 function ordered(one: string | Order | OrderObject): string {
   if (one instanceof Order) return one.sql;
-  const { column, direction = "asc", nulls = "last" } =
-    typeof one === "string" ? { column: one } : one;
+  const {
+    column,
+    direction = "asc",
+    nulls = "last",
+  } = typeof one === "string" ? { column: one } : one;
   const known = ["asc", "desc"].includes(direction) && ["first", "last"].includes(nulls);
   if (typeof column !== "string" || !known) {
     throw new ArgumentError(

@@ -1,0 +1,20 @@
+/**
+ * Arrow streams from and to a Pixelflight server, over `fetch`, in every runtime.
+ *
+ * @packageDocumentation
+ */
+
+export type { CallOptions, ClientOptions, Logger } from "./client/options.js";
+export type { GetOptions, ReadOptions, SqlOptions } from "./client/reads.js";
+export type { Executed, Input, PutOptions } from "./client/writes.js";
+export { Client, createClient } from "./client.js";
+export * from "./errors.js";
+export { Decoder } from "./ipc/decoder.js";
+export { type FrameLimits, Framer } from "./ipc/framer.js";
+export type { IpcMessage } from "./ipc/message.js";
+export type { InputRow } from "./objects.js";
+export * from "./query/expressions.js";
+export type { OrderBy, OrderObject, Where, WhereObject } from "./query/filters.js";
+export { type Progress, Result } from "./result.js";
+export type { Conversions, Row } from "./rows.js";
+export type * from "./transport.js";

@@ -1,0 +1,87 @@
+import { type RecordBatch, Table, tableFromArrays } from "apache-arrow";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Client, col, createClient, NotFoundError } from "../src/index.js";
+import { type Server, startServer } from "./server.js";
+
+let server: Server;
+let client: Client;
+
+beforeAll(async () => {
+  server = await startServer();
+  client = createClient({ url: server.url, key: server.key });
+}, 60_000);
+afterAll(async () => {
+  await client?.close();
+  await server?.stop();
+});
+
+describe("over HTTP", () => {
+  test("what is put is got again", async () => {
+    const table = tableFromArrays({
+      id: BigInt64Array.from([1n, 2n, 3n]),
+      price: Float64Array.from([0.5, 1.5, 2.5]),
+    });
+    const commit = await client.put("prices", table, { mode: "create" });
+    expect(commit).toMatchObject({ rows: 3, rowsInserted: 3, duplicate: false });
+    const got = await client.get("prices", { orderBy: "id" }).table();
+    expect(got.toArray().map((row) => ({ ...row }))).toEqual(
+      table.toArray().map((row) => ({ ...row })),
+    );
+    const rows = await client
+      .get("prices", { filter: col("price").gt(1), columns: ["id"] })
+      .toArray();
+    expect(rows.map(({ id }) => id).sort()).toEqual([2n, 3n]);
+  });
+
+  test("values of a template are parameters", async () => {
+    const name = "O'Hara";
+    const rows = await client.sql`SELECT ${name} AS name, ${3n} + 1 AS n, ${true} AS yes`.toArray();
+    expect(rows).toEqual([{ name, n: 4n, yes: true }]);
+  });
+
+  test("rows as objects", async () => {
+    const seen = new Date("2026-01-31T12:00:00.250Z");
+    await client.put(
+      "people",
+      [
+        { name: "Ann", age: 31, seen },
+        { name: "Bob", age: null, seen: null },
+      ],
+      {
+        mode: "create",
+      },
+    );
+    expect(await client.get("people", { orderBy: "name" }).toArray({ bigint: "number" })).toEqual([
+      { name: "Ann", age: 31, seen },
+      { name: "Bob", age: null, seen: null },
+    ]);
+  });
+
+  test("a stream of batches goes as it comes", async () => {
+    async function* batches(): AsyncGenerator<RecordBatch> {
+      for (let n = 0; n < 3; n++) {
+        yield new Table(tableFromArrays({ n: Int32Array.from([n, n + 10]) }))
+          .batches[0] as RecordBatch;
+      }
+    }
+    await client.put("counted", batches(), { createIfMissing: true });
+    const [row] = await client.sql("SELECT sum(n)::INTEGER AS sum FROM counted").toArray();
+    expect(row).toEqual({ sum: 36 });
+  });
+
+  test("what is missing is told as such", async () => {
+    await expect(client.get("nothing").table()).rejects.toThrow(NotFoundError);
+    await expect(client.get("nothing").table()).rejects.toMatchObject({ code: "table_not_found" });
+  });
+
+  test("large results come in batches, and leaving them ends the request", async () => {
+    let rows = 0;
+    for await (const batch of client.sql("SELECT i, i::VARCHAR AS t FROM range(2000000) r(i)")) {
+      rows += batch.numRows;
+      if (rows > 100_000) break;
+    }
+    expect(rows).toBeLessThan(1_000_000);
+    const table = await client.sql("SELECT i, i * 0.5 AS h FROM range(1000000) r(i)").table();
+    expect(table.numRows).toBe(1_000_000);
+  });
+});
