@@ -6,9 +6,10 @@
 
 export type { CallOptions, ClientOptions, Logger } from "./client/options.js";
 export type { GetOptions, ReadOptions, SqlOptions } from "./client/reads.js";
-export type { Executed, Input, PutOptions } from "./client/writes.js";
+export type { Executed, PutOptions } from "./client/writes.js";
 export { Client, createClient } from "./client.js";
 export * from "./errors.js";
+export type { Input } from "./inputs.js";
 export { Decoder } from "./ipc/decoder.js";
 export { type FrameLimits, Framer } from "./ipc/framer.js";
 export type { IpcMessage } from "./ipc/message.js";

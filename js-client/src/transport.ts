@@ -85,9 +85,14 @@ export interface Commit {
   readonly duplicate: boolean;
 }
 
+/** Who is asking: an API key or a token, as a text or as what gives one for each request. */
+export type Credential = string | (() => string | Promise<string>);
+
 /** One call's own settings. */
 export interface CallSettings {
   readonly signal: AbortSignal;
+  /** The client's, for a transport that was given none of its own. */
+  readonly credential?: Credential | undefined;
   /** Told of each piece of the stream as it comes or goes, in bytes. */
   readonly onBytes?: ((bytes: number) => void) | undefined;
   /** Told of each commit. */

@@ -7,7 +7,7 @@ import { tableSegment } from "../names.js";
 import { jsonText } from "../parameters.js";
 import { CallSignal, RETRY, type RetryOptions, retried } from "../retry.js";
 import { CONVERSIONS, type Conversions } from "../rows.js";
-import type { Transport } from "../transport.js";
+import type { Credential, Transport } from "../transport.js";
 import type { CallOptions, ClientOptions, Logger } from "./options.js";
 
 /** A request whose body and answer are JSON. */
@@ -40,7 +40,7 @@ export class Calls {
     }
     this.connection = new Connection({
       url,
-      credential: key ?? token,
+      credential: this.credential,
       // Called by itself: browsers refuse a fetch that is a method of something else.
       fetch: fetch ?? ((...given) => globalThis.fetch(...given)),
       headers,
@@ -50,6 +50,11 @@ export class Calls {
     this.retry = retry === false ? { ...RETRY, retries: 0 } : { ...RETRY, ...retry };
     this.logger = options.logger ?? SILENT;
     this.breaker = breaker && new Breaker(breaker);
+  }
+
+  /** Who is asking. */
+  protected get credential(): Credential | undefined {
+    return this.options.key ?? this.options.token;
   }
 
   /** Lets go of connections. */

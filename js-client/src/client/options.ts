@@ -1,8 +1,7 @@
 import type { BreakerOptions } from "../breaker.js";
-import type { Credential } from "../http/connection.js";
 import type { RetryOptions } from "../retry.js";
 import type { Conversions } from "../rows.js";
-import type { Transport } from "../transport.js";
+import type { Credential, Transport } from "../transport.js";
 
 /** Where a client says what it does: `console` is one. */
 export interface Logger {

@@ -106,7 +106,7 @@ export class ReadCalls extends Calls {
     onBytes: (bytes: number) => void,
   ): AsyncGenerator<IpcMessage, void> {
     const call = this.callSignal(options);
-    const settings = { signal: call.signal, onBytes };
+    const settings = { signal: call.signal, onBytes, credential: this.credential };
     let messages: AsyncGenerator<IpcMessage, void> | undefined;
     try {
       // The schema is waited for here, so that what failed before rows came can be tried again.

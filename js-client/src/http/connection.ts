@@ -6,9 +6,7 @@ import {
   type PixelflightError,
   TruncatedError,
 } from "../errors.js";
-
-/** Who is asking: an API key or a token, as a text or as what gives one for each request. */
-export type Credential = string | (() => string | Promise<string>);
+import type { Credential } from "../transport.js";
 
 /** What a connection is made of. */
 export interface ConnectionOptions {
