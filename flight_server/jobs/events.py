@@ -9,16 +9,14 @@ from __future__ import annotations
 import datetime as dt
 import json
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, insert
 
-from flight_server.jobs.records import Job, JobEvent, job_from, told
-from flight_server.metastore.tables import job_events, jobs
+from flight_server.jobs.records import Job, JobEvent, told
+from flight_server.metastore.tables import job_events
 
 
-def record_event(connection: Connection, event: JobEvent, number: int, at: dt.datetime) -> Job:
-    """Adds what has just become of a job, as its row now is; gives the job."""
-    row = connection.execute(select(jobs).where(jobs.c.number == number)).mappings().one()
-    job = job_from(row)
+def record_event(connection: Connection, event: JobEvent, job: Job, at: dt.datetime) -> Job:
+    """Adds what has just become of a job, which is as its row now is; gives the job."""
     values = {
         "job_id": job.id,
         "workspace": job.owner.workspace,

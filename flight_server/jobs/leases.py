@@ -92,11 +92,9 @@ class Leases:
             "started_at": job.started_at or now,
             "deadline_at": job.deadline_at or now + timeout,
         }
-        connection.execute(update(jobs).where(jobs.c.number == job.number).values(values))
+        taken = _changed(connection, job.number, values)
         if job.deadline_at is None:
-            taken = record_event(connection, JobEvent.STARTED, job.number, now)
-        else:
-            taken = _read(connection, job.number)
+            record_event(connection, JobEvent.STARTED, taken, now)
         return Lease(taken, self._owner, taken.attempt, until)
 
     def renew(
@@ -114,11 +112,9 @@ class Leases:
         values: dict[str, Any] = {"lease_until": now + self._seconds}
         values |= {} if progress is None else _progress_columns(progress)
         with self._metastore.begin() as connection:
-            self._write(connection, lease, values)
+            job = self._write(connection, lease, values)
             _add_lines(connection, lease, lines)
-            if tells:
-                return record_event(connection, JobEvent.PROGRESS, lease.job.number, now)
-            return _read(connection, lease.job.number)
+            return record_event(connection, JobEvent.PROGRESS, job, now) if tells else job
 
     def is_to_stop(self, lease: Lease) -> bool:
         """Whether the job's owner wants it cancelled. LeaseLost. Waits for no writer."""
@@ -201,19 +197,22 @@ class Leases:
         lines: Sequence[LogLine],
         now: dt.datetime,
     ) -> Job:
-        self._write(connection, lease, values)
+        job = self._write(connection, lease, values)
         _add_lines(connection, lease, lines)
-        return _ended(connection, lease.job.number, values["status"], now)
+        return _ended(connection, job, now)
 
-    def _write(self, connection: Connection, lease: Lease, values: dict[str, Any]) -> None:
+    def _write(self, connection: Connection, lease: Lease, values: dict[str, Any]) -> Job:
         held = (
             (jobs.c.number == lease.job.number)
             & (jobs.c.owner == lease.owner)
             & (jobs.c.attempt == lease.attempt)
             & (jobs.c.status == Status.RUNNING.value)
         )
-        if connection.execute(update(jobs).where(held).values(values)).rowcount != 1:
+        written = connection.execute(update(jobs).where(held).values(values).returning(jobs))
+        row = written.mappings().one_or_none()
+        if row is None:
             raise LeaseLost
+        return job_from(row)
 
 
 def recover(
@@ -276,16 +275,19 @@ def timed_out(job: Job) -> JobError:
 def _give_up(connection: Connection, job: Job, now: dt.datetime) -> None:
     is_late = job.deadline_at is not None and job.deadline_at < now
     values = after_failure(job, timed_out(job) if is_late else _worker_lost(), now)
-    connection.execute(update(jobs).where(jobs.c.number == job.number).values(values))
-    _ended(connection, job.number, values["status"], now)
+    _ended(connection, _changed(connection, job.number, values), now)
 
 
-def _ended(connection: Connection, number: int, status: str, now: dt.datetime) -> Job:
+def _ended(connection: Connection, job: Job, now: dt.datetime) -> Job:
     """The job that has just been let go, once its end is told, if it is one."""
-    event = _ENDS.get(Status(status))
-    if event is None:
-        return _read(connection, number)
-    return record_event(connection, event, number, now)
+    event = _ENDS.get(job.status)
+    return job if event is None else record_event(connection, event, job, now)
+
+
+def _changed(connection: Connection, number: int, values: dict[str, Any]) -> Job:
+    """The job, once the values are in its row."""
+    change = update(jobs).where(jobs.c.number == number).values(values).returning(jobs)
+    return job_from(connection.execute(change).mappings().one())
 
 
 def _cancelled_columns(now: dt.datetime) -> dict[str, Any]:

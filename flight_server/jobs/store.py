@@ -103,9 +103,10 @@ class JobStore:
             this = jobs.c.number == job.number
             if job.status is Status.PENDING:
                 ended = {"status": Status.CANCELLED.value, "completed_at": now}
-                connection.execute(update(jobs).where(this).values(ended))
+                change = update(jobs).where(this).values(ended).returning(jobs)
+                job = job_from(connection.execute(change).mappings().one())
                 record_change(connection, "cancel_job", f"job:{id}")
-                return record_event(connection, JobEvent.CANCELLED, job.number, now)
+                return record_event(connection, JobEvent.CANCELLED, job, now)
             if job.status is Status.RUNNING and job.cancel_requested_at is None:
                 connection.execute(update(jobs).where(this).values(cancel_requested_at=now))
                 record_change(connection, "cancel_job", f"job:{id}")

@@ -86,7 +86,8 @@ def local_server(data: Path | None = None, **settings: Any) -> Iterator[LocalSer
     """The same in this process, without HTTP."""
     with ExitStack() as closing:
         folder = data or Path(closing.enter_context(tempfile.TemporaryDirectory()))
-        services = assemble(Settings(**{"data": folder, "flight": "127.0.0.1:0"} | SETTINGS | settings))
+        own = {"data": folder, "flight": "127.0.0.1:0", **SETTINGS}
+        services = assemble(Settings(**own | settings))
         closing.callback(services.close)
         ensure_admin_key(services.keys, folder)
         door = FlightDoor(services).start()

@@ -72,11 +72,11 @@ class Keeper:
     def _run(self) -> None:
         with self._changed:
             while not self._is_closed:
-                if self._attempt is None:
-                    self._changed.wait()
-                else:
+                # An attempt that is over within a step is not looked at.
+                pause = None if self._attempt is None else STEP_SECONDS
+                has_changed = self._changed.wait(pause)
+                if not has_changed and self._attempt is not None:
                     self._look(self._attempt)
-                    self._changed.wait(STEP_SECONDS)
 
     def _look(self, attempt: Attempt) -> None:
         try:

@@ -205,15 +205,15 @@ def test_an_event_of_a_job_that_comes_in_between_is_told_once(
     def late(connection: Connection, after: int) -> Any:
         if extra:
             extra.pop()
-            record_event(connection, JobEvent.PROGRESS, job.number, NOON)
+            record_event(connection, JobEvent.PROGRESS, job, NOON)
         return whole(connection, after)
 
     monkeypatch.setattr(outbox, "_job_events", late)
     with metastore.begin() as connection:
-        record_event(connection, JobEvent.STARTED, job.number, NOON)
+        record_event(connection, JobEvent.STARTED, job, NOON)
     with running(metastore, log):
         eventually(lambda: len(commits(metastore)) >= 2, "the first are told")
         with metastore.begin() as connection:
-            record_event(connection, JobEvent.COMPLETED, job.number, NOON)
+            record_event(connection, JobEvent.COMPLETED, job, NOON)
         eventually(lambda: len(commits(metastore)) >= 4, "the others are told")
     assert [receiver for receiver, _ in commits(metastore)] == [hook.id] * 4
