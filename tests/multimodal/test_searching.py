@@ -95,6 +95,11 @@ def test_a_view_is_searched_by_the_index_of_its_table(pixeltable: PixeltableEngi
     assert rows["n"].to_pylist() == [3, 1]
 
 
+def test_a_column_without_an_index_is_told_how_one_is_made(pixeltable: PixeltableEngine) -> None:
+    with pytest.raises(NotFound, match="'n' has no index of embeddings.*'create_index'"):
+        near(pixeltable, PAINTS, "n", Sought.TEXT, "red")
+
+
 @pytest.mark.parametrize(
     ("request_", "kind", "code"),
     [

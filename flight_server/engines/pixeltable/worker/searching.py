@@ -31,7 +31,7 @@ from flight_server.engines.pixeltable.worker.listings import opened
 from flight_server.engines.pixeltable.worker.reading import chosen, query_of, rows_of
 from flight_server.engines.pixeltable.worker.spools import Spool
 from flight_server.engines.search import SCORE_FIELD
-from flight_server.errors import ErrorCode, InvalidRequest, Unsupported
+from flight_server.errors import ErrorCode, InvalidRequest, NotFound, Unsupported
 from flight_server.model import Sought
 
 _SCORE = Column(SCORE_FIELD, Shape.PLAIN, types.FloatType(nullable=True))
@@ -109,8 +109,16 @@ def _target(
     home: Home, table: pxt.Table, column: str, item: Mapping[str, Any], index: str | None
 ) -> Target:
     """What is sought, embedded as the index embeds its own."""
-    similar = _similarity(table, column, idx=index, **item)
-    found = home.in_one(similar._resolve_idx)
+    try:
+        similar = _similarity(table, column, idx=index, **item)
+        found = home.in_one(similar._resolve_idx)
+    except theirs.NotFoundError:
+        which = "no index of embeddings" if index is None else f"no index '{index}'"
+        raise NotFound(
+            f"The column '{column}' has {which}: 'list_indexes' tells of those there are, "
+            "'create_index' makes one.",
+            code=ErrorCode.INDEX_NOT_FOUND,
+        ) from None
     (sought,) = similar.components
     if sought.col_type.is_array_type() and sought.val.shape != found.val_col.col_type.shape:
         raise InvalidRequest(
