@@ -22,6 +22,7 @@ MAY_SKIP: dict[str, str] = {}
 MAY_SLEEP = {
     "tests/end_to_end/test_job_crash.py:kill_workers": "lets jobs run until they are killed",
     "tests/end_to_end/test_import_crash.py:kill_a_worker": "lets an import run until it is killed",
+    "tests/end_to_end/test_webhook_crash.py:kill": "lets events be delivered until it kills",
     "tests/unit/worker/test_process.py:slowly": "holds an end back while others look at it",
     "tests/unit/query/test_admission.py:work": "holds its place for others to meet it there",
     "tests/wire/test_broken_streams.py:test_a_client_that_is_killed": "lets a stream get going",
