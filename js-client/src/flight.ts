@@ -1,1 +1,26 @@
-export {};
+/**
+ * Arrow Flight, for Node: a transport of the client, and a client of any Flight server.
+ *
+ * It needs `@grpc/grpc-js` beside this package.
+ *
+ * @packageDocumentation
+ */
+import type { FlightOptions } from "./flight/connection.js";
+import { FlightTransport } from "./flight/transport.js";
+import type { Transport } from "./transport.js";
+
+export type { FlightOptions, Pem, TlsOptions } from "./flight/connection.js";
+
+/**
+ * A transport for `createClient`: rows travel by Flight, everything else over HTTP as before.
+ *
+ * Without a `key` of its own it shows the client's.
+ *
+ * @example
+ * createClient({ url: "http://127.0.0.1:8816", key, transport: flight({ url: "grpc://127.0.0.1:8815" }) })
+ *
+ * @throws {@link ArgumentError} for a URL that is none of Flight.
+ */
+export function flight(options: FlightOptions): Transport {
+  return new FlightTransport(options);
+}

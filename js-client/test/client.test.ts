@@ -1,34 +1,42 @@
 import { type RecordBatch, Table, tableFromArrays } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { flight } from "../src/flight.js";
 import { type Client, col, createClient, NotFoundError } from "../src/index.js";
 import { type Server, startServer } from "./server.js";
 
 let server: Server;
-let client: Client;
-
 beforeAll(async () => {
   server = await startServer();
-  client = createClient({ url: server.url, key: server.key });
 }, 60_000);
-afterAll(async () => {
-  await client?.close();
-  await server?.stop();
-});
+afterAll(async () => server?.stop());
 
-describe("over HTTP", () => {
+/** The ways to travel, each into tables of its own. */
+const TRANSPORTS = {
+  HTTP: () => undefined,
+  Flight: () => flight({ url: server.flight }),
+};
+
+describe.each(Object.entries(TRANSPORTS))("over %s", (way, transport) => {
+  let client: Client;
+  const named = (name: string) => `${name}_by_${way.toLowerCase()}`;
+  beforeAll(() => {
+    client = createClient({ url: server.url, key: server.key, transport: transport() });
+  });
+  afterAll(() => client.close());
+
   test("what is put is got again", async () => {
     const table = tableFromArrays({
       id: BigInt64Array.from([1n, 2n, 3n]),
       price: Float64Array.from([0.5, 1.5, 2.5]),
     });
-    const commit = await client.put("prices", table, { mode: "create" });
+    const commit = await client.put(named("prices"), table, { mode: "create" });
     expect(commit).toMatchObject({ rows: 3, rowsInserted: 3, duplicate: false });
-    const got = await client.get("prices", { orderBy: "id" }).table();
+    const got = await client.get(named("prices"), { orderBy: "id" }).table();
     expect(got.toArray().map((row) => ({ ...row }))).toEqual(
       table.toArray().map((row) => ({ ...row })),
     );
     const rows = await client
-      .get("prices", { filter: col("price").gt(1), columns: ["id"] })
+      .get(named("prices"), { filter: col("price").gt(1), columns: ["id"] })
       .toArray();
     expect(rows.map(({ id }) => id).sort()).toEqual([2n, 3n]);
   });
@@ -42,7 +50,7 @@ describe("over HTTP", () => {
   test("rows as objects", async () => {
     const seen = new Date("2026-01-31T12:00:00.250Z");
     await client.put(
-      "people",
+      named("people"),
       [
         { name: "Ann", age: 31, seen },
         { name: "Bob", age: null, seen: null },
@@ -51,7 +59,9 @@ describe("over HTTP", () => {
         mode: "create",
       },
     );
-    expect(await client.get("people", { orderBy: "name" }).toArray({ bigint: "number" })).toEqual([
+    expect(
+      await client.get(named("people"), { orderBy: "name" }).toArray({ bigint: "number" }),
+    ).toEqual([
       { name: "Ann", age: 31, seen },
       { name: "Bob", age: null, seen: null },
     ]);
@@ -64,8 +74,10 @@ describe("over HTTP", () => {
           .batches[0] as RecordBatch;
       }
     }
-    await client.put("counted", batches(), { createIfMissing: true });
-    const [row] = await client.sql("SELECT sum(n)::INTEGER AS sum FROM counted").toArray();
+    await client.put(named("counted"), batches(), { createIfMissing: true });
+    const [row] = await client
+      .sql(`SELECT sum(n)::INTEGER AS sum FROM ${named("counted")}`)
+      .toArray();
     expect(row).toEqual({ sum: 36 });
   });
 

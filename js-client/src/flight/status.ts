@@ -1,0 +1,77 @@
+/** How calls end that do not end well, as errors of this package. */
+import { type StatusObject, status } from "@grpc/grpc-js";
+import {
+  ConnectionError,
+  type ErrorCode,
+  errorOfJson,
+  type PixelflightError,
+  TruncatedError,
+} from "../errors.js";
+import { toldInStatus } from "./messages.js";
+
+const DETAILS = "grpc-status-details-bin";
+const SECOND_MS = 1000;
+
+/** What a status says where no server of ours has put more into it. */
+const CODES: Readonly<Partial<Record<status, ErrorCode>>> = {
+  [status.CANCELLED]: "cancelled",
+  [status.INVALID_ARGUMENT]: "invalid_request",
+  [status.DEADLINE_EXCEEDED]: "timed_out",
+  [status.NOT_FOUND]: "not_found",
+  [status.ALREADY_EXISTS]: "already_exists",
+  [status.PERMISSION_DENIED]: "forbidden",
+  [status.RESOURCE_EXHAUSTED]: "limit_exceeded",
+  [status.FAILED_PRECONDITION]: "invalid_request",
+  [status.ABORTED]: "conflict",
+  [status.OUT_OF_RANGE]: "invalid_request",
+  [status.UNIMPLEMENTED]: "unsupported",
+  [status.UNAUTHENTICATED]: "unauthenticated",
+};
+
+/** The error of a call that ended with this status; `begun` says whether anything had come of it. */
+export function errorOfStatus(
+  { code, details, metadata }: Pick<StatusObject, "code" | "details" | "metadata">,
+  url: string,
+  begun: boolean,
+): PixelflightError {
+  const [bytes] = metadata.get(DETAILS);
+  const told = bytes instanceof Uint8Array ? toldInStatus(bytes) : undefined;
+  if (told !== undefined) return errorOfJson(told, waiting(told));
+  if (code === status.UNAVAILABLE || (code === status.INTERNAL && isReset(details))) {
+    if (begun) {
+      return new TruncatedError(
+        `The connection to ${url} broke in the middle of a call: ${details}.`,
+      );
+    }
+    return new ConnectionError(unreachable(url, details));
+  }
+  return errorOfJson({
+    code: CODES[code] ?? "internal",
+    message: `The server at ${url} answered: ${details}`,
+  });
+}
+
+/** How long the server asks to wait, which over HTTP is a header. */
+function waiting(told: unknown): { retryAfterMs?: number } {
+  const { details } = told as { details?: { retry_after_seconds?: unknown } };
+  const seconds = details?.retry_after_seconds;
+  return typeof seconds === "number" ? { retryAfterMs: seconds * SECOND_MS } : {};
+}
+
+/** Whether the other side ended the stream without a status. */
+function isReset(details: string): boolean {
+  return details.includes("RST_STREAM");
+}
+
+/** Why nobody answered, as far as it can be told, and what to do. */
+function unreachable(url: string, details: string): string {
+  const why = details.replace(/^.*Last error: (Error: )?/, "").replace(/ \([-\d:.TZ]+\)\.?/, "");
+  if (/certificate|SSL|TLS|altnames/i.test(why)) {
+    return `No secure connection to ${url}: ${why}. 'tls.roots' names the server's authority; grpc:// is for servers without TLS.`;
+  }
+  const closes = url.startsWith("grpc://") && /ECONNRESET|closed|dropped/i.test(why);
+  const hint = closes
+    ? "If it speaks TLS, use grpc+tls://"
+    : "A server tells the address of its Flight when it starts";
+  return `No Flight server answers at ${url}: ${why}. ${hint}.`;
+}
