@@ -13,7 +13,7 @@ import {
   UnionMode,
   Vector,
 } from "apache-arrow";
-import { PixelflightError } from "./errors.js";
+import { PixelflightError, ProtocolError } from "./errors.js";
 import type { Conversions } from "./rows.js";
 import { decimalText, timestampText, timeText, uuidText } from "./texts.js";
 
@@ -213,7 +213,7 @@ function unions(
 
 function dictionaries(data: Data, conversions: Conversions): Reader {
   const { dictionary } = data;
-  if (!dictionary) throw new TypeError("A column of a dictionary has come without it.");
+  if (!dictionary) throw new ProtocolError("A column of a dictionary has come without it.");
   // A dictionary that grew by deltas has a chunk for each.
   const chunks = dictionary.data.map((chunk) =>
     unlessNull(chunk, nested(chunk.type, chunk, conversions)),
@@ -233,6 +233,6 @@ function dictionaries(data: Data, conversions: Conversions): Reader {
 
 function childOf(data: Data, index: number): Data {
   const child = data.children[index];
-  if (!child) throw new TypeError("A nested column lacks a child.");
+  if (!child) throw new ProtocolError("A nested column lacks a child.");
   return child;
 }

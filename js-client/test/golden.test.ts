@@ -1,7 +1,7 @@
 import { RecordBatchReader } from "apache-arrow";
 import { describe, expect, test } from "vitest";
 import "../src/lz4.js";
-import { PixelflightError, UnsupportedTypeError } from "../src/index.js";
+import { Framer, PixelflightError, UnsupportedTypeError } from "../src/index.js";
 import type { Conversions } from "../src/rows.js";
 import "../src/zstd.js";
 import { converted, type Golden, goldens, messagesOf, resultOf } from "./golden.js";
@@ -49,6 +49,8 @@ describe("streams of pyarrow", () => {
     const reader = RecordBatchReader.from(bytes);
     const batches = [...reader];
     expect(table.batches.length).toBe(Math.max(1, batches.length));
+    // Its getters take no keys of 64 bits.
+    if (/^dictionary.*indices=u?int64/.test(name)) return;
     for (const index of columns.keys()) {
       const theirs = batches.flatMap((batch) => [...(batch.getChildAt(index) ?? [])]);
       const ours = [...(table.getChildAt(index) ?? [])];
@@ -84,8 +86,7 @@ describe("chunks", () => {
     }
   });
 
-  test("cut at every place give the same messages", async () => {
-    const { Framer } = await import("../src/index.js");
+  test("cut at every place give the same messages", () => {
     const small = READ.filter(({ bytes }) => bytes.byteLength < 2500).slice(0, 20);
     expect(small.length).toBe(20);
     for (const { bytes } of small) {
@@ -107,7 +108,10 @@ describe("chunks", () => {
 
 function plain(messages: { header: Uint8Array; body: Uint8Array }[]): string {
   return messages
-    .map(({ header, body }) => `${Buffer.from(header).toString("latin1")}|${Buffer.from(body).toString("latin1")}`)
+    .map(
+      ({ header, body }) =>
+        `${Buffer.from(header).toString("latin1")}|${Buffer.from(body).toString("latin1")}`,
+    )
     .join("\n");
 }
 

@@ -1,19 +1,18 @@
 import { Message, makeData, RecordBatch, type Schema, Struct, Vector } from "apache-arrow";
-import { errorOfJson, ProtocolError, UnsupportedTypeError } from "../errors.js";
+import { errorOfJson, PixelflightError, ProtocolError } from "../errors.js";
 import { bodyOf } from "./compression.js";
+import { type BatchHeader, headerOf } from "./header.js";
 import { loadColumns } from "./loader.js";
 import type { IpcMessage } from "./message.js";
 
 /** Where the server says, in the last batch of a stream that failed, what went wrong. */
 export const ERROR_KEY = "pixelflight:error";
 
-type Header = { length: number };
-
 /**
  * Messages in, record batches out, each as soon as its message is there.
  *
  * The first message has to be a schema. A batch shares the memory of its message; nothing is
- * copied but what is compressed.
+ * copied but what is compressed, and buffers that do not stand at multiples of 8 bytes.
  */
 export class Decoder {
   private known: Schema | undefined;
@@ -31,52 +30,55 @@ export class Decoder {
    * @throws {@link UnsupportedTypeError} for types that apache-arrow does not know.
    * @throws {@link ProtocolError} for what is no message of Arrow.
    */
-  decode(frame: IpcMessage): RecordBatch | undefined {
-    const message = parsed(frame.header);
-    if (message.isSchema()) {
-      this.known = understood(() => message.header());
+  decode(message: IpcMessage): RecordBatch | undefined {
+    try {
+      return this.decoded(message);
+    } catch (cause) {
+      if (cause instanceof PixelflightError) throw cause;
+      throw new ProtocolError("This is no Arrow stream: a message cannot be read.", { cause });
+    }
+  }
+
+  private decoded(message: IpcMessage): RecordBatch | undefined {
+    const header = headerOf(message.header);
+    if (header.kind === "schema") {
+      this.begin(Message.decode(message.header).header() as Schema);
       return undefined;
     }
     const schema = this.known;
     if (!schema) throw new ProtocolError("The stream does not begin with a schema.");
-    if (message.isDictionaryBatch()) {
-      const { id, isDelta, data } = message.header();
-      const type = schema.dictionaries.get(id);
-      if (!type) throw new ProtocolError(`The stream holds a dictionary ${id} of no column.`);
-      const [column] = loadColumns(data, bodyOf(data, frame.body), [type], this.dictionaries);
-      const values = new Vector([column as NonNullable<typeof column>]);
-      const before = isDelta ? this.dictionaries.get(id) : undefined;
-      this.dictionaries.set(id, before ? before.concat(values) : values);
+    if (header.kind === "dictionary") {
+      this.learn(schema, header, message.body);
       return undefined;
     }
-    if (!message.isRecordBatch())
-      throw new ProtocolError("The stream holds a message of no batch.");
-    const failed = message.metadata.get(ERROR_KEY);
+    const { batch, metadata } = header;
+    const failed = metadata.get(ERROR_KEY);
     if (failed !== undefined) throw errorOfJson(JSON.parse(failed));
-    const header = message.header();
+    const { length } = batch;
     const types = schema.fields.map((field) => field.type);
-    const children = loadColumns(header, bodyOf(header, frame.body), types, this.dictionaries);
+    const children = loadColumns(batch, bodyOf(batch, message.body), types, this.dictionaries);
     const type = new Struct(schema.fields);
-    const data = makeData({ type, length: (header as Header).length, nullCount: 0, children });
-    return new RecordBatch(schema, data, message.metadata);
+    const data = makeData({ type, length, nullCount: 0, children });
+    // The constructor makes a schema of its own, in which columns of one name become one.
+    return Object.assign(new RecordBatch(schema, data, metadata), { schema, data });
   }
-}
 
-function parsed(header: Uint8Array): Message {
-  try {
-    return Message.decode(header);
-  } catch (cause) {
-    throw new ProtocolError("This is no Arrow stream: a message cannot be read.", { cause });
+  private begin(schema: Schema): void {
+    if (this.known && String(this.known) !== String(schema)) {
+      throw new ProtocolError("The stream holds a second schema, which is another one.");
+    }
+    this.known ??= schema;
   }
-}
 
-function understood<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new UnsupportedTypeError(`apache-arrow cannot read the type of a column: ${why}`, {
-      cause,
-    });
+  private learn(
+    schema: Schema,
+    { id, isDelta, batch }: { id: number; isDelta: boolean; batch: BatchHeader },
+    body: Uint8Array,
+  ): void {
+    const type = schema.dictionaries.get(id);
+    if (!type) throw new ProtocolError(`The stream holds a dictionary ${id} of no column.`);
+    const values = new Vector(loadColumns(batch, bodyOf(batch, body), [type], this.dictionaries));
+    const before = isDelta ? this.dictionaries.get(id) : undefined;
+    this.dictionaries.set(id, before ? before.concat(values) : values);
   }
 }

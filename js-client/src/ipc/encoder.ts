@@ -6,8 +6,8 @@ import {
   type Schema,
 } from "apache-arrow";
 import { ArgumentError } from "../errors.js";
-import { headerType } from "./flatbuffer.js";
 import { Framer } from "./framer.js";
+import { headerType } from "./header.js";
 import type { IpcMessage } from "./message.js";
 
 /** Batches of more bytes are sent in parts, so that both sides work while it travels. */

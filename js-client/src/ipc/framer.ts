@@ -1,5 +1,5 @@
 import { ProtocolError, TruncatedError } from "../errors.js";
-import { bodyLength } from "./flatbuffer.js";
+import { bodyLength } from "./header.js";
 import { CONTINUATION, type IpcMessage } from "./message.js";
 
 /** Limits on what a stream may announce, in bytes: what is above is refused before it is fetched. */
@@ -16,6 +16,8 @@ export const FRAME_LIMITS: FrameLimits = {
 };
 
 const PREFIX_BYTES = 4;
+/** What is taken of memory before the bytes for it have come: a header can announce any size. */
+const AHEAD_BYTES = 16 * 2 ** 20;
 const NOTHING = new Uint8Array(0);
 
 type Part = "prefix" | "length" | "header" | "body";
@@ -30,7 +32,8 @@ export class Framer {
   /** Whether the mark of the end was seen: without it the stream was cut. */
   ended = false;
   private part: Part = "prefix";
-  private wanted = new Uint8Array(PREFIX_BYTES);
+  private wanted = PREFIX_BYTES;
+  private room = new Uint8Array(PREFIX_BYTES);
   private filled = 0;
   private header: Uint8Array = NOTHING;
 
@@ -40,11 +43,11 @@ export class Framer {
   *push(chunk: Uint8Array): Generator<IpcMessage, void, undefined> {
     let at = 0;
     while (!this.ended && at < chunk.byteLength) {
-      const count = Math.min(this.wanted.byteLength - this.filled, chunk.byteLength - at);
-      this.wanted.set(chunk.subarray(at, at + count), this.filled);
+      const count = Math.min(this.free(), chunk.byteLength - at);
+      this.room.set(chunk.subarray(at, at + count), this.filled);
       this.filled += count;
       at += count;
-      while (!this.ended && this.filled === this.wanted.byteLength) {
+      while (!this.ended && this.filled === this.wanted) {
         const message = this.advance();
         if (message) yield message;
       }
@@ -61,7 +64,7 @@ export class Framer {
   }
 
   private advance(): IpcMessage | undefined {
-    const got = this.wanted;
+    const got = this.room;
     switch (this.part) {
       case "prefix": {
         // Streams older than Arrow 0.15 have no mark before the length.
@@ -103,8 +106,19 @@ export class Framer {
 
   private want(part: Part, bytes: number): void {
     this.part = part;
-    this.wanted = new Uint8Array(bytes);
+    this.wanted = bytes;
+    this.room = new Uint8Array(Math.min(bytes, AHEAD_BYTES));
     this.filled = 0;
+  }
+
+  /** How many bytes there is room for, which grows with what has come. */
+  private free(): number {
+    if (this.filled === this.room.byteLength) {
+      const larger = new Uint8Array(Math.min(this.wanted, 2 * this.filled));
+      larger.set(this.room);
+      this.room = larger;
+    }
+    return this.room.byteLength - this.filled;
   }
 }
 

@@ -6,18 +6,8 @@
  */
 import { type Data, DataType, makeData, UnionMode, type Vector } from "apache-arrow";
 import { ProtocolError } from "../errors.js";
-
-interface Node {
-  readonly length: number;
-  readonly nullCount: number;
-}
-
-/** What of a batch's header is needed here; apache-arrow's own header fits. */
-export interface BatchHeader {
-  readonly nodes: readonly Node[];
-  readonly buffers: readonly { readonly offset: number; readonly length: number }[];
-  readonly variadicBufferCounts: readonly number[];
-}
+import type { BatchHeader } from "./header.js";
+import { checked, ROWS_MAX } from "./validation.js";
 
 /** Gives the buffer of a number. */
 export type Body = (index: number) => Uint8Array;
@@ -25,7 +15,8 @@ export type Body = (index: number) => Uint8Array;
 /**
  * One column for each type, which share the body's memory.
  *
- * @throws {@link ProtocolError} if the header lists fewer nodes or buffers than the types have.
+ * @throws {@link ProtocolError} if the header lists fewer nodes or buffers than the types have, or
+ * if these do not hold what it says.
  */
 export function loadColumns(
   header: BatchHeader,
@@ -34,7 +25,13 @@ export function loadColumns(
   dictionaries: ReadonlyMap<number, Vector>,
 ): Data[] {
   const loader = new Loader(header, body, dictionaries);
-  return types.map((type) => loader.load(type));
+  return types.map((type) => {
+    const column = loader.load(type);
+    if (column.length === header.length) return column;
+    throw new ProtocolError(
+      `A batch of ${header.length} rows has a column of ${column.length} values.`,
+    );
+  });
 }
 
 const NO_NULLS = new Uint8Array(0);
@@ -54,11 +51,17 @@ class Loader {
     const node = this.header.nodes[this.node++];
     if (!node) throw new ProtocolError("A batch has fewer columns than its schema.");
     const { length, nullCount } = node;
+    if (!(length >= 0 && length <= ROWS_MAX)) {
+      throw new ProtocolError(`A column of a batch says that it has ${length} values.`);
+    }
+    return checked(this.made(type, length, nullCount));
+  }
+
+  private made(type: DataType, length: number, nullCount: number): Data {
     if (DataType.isNull(type)) return makeData({ type, length });
-    const shape = { type, length, nullCount } as const;
     if (DataType.isUnion(type)) return this.union(type, length);
     const nullBitmap = this.validity(nullCount);
-    const props: Record<string, unknown> = { ...shape, nullBitmap };
+    const props: Record<string, unknown> = { type, length, nullCount, nullBitmap };
     if (DataType.isStruct(type)) {
       props.children = type.children.map((child) => this.load(child.type));
     } else if (DataType.isFixedSizeList(type)) {
@@ -68,7 +71,9 @@ class Loader {
       props.child = this.child(type);
     } else if (DataType.isUtf8View(type) || DataType.isBinaryView(type)) {
       props.views = this.next();
-      const count = this.header.variadicBufferCounts[this.variadic++] ?? 0;
+      const count = this.header.variadicCounts[this.variadic++] ?? 0;
+      const left = this.header.buffers.length - this.buffer;
+      if (!(count >= 0 && count <= left)) throw missing();
       props.variadicBuffers = Array.from({ length: count }, () => this.next());
     } else if (hasOffsets(type)) {
       props.valueOffsets = this.next();
@@ -81,6 +86,8 @@ class Loader {
   }
 
   private union(type: DataType & { mode: UnionMode }, length: number): Data {
+    // Until Arrow 1.0 unions had nulls of their own.
+    if (this.header.isBefore1) this.next();
     const props: Record<string, unknown> = { type, length, nullCount: 0, typeIds: this.next() };
     if (type.mode === UnionMode.Dense) props.valueOffsets = this.next();
     props.children = type.children.map((child) => this.load(child.type));
@@ -101,15 +108,17 @@ class Loader {
 
   private validity(nullCount: number): Uint8Array {
     const bits = this.next();
-    return nullCount > 0 ? bits : NO_NULLS;
+    return nullCount === 0 ? NO_NULLS : bits;
   }
 
   private next(): Uint8Array {
-    if (this.buffer >= this.header.buffers.length) {
-      throw new ProtocolError("A batch has fewer buffers than its columns need.");
-    }
+    if (this.buffer >= this.header.buffers.length) throw missing();
     return this.body(this.buffer++);
   }
+}
+
+function missing(): ProtocolError {
+  return new ProtocolError("A batch has fewer buffers than its columns need.");
 }
 
 function hasOffsets(type: DataType): boolean {
