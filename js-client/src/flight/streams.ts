@@ -1,7 +1,7 @@
 /** Streams of Arrow over Flight: in from one ticket or from many, out with acknowledgements. */
 import type { ClientDuplexStream } from "@grpc/grpc-js";
 import { MessageHeader } from "apache-arrow";
-import { headerType } from "../ipc/flatbuffer.js";
+import { headerType } from "../ipc/header.js";
 import type { IpcMessage } from "../ipc/message.js";
 import type { CallContext, Connection } from "./connection.js";
 import type { Incoming } from "./incoming.js";
