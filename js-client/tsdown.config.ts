@@ -8,5 +8,8 @@ export default defineConfig({
   dts: true,
   sourcemap: true,
   fixedExtension: false,
-  inputOptions: { resolve: { mainFields: ["module", "main"] } },
+  // Both are small and written in JavaScript; whoever installs the package need not know of them.
+  deps: { onlyBundle: ["fzstd", "lz4js"] },
+  inputOptions: { resolve: { mainFields: ["module", "main"] }, checks: { pluginTimings: false } },
+  logLevel: "warn",
 });

@@ -4,6 +4,7 @@
  * @packageDocumentation
  */
 
+export type { BreakerOptions } from "./breaker.js";
 export type { CallOptions, ClientOptions, Logger } from "./client/options.js";
 export type { GetOptions, ReadOptions, SqlOptions } from "./client/reads.js";
 export type { Executed, PutOptions } from "./client/writes.js";
@@ -17,5 +18,6 @@ export type { InputRow } from "./objects.js";
 export * from "./query/expressions.js";
 export type { OrderBy, OrderObject, Where, WhereObject } from "./query/filters.js";
 export { type Progress, Result } from "./result.js";
+export type { RetryOptions } from "./retry.js";
 export type { Conversions, Row } from "./rows.js";
 export type * from "./transport.js";

@@ -26,6 +26,7 @@ export class Result<T extends Row = Row> implements AsyncIterable<RecordBatch> {
   private readonly decoder = new Decoder();
   private progress: Progress = { rows: 0, batches: 0, bytes: 0 };
 
+  /** @internal Made by the client's calls that read. */
   constructor(
     private readonly open: Open,
     private readonly conversions: Conversions,
