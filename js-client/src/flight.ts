@@ -19,7 +19,7 @@ export type { FlightOptions, Pem, TlsOptions } from "./flight/connection.js";
  * @example
  * createClient({ url: "http://127.0.0.1:8816", key, transport: flight({ url: "grpc://127.0.0.1:8815" }) })
  *
- * @throws {@link ArgumentError} for a URL that is none of Flight.
+ * @throws `ArgumentError` for a URL that is none of Flight.
  */
 export function flight(options: FlightOptions): Transport {
   return new FlightTransport(options);
