@@ -9,7 +9,20 @@ import type { FlightOptions } from "./flight/connection.js";
 import { FlightTransport } from "./flight/transport.js";
 import type { Transport } from "./transport.js";
 
+export {
+  type FlightCallOptions,
+  FlightClient,
+  type FlightPutOptions,
+  schemaOf,
+} from "./flight/client.js";
 export type { FlightOptions, Pem, TlsOptions } from "./flight/connection.js";
+export type {
+  ActionType,
+  FlightDescriptor,
+  FlightEndpoint,
+  FlightInfo,
+  Ticket,
+} from "./flight/messages.js";
 
 /**
  * A transport for `createClient`: rows travel by Flight, everything else over HTTP as before.

@@ -1,4 +1,4 @@
-import { type ClientReadableStream, type StatusObject, status } from "@grpc/grpc-js";
+import { type ClientReadableStream, type Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import { TruncatedError } from "../errors.js";
 import { errorOfStatus } from "./status.js";
 
@@ -14,6 +14,7 @@ type Call = Pick<ClientReadableStream<Buffer>, "cancel" | "on" | "read"> & Async
  */
 export class Incoming implements AsyncIterable<Buffer> {
   private status: StatusObject | undefined;
+  private metadata: Metadata | undefined;
 
   constructor(
     private readonly call: Call,
@@ -27,7 +28,19 @@ export class Incoming implements AsyncIterable<Buffer> {
       this.status = ended;
       signal.removeEventListener("abort", this.cancel);
     });
+    call.on("metadata", (metadata) => {
+      this.metadata = metadata;
+    });
     signal.addEventListener("abort", this.cancel, { once: true });
+  }
+
+  /** A header, or a trailer, that has come by now. */
+  header(name: string): string | undefined {
+    const values = [
+      ...(this.metadata?.get(name) ?? []),
+      ...(this.status?.metadata.get(name) ?? []),
+    ];
+    return values.find((value) => typeof value === "string");
   }
 
   /** Begins to fetch. */
