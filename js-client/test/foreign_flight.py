@@ -20,7 +20,14 @@ from pyarrow import flight
 PARTS = 6
 ROWS = 1000
 SCHEMA = pa.schema([("n", pa.int64()), ("word", pa.dictionary(pa.int32(), pa.string()))])
+PLAIN = pa.schema([("n", pa.int64())])
+LARGE = pa.record_batch([pa.array(range(2**17), pa.int64())], schema=PLAIN)
 TOKEN = "Bearer a-token"
+
+
+def numbers(number: int) -> pa.RecordBatch:
+    """A part of the numbers without words: streams of generators cannot have dictionaries."""
+    return part(number).select(["n"]).to_batches()[0]
 
 
 def part(number: int) -> pa.Table:
@@ -36,7 +43,7 @@ class Server(flight.FlightServerBase):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.put: dict[str, pa.Table] = {}
-        self.open = 0
+        self.open = self.made = 0
 
     def list_flights(self, context: Any, criteria: bytes) -> Iterator[flight.FlightInfo]:
         """The numbers, unless something else is looked for."""
@@ -63,11 +70,11 @@ class Server(flight.FlightServerBase):
         """A part by its number, what was put by its name, or what does not end."""
         name = ticket.ticket.decode()
         if name == "endless":
-            return flight.GeneratorStream(SCHEMA, self._endless())
+            return flight.GeneratorStream(PLAIN, self._endless())
         if name == "beside":
-            return flight.GeneratorStream(SCHEMA, beside())
+            return flight.GeneratorStream(PLAIN, beside())
         if name == "broken":
-            return flight.GeneratorStream(SCHEMA, broken())
+            return flight.GeneratorStream(PLAIN, broken())
         if name.isdigit():
             return flight.RecordBatchStream(part(int(name)))
         return flight.RecordBatchStream(self.put[name])
@@ -83,9 +90,11 @@ class Server(flight.FlightServerBase):
         self.put[descriptor.path[0].decode()] = pa.Table.from_batches(batches, reader.schema)
 
     def do_action(self, context: Any, action: flight.Action) -> Iterator[bytes]:
-        """Tells what it was told; how many endless streams are open; who is asking."""
+        """Tells what it was told; of endless streams, how many are open and go; who is asking."""
         if action.type == "open":
             yield str(self.open).encode()
+        elif action.type == "made":
+            yield str(self.made).encode()
         elif action.type == "who":
             yield context.get_middleware("who").told.encode()
         elif action.type == "echo":
@@ -107,9 +116,11 @@ class Server(flight.FlightServerBase):
 
     def _endless(self) -> Iterator[pa.RecordBatch]:
         self.open += 1
+        self.made = 0
         try:
             while True:
-                yield part(0).to_batches()[0]
+                self.made += 1
+                yield LARGE
         finally:
             self.open -= 1
 
@@ -117,12 +128,12 @@ class Server(flight.FlightServerBase):
 def beside() -> Iterator[tuple[pa.RecordBatch, bytes]]:
     """Batches with metadata."""
     for number in range(2):
-        yield part(number).to_batches()[0], f"beside {number}".encode()
+        yield numbers(number), f"beside {number}".encode()
 
 
 def broken() -> Iterator[pa.RecordBatch]:
     """A batch, and then an error."""
-    yield part(0).to_batches()[0]
+    yield numbers(0)
     raise flight.FlightTimedOutError("it took too long")
 
 

@@ -65,13 +65,22 @@ function isReset(details: string): boolean {
 
 /** Why nobody answered, as far as it can be told, and what to do. */
 function unreachable(url: string, details: string): string {
-  const why = details.replace(/^.*Last error: (Error: )?/, "").replace(/ \([-\d:.TZ]+\)\.?/, "");
-  if (/certificate|SSL|TLS|altnames/i.test(why)) {
-    return `No secure connection to ${url}: ${why}. 'tls.roots' names the server's authority; grpc:// is for servers without TLS.`;
+  const secure = url.startsWith("grpc+tls://");
+  // gRPC adds the time and notes of its own to what the system said.
+  const [said = ""] = details.split(/\.? Resolution note:/);
+  const why = said.replace(/^.*Last error: (Error: )?/s, "").replace(/ \(\d{4}-[^)]*\).*$/s, "");
+  if (/certificate|altname/i.test(why)) {
+    return `No secure connection to ${url}: ${why}. 'tls.roots' names the authority that the server's certificate is of.`;
   }
-  const closes = url.startsWith("grpc://") && /ECONNRESET|closed|dropped/i.test(why);
-  const hint = closes
-    ? "If it speaks TLS, use grpc+tls://"
-    : "A server tells the address of its Flight when it starts";
-  return `No Flight server answers at ${url}: ${why}. ${hint}.`;
+  if (/SSL/.test(why)) {
+    return `No secure connection to ${url}: the server does not speak TLS. Use grpc:// for it.`;
+  }
+  // All that is known of a connection that the other side closed before it said anything.
+  if (/Failed to connect|ECONNRESET/.test(why)) {
+    const hint = secure
+      ? "It may ask for a certificate: give 'tls.certificate' and 'tls.privateKey'"
+      : "If it speaks TLS, use grpc+tls://";
+    return `The server at ${url} closed the connection. ${hint}.`;
+  }
+  return `No Flight server answers at ${url}: ${why}. A server tells the address of its Flight when it starts.`;
 }
