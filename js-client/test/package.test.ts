@@ -1,0 +1,146 @@
+/** The package as it is built and packed: what is in it, and that it works in every runtime. */
+import { execFile, execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { chromium } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { installed, packedFiles, ROOT } from "./package/installed.js";
+import { servePages } from "./package/origin.js";
+import { type Server, startServer } from "./server.js";
+
+const PYTHON = fileURLToPath(new URL("../../.venv/bin/python", import.meta.url));
+// Two streams of pyarrow's, with the numbers from 0 to 9,999, as two lines of base64.
+const COMPRESSED = `
+import base64, pyarrow as pa
+table = pa.table({"n": range(10_000)})
+for codec in ("zstd", "lz4"):
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression=codec)) as w:
+        w.write_table(table)
+    print(base64.b64encode(sink.getvalue()).decode())
+`;
+const SUM = 49_995_000;
+const TOLD = {
+  put: { rows: 3, duplicate: true },
+  names: ["Eve", "Bob", "Ann"],
+  first: { name: "O'Hara", n: String(2n ** 62n) },
+  left: true,
+  foreign: true,
+  errors: [
+    "NotFoundError: table_not_found",
+    "UnauthenticatedError: unauthenticated",
+    "ArgumentError: invalid_request",
+    "UnsupportedTypeError: unsupported_type",
+  ],
+  zstd: SUM,
+  lz4: SUM,
+};
+
+describe("what is packed", () => {
+  test("is what was built, and the papers", () => {
+    const papers = ["CHANGELOG.md", "LICENSE", "README.md", "THIRD-PARTY-LICENSES.md"];
+    const rest = packedFiles().filter((name) => !/^dist\/[\w.-]+\.(c?js|d\.c?ts|map)$/.test(name));
+    expect(rest).toEqual([...papers, "package.json"]);
+    expect(readFileSync(join(ROOT, "LICENSE"))).toEqual(readFileSync(join(ROOT, "../LICENSE")));
+  });
+
+  test("has each file that its package.json names, and needs its peers alone", () => {
+    const told = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    const { exports, main, module, types, bin = {} } = told;
+    const named = JSON.stringify([exports, main, module, types, bin]).match(/\.\/dist\/[^"]+/g);
+    const files = packedFiles();
+    expect(named?.length).toBeGreaterThan(12);
+    expect(named?.filter((name) => !files.includes(name.slice(2)))).toEqual([]);
+    expect(told.dependencies).toBeUndefined();
+    expect(Object.keys(told.peerDependencies)).toEqual(["@grpc/grpc-js", "apache-arrow"]);
+  });
+});
+
+describe("where it is installed", () => {
+  let folder: string;
+  let server: Server;
+  let pages: Awaited<ReturnType<typeof servePages>>;
+  let compressed: { zstd?: string | undefined; lz4?: string | undefined };
+
+  beforeAll(async () => {
+    folder = installed();
+    pages = await servePages(folder);
+    server = await startServer({ cors_origins: pages.origin });
+    const [zstd, lz4] = execFileSync(PYTHON, ["-c", COMPRESSED], { encoding: "utf8" }).split("\n");
+    compressed = { zstd, lz4 };
+  }, 60_000);
+  afterAll(async () => {
+    pages?.close();
+    await server?.stop();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const given = (table: string) => ({ url: server.url, key: server.key, table, compressed });
+
+  async function run(command: string, program: string, what: object): Promise<unknown> {
+    const done = promisify(execFile)(command, [program, JSON.stringify(what)], { cwd: folder });
+    return JSON.parse((await done).stdout);
+  }
+
+  test.each(["mjs", "cjs"])("it works in Node, by HTTP and by Flight, in .%s", async (kind) => {
+    const program = `consumer.${kind}`;
+    const { flight } = server;
+    const [overHttp, overFlight] = await Promise.all([
+      run("node", program, given(`${kind}_http`)),
+      run("node", program, { ...given(`${kind}_flight`), flight }),
+    ]);
+    expect(overHttp).toEqual(TOLD);
+    expect(overFlight).toEqual(TOLD);
+  });
+
+  test("it works in Chromium, from a page of another origin", async () => {
+    const executablePath = execFileSync("which", ["chromium"], { encoding: "utf8" }).trim();
+    const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+    try {
+      const tab = await browser.newPage();
+      const complaints: string[] = [];
+      tab.on("pageerror", (error) => complaints.push(String(error)));
+      await tab.goto(pages.origin);
+      await tab.waitForFunction("window.tour");
+      const told = await tab.evaluate(`tour(${JSON.stringify(given("browser"))})`);
+      expect(complaints).toEqual([]);
+      expect(told).toEqual(TOLD);
+    } finally {
+      await browser.close();
+    }
+  });
+
+  const bun = bunHere();
+  if (bun) {
+    test("it works in Bun", async () => {
+      expect(await run(bun, "consumer.mjs", given("bun"))).toEqual(TOLD);
+    });
+  } else {
+    test(`there is no Bun for ${process.platform} on ${process.arch}: not tried there`, () => {
+      const { optionalDependencies } = JSON.parse(
+        readFileSync(join(ROOT, "node_modules/bun/package.json"), "utf8"),
+      );
+      const arch = process.arch === "arm64" ? "aarch64" : process.arch;
+      expect(optionalDependencies).not.toHaveProperty(`@oven/bun-${process.platform}-${arch}`);
+    });
+  }
+
+  test("its types are found from ESM and from CommonJS", () => {
+    const programs = ["consumer.mts", "consumer.cts"];
+    const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext"];
+    const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+    const lib = ["--target", "es2022", "--lib", "es2022,esnext.disposable,dom,dom.asynciterable"];
+    execFileSync("node", [tsc, ...options, ...lib, ...programs], { cwd: folder, stdio: "inherit" });
+  });
+});
+
+/** Bun as npm brought it, which it does where there is a build of it for this machine. */
+function bunHere(): string | undefined {
+  const builds = join(ROOT, "node_modules/@oven");
+  if (!existsSync(builds)) return undefined;
+  return readdirSync(builds)
+    .map((name) => join(builds, name, "bin/bun"))
+    .find((path) => existsSync(path));
+}

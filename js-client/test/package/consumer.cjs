@@ -1,0 +1,15 @@
+// A program in CommonJS. Its one argument is what to do, as JSON.
+const arrow = require("apache-arrow");
+const pixelflight = require("pixelflight");
+
+const given = JSON.parse(process.argv[2]);
+if (given.flight) given.transport = require("pixelflight/flight").flight({ url: given.flight });
+
+async function loadCodecs() {
+  require("pixelflight/zstd");
+  require("pixelflight/lz4");
+}
+
+import("./tour.mjs")
+  .then(({ tour }) => tour(pixelflight, arrow, loadCodecs, given))
+  .then((told) => console.log(JSON.stringify(told)));

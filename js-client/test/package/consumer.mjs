@@ -1,0 +1,12 @@
+// A program in ESM. Its one argument is what to do, as JSON.
+import * as arrow from "apache-arrow";
+import * as pixelflight from "pixelflight";
+import { tour } from "./tour.mjs";
+
+const given = JSON.parse(process.argv[2]);
+if (given.flight) {
+  const { flight } = await import("pixelflight/flight");
+  given.transport = flight({ url: given.flight });
+}
+const loadCodecs = () => Promise.all([import("pixelflight/zstd"), import("pixelflight/lz4")]);
+console.log(JSON.stringify(await tour(pixelflight, arrow, loadCodecs, given)));
