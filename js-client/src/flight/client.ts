@@ -60,7 +60,7 @@ export class FlightClient {
   /** What a handshake was answered with. */
   private session: Readonly<Record<string, string | Uint8Array>> = {};
 
-  /** @throws {@link ArgumentError} for a URL that is none of Flight. */
+  /** @throws `ArgumentError` for a URL that is none of Flight. */
   constructor(private readonly options: FlightOptions) {
     this.connection = new Connection(options);
   }
@@ -115,7 +115,7 @@ export class FlightClient {
   /**
    * The batches of all endpoints of a flight, in their order, several of them fetched at once.
    *
-   * @throws {@link ArgumentError} where an endpoint is at another server's: credentials go nowhere
+   * @throws `ArgumentError` where an endpoint is at another server's: credentials go nowhere
    * by themselves. Fetch its ticket with a client of that server.
    */
   read<T extends Row = Row>(info: FlightInfo, options: FlightCallOptions = {}): Result<T> {
@@ -251,7 +251,7 @@ export class FlightClient {
 /**
  * The schema of the message that servers describe streams with.
  *
- * @throws {@link UnsupportedTypeError} for types that apache-arrow does not know.
+ * @throws `UnsupportedTypeError` for types that apache-arrow does not know.
  */
 export function schemaOf(message: Uint8Array): Schema {
   const decoder = new Decoder();

@@ -64,7 +64,7 @@ export class Connection {
   readonly url: string;
   private readonly client: Client;
 
-  /** @throws {@link ArgumentError} for a URL that is none of Flight. */
+  /** @throws `ArgumentError` for a URL that is none of Flight. */
   constructor(private readonly options: FlightOptions) {
     const { target, secure } = targetOf(options.url);
     this.url = options.url;

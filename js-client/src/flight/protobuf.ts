@@ -21,7 +21,7 @@ export type FieldValue = Uint8Array | bigint;
 /**
  * The fields of a message in their order, each by its number. Bytes share the message's memory.
  *
- * @throws {@link ProtocolError} for what is no message, or breaks off.
+ * @throws `ProtocolError` for what is no message, or breaks off.
  */
 export function* fields(message: Uint8Array): Generator<[number, FieldValue], void, undefined> {
   let at = 0;
