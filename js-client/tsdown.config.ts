@@ -1,7 +1,7 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: ["src/index.ts", "src/flight.ts", "src/zstd.ts", "src/lz4.ts"],
+  entry: ["src/index.ts", "src/full.ts", "src/flight.ts", "src/zstd.ts", "src/lz4.ts"],
   format: ["esm", "cjs"],
   target: "es2022",
   platform: "neutral",

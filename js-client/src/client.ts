@@ -1,14 +1,27 @@
 import type { ClientOptions } from "./client/options.js";
 import { WriteCalls } from "./client/writes.js";
+import { Query } from "./query/builder.js";
+import type { RowOf, Schemas, TableNameOf } from "./schemas.js";
 
-/** A server, and all that can be asked of it. Made by {@link createClient}. */
-export class Client extends WriteCalls {}
+/**
+ * A server, and what most programs ask of it. Made by {@link createClient}; that of
+ * `pixelflight/full` has a method for everything else as well.
+ */
+export class Client<S extends object = Schemas> extends WriteCalls<S> {
+  /** Rows of a table, asked for step by step: `client.from("t").select("a").limit(5)`. */
+  from<Name extends TableNameOf<S>>(table: Name): Query<RowOf<S, Name>> {
+    return new Query<RowOf<S, Name>>((options) => this.get(table, options as object));
+  }
+}
 
 /**
  * A client of the server at a URL. Nothing is sent before the first call.
  *
+ * Given the tables as types, as `pixelflight-typegen` writes them, their rows are typed:
+ * `createClient<Tables>({ url, key })`.
+ *
  * @throws {@link ArgumentError} where the options contradict themselves.
  */
-export function createClient(options: ClientOptions): Client {
-  return new Client(options);
+export function createClient<S extends object = Schemas>(options: ClientOptions): Client<S> {
+  return new Client<S>(options);
 }

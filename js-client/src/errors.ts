@@ -3,7 +3,7 @@
  * `generated/codes.ts`; those that it cannot tell (it was not reached, it broke off) have classes
  * of their own.
  */
-import { CODES, type ErrorCode } from "./generated/codes.js";
+import { CODES, type ErrorCode, RETRYABLE } from "./generated/codes.js";
 
 export type { ErrorCode } from "./generated/codes.js";
 
@@ -36,7 +36,7 @@ export class PixelflightError extends Error {
   constructor(message: string, fields: ErrorFields = {}) {
     super(message, fields.cause === undefined ? undefined : { cause: fields.cause });
     this.code = fields.code ?? "internal";
-    this.retryable = fields.retryable ?? CODES[this.code].retryable;
+    this.retryable = fields.retryable ?? RETRYABLE.includes(this.code);
     this.requestId = fields.requestId;
     this.details = fields.details ?? {};
     this.status = fields.status;
@@ -193,7 +193,7 @@ export function codeOfStatus(status: number): ErrorCode {
 /** The class of errors of this code. */
 export function classOf(code: ErrorCode): Class {
   if (code === "already_exists") return AlreadyExistsError;
-  const { http } = CODES[code];
+  const http = CODES[code];
   return CLASSES[http] ?? (http >= 500 ? InternalError : InvalidRequestError);
 }
 

@@ -4,6 +4,14 @@
  * @packageDocumentation
  */
 
+export type {
+  Answer,
+  Body,
+  OperationId,
+  PathValue,
+  Query as QueryOf,
+  RowCallOptions,
+} from "./answers.js";
 export type { BreakerOptions } from "./breaker.js";
 export type { CallOptions, ClientOptions, Logger } from "./client/options.js";
 export type { GetOptions, ReadOptions, SqlOptions } from "./client/reads.js";
@@ -15,9 +23,11 @@ export { Decoder } from "./ipc/decoder.js";
 export { type FrameLimits, Framer } from "./ipc/framer.js";
 export type { IpcMessage } from "./ipc/message.js";
 export type { InputRow } from "./objects.js";
+export { Query } from "./query/builder.js";
 export * from "./query/expressions.js";
 export type { OrderBy, OrderObject, Where, WhereObject } from "./query/filters.js";
 export { type Progress, Result } from "./result.js";
 export type { RetryOptions } from "./retry.js";
 export type { Conversions, Row } from "./rows.js";
+export type * from "./schemas.js";
 export type * from "./transport.js";

@@ -12,12 +12,12 @@ import type { IpcMessage } from "./ipc/message.js";
 import { batchOf, type InputRow } from "./objects.js";
 
 /** What can be put: a table, batches as they are or as they come, or rows as objects. */
-export type Input =
+export type Input<T extends object = InputRow> =
   | Table
   | RecordBatch
   | Iterable<RecordBatch>
   | AsyncIterable<RecordBatch>
-  | readonly InputRow[];
+  | readonly T[];
 
 /** Where a put's messages come from. */
 export interface Source {

@@ -21,7 +21,7 @@ export type Open = (onBytes: (bytes: number) => void) => AsyncGenerator<IpcMessa
  *
  * Nothing is sent before it is read. Whoever leaves the loop ends the request.
  */
-export class Result<T extends Row = Row> implements AsyncIterable<RecordBatch> {
+export class Result<T extends object = Row> implements AsyncIterable<RecordBatch> {
   private stream: AsyncGenerator<IpcMessage, void> | undefined;
   private readonly decoder = new Decoder();
   private progress: Progress = { rows: 0, batches: 0, bytes: 0 };
@@ -63,7 +63,8 @@ export class Result<T extends Row = Row> implements AsyncIterable<RecordBatch> {
   /** Rows as objects, made batch by batch, with the values that the conversions choose. */
   async *rows(conversions: Partial<Conversions> = {}): AsyncGenerator<T, void, undefined> {
     const chosen = { ...this.conversions, ...conversions };
-    for await (const batch of this) yield* rowsOf(batch, chosen) as Generator<T>;
+    for await (const batch of this)
+      yield* rowsOf(batch, chosen) as Generator<object> as Generator<T>;
   }
 
   /** All rows, as a list of objects. */

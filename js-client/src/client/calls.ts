@@ -14,7 +14,7 @@ import type { CallOptions, ClientOptions, Logger } from "./options.js";
 export interface JsonRequest {
   readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly path: string;
-  readonly query?: HttpRequest["query"];
+  readonly query?: HttpRequest["query"] | undefined;
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -70,19 +70,28 @@ export class Calls {
     return `/tables/${tableSegment(table)}`;
   }
 
-  /** Asks for JSON. Whatever writes carries a key by which the server knows it again. */
-  protected async json<T>(request: JsonRequest, options: CallOptions = {}): Promise<T> {
+  /**
+   * Asks for JSON. Whatever writes carries a key by which the server knows it again; what is
+   * answered with a secret, which the server does not keep, `isOnce`: it is not tried again.
+   */
+  protected async json<T>(
+    request: JsonRequest,
+    options: CallOptions = {},
+    isOnce = false,
+  ): Promise<T> {
     const { method, body, headers, ...rest } = request;
     const own: Record<string, string> = { accept: "application/json", ...headers };
     if (body !== undefined) own["content-type"] = "application/json";
-    if (method === "POST" || method === "PATCH") own["idempotency-key"] = crypto.randomUUID();
+    const isKnownAgain = (method === "POST" || method === "PATCH") && !isOnce;
+    if (isKnownAgain) own["idempotency-key"] = crypto.randomUUID();
     const sent = { method, headers: own, ...rest };
-    return await this.attempted(`${method} ${request.path}`, options, async (signal) => {
+    const ask = async (signal: AbortSignal) => {
       const text = body === undefined ? {} : { body: jsonText(body) };
       const response = await this.connection.send({ ...sent, ...text, signal });
       if (response.status === NO_CONTENT) return undefined as T;
       return (await parsed(response)) as T;
-    });
+    };
+    return await this.attempted(`${method} ${request.path}`, options, ask, () => isOnce);
   }
 
   /** Runs a call within its deadline, again where that may help. */

@@ -4,9 +4,13 @@ import { type OrderBy, orderText, type Where, whereText } from "../query/filters
 import { sqlOf } from "../query/template.js";
 import { type Progress, Result } from "../result.js";
 import type { Conversions, Row } from "../rows.js";
-import type { Parameters, ReadRequest, ScanRequest } from "../transport.js";
-import { Calls } from "./calls.js";
+import type { ColumnOf, RowOf, Schemas, Selected, TableNameOf } from "../schemas.js";
+import type { CallSettings, Parameters, ReadRequest, ScanRequest } from "../transport.js";
+import { OperationCalls } from "./operations.js";
 import type { CallOptions } from "./options.js";
+
+/** Opens a stream for a result. */
+type Opening = (settings: CallSettings) => AsyncGenerator<IpcMessage, void>;
 
 /** What any read takes. */
 export interface ReadOptions extends CallOptions {
@@ -17,12 +21,13 @@ export interface ReadOptions extends CallOptions {
 }
 
 /** Which rows of a table are wanted. */
-export interface GetOptions extends ReadOptions {
-  readonly columns?: readonly string[] | undefined;
+export interface GetOptions<T = Row, Column extends string = string, WithRowId = boolean>
+  extends ReadOptions {
+  readonly columns?: readonly Column[] | undefined;
   /** A predicate of SQL, or an object: `{ price: { gt: 10 } }`. */
-  readonly filter?: Where | undefined;
+  readonly filter?: Where<T> | undefined;
   /** As in SQL, or a list: `[{ column: "price", direction: "desc" }]`. */
-  readonly orderBy?: OrderBy | undefined;
+  readonly orderBy?: OrderBy<ColumnOf<T>> | undefined;
   readonly limit?: number | undefined;
   readonly offset?: number | undefined;
   /** A snapshot's number or a tag's name. */
@@ -30,7 +35,7 @@ export interface GetOptions extends ReadOptions {
   /** A moment: a `Date`, or RFC 3339. */
   readonly asOf?: Date | string | undefined;
   /** Adds the column `_row_id`. */
-  readonly withRowId?: boolean | undefined;
+  readonly withRowId?: WithRowId | undefined;
 }
 
 /** How a statement is read. */
@@ -41,14 +46,21 @@ export interface SqlOptions extends ReadOptions {
 }
 
 /** Families of calls that read. */
-export class ReadCalls extends Calls {
+export class ReadCalls<S extends object = Schemas> extends OperationCalls {
   /** Rows of a table, or of a view. Nothing is asked before the result is read. */
-  get<T extends Row = Row>(table: string, options: GetOptions = {}): Result<T> {
+  get<
+    Name extends TableNameOf<S>,
+    Column extends ColumnOf<RowOf<S, Name>> = ColumnOf<RowOf<S, Name>>,
+    WithRowId extends boolean = false,
+  >(
+    table: Name,
+    options: GetOptions<RowOf<S, Name>, Column, WithRowId> = {},
+  ): Result<Selected<RowOf<S, Name>, Column, WithRowId>> {
     const { columns, filter, orderBy, limit, offset, version, asOf, withRowId } = options;
     const scan: ScanRequest = {
       table,
       columns,
-      filter: whereText(filter),
+      filter: whereText(filter as Where | undefined),
       orderBy: orderText(orderBy),
       limit,
       offset,
@@ -56,7 +68,7 @@ export class ReadCalls extends Calls {
       asOf: moment(asOf),
       withRowId,
     };
-    return this.read<T>({ kind: "scan", scan }, options);
+    return this.read({ kind: "scan", scan }, options);
   }
 
   /**
@@ -65,7 +77,7 @@ export class ReadCalls extends Calls {
    * @example
    * client.sql`SELECT * FROM planes WHERE seats > ${least}`
    */
-  sql<T extends Row = Row>(text: string | TemplateStringsArray, ...given: unknown[]): Result<T> {
+  sql<T extends object = Row>(text: string | TemplateStringsArray, ...given: unknown[]): Result<T> {
     if (typeof text !== "string") return this.read<T>({ kind: "sql", sql: sqlOf(text, given) }, {});
     const [parameters, options = {}] = given as [Parameters | undefined, SqlOptions | undefined];
     const { version, asOf } = options;
@@ -74,7 +86,7 @@ export class ReadCalls extends Calls {
   }
 
   /** The net difference between two versions of a table; `_change` says what became of a row. */
-  diff<T extends Row = Row>(
+  diff<T extends object = Row>(
     table: string,
     older: number | string,
     newer?: number | string,
@@ -84,7 +96,7 @@ export class ReadCalls extends Calls {
   }
 
   /** The rows of a table that changed after a snapshot, in the order of the commits. */
-  changes<T extends Row = Row>(
+  changes<T extends object = Row>(
     table: string,
     after: number,
     options: ReadOptions & { until?: number; images?: "after" | "both" } = {},
@@ -93,15 +105,22 @@ export class ReadCalls extends Calls {
     return this.read<T>({ kind: "changes", changes: { table, after, until, images } }, options);
   }
 
-  private read<T extends Row>(request: ReadRequest, options: ReadOptions): Result<T> {
+  /** The result of a stream that is opened when it is read. */
+  protected result<T extends object>(what: string, open: Opening, options: ReadOptions): Result<T> {
     const conversions = { ...this.conversions, ...options.conversions };
-    const open = (onBytes: (bytes: number) => void) => this.stream(request, options, onBytes);
-    return new Result<T>(open, conversions, options.onProgress);
+    const stream = (onBytes: (bytes: number) => void) => this.stream(what, open, options, onBytes);
+    return new Result<T>(stream, conversions, options.onProgress);
+  }
+
+  private read<T extends object>(request: ReadRequest, options: ReadOptions): Result<T> {
+    const open: Opening = (settings) => this.transport.read(request, settings);
+    return this.result<T>(`${request.kind} over ${this.transport.name}`, open, options);
   }
 
   /** The messages of a read, begun again while none of its batches has come. */
   private async *stream(
-    request: ReadRequest,
+    what: string,
+    open: Opening,
     options: CallOptions,
     onBytes: (bytes: number) => void,
   ): AsyncGenerator<IpcMessage, void> {
@@ -110,14 +129,10 @@ export class ReadCalls extends Calls {
     let messages: AsyncGenerator<IpcMessage, void> | undefined;
     try {
       // The schema is waited for here, so that what failed before rows came can be tried again.
-      const first = await this.again(
-        `${request.kind} over ${this.transport.name}`,
-        call.signal,
-        () => {
-          messages = this.transport.read(request, settings);
-          return messages.next();
-        },
-      );
+      const first = await this.again(what, call.signal, () => {
+        messages = open(settings);
+        return messages.next();
+      });
       if (first.done) return;
       yield first.value;
       yield* messages as AsyncGenerator<IpcMessage, void>;

@@ -3,7 +3,9 @@ import { commitOfJson } from "../commits.js";
 import { ArgumentError } from "../errors.js";
 import { statement } from "../http/transport.js";
 import { type Input, sourceOf } from "../inputs.js";
+import { Condition } from "../query/expressions.js";
 import { type Where, whereText } from "../query/filters.js";
+import type { InputOf, RowOf, Schemas, SetOf, TableNameOf } from "../schemas.js";
 import type { Commit, IngestRequest, Parameters, PutMode } from "../transport.js";
 import type { CallOptions } from "./options.js";
 import { ReadCalls } from "./reads.js";
@@ -31,14 +33,18 @@ export interface Executed {
 }
 
 /** Families of calls that write. */
-export class WriteCalls extends ReadCalls {
+export class WriteCalls<S extends object = Schemas> extends ReadCalls<S> {
   /**
    * Puts rows into a table, in one commit or none of them.
    *
    * Each put has a token, so that one whose answer was lost is tried again and counts once. What
    * can be read once only (an async iterable) is not tried again.
    */
-  async put(table: string, data: Input, options: PutOptions = {}): Promise<Commit> {
+  async put<Name extends TableNameOf<S>>(
+    table: Name,
+    data: Input<InputOf<RowOf<S, Name>>>,
+    options: PutOptions = {},
+  ): Promise<Commit> {
     const { mode = "append", key, createIfMissing, commitEvery, onAck } = options;
     const request: IngestRequest = {
       table,
@@ -68,31 +74,33 @@ export class WriteCalls extends ReadCalls {
   }
 
   /** Sets columns where a filter holds; `{ all: true }` for all rows. */
-  async update(
-    table: string,
-    set: Readonly<Record<string, unknown>>,
-    where: Where | { readonly all: true },
+  async update<Name extends TableNameOf<S>>(
+    table: Name,
+    set: SetOf<RowOf<S, Name>>,
+    where: Where<RowOf<S, Name>> | { readonly all: true },
     options: CallOptions = {},
   ): Promise<Commit> {
     const path = `${this.tablePath(table)}/rows`;
-    const body = { set, ...chosen(where) };
+    const body = { set, ...chosen(where as Where) };
     return commitOfJson(await this.json({ method: "PATCH", path, body }, options));
   }
 
   /** Deletes rows where a filter holds; `{ all: true }` for all rows. */
-  async delete(
-    table: string,
-    where: Where | { readonly all: true },
+  async delete<Name extends TableNameOf<S>>(
+    table: Name,
+    where: Where<RowOf<S, Name>> | { readonly all: true },
     options: CallOptions & { readonly soft?: boolean } = {},
   ): Promise<Commit> {
     const path = `${this.tablePath(table)}/rows`;
-    const query = { ...chosen(where), soft: options.soft };
+    const query = { ...chosen(where as Where), soft: options.soft };
     return commitOfJson(await this.json({ method: "DELETE", path, query }, options));
   }
 }
 
 function chosen(where: Where | { readonly all: true }): { where?: string | undefined; all?: true } {
-  if (where === undefined) {
+  const isEmpty =
+    typeof where === "object" && !(where instanceof Condition) && Object.keys(where).length === 0;
+  if (where === undefined || isEmpty) {
     throw new ArgumentError("Say which rows: a filter, or { all: true }.");
   }
   const isAll = typeof where === "object" && "all" in where && where.all === true;

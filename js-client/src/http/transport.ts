@@ -31,22 +31,8 @@ export class HttpTransport implements Transport {
     private readonly limits: FrameLimits = FRAME_LIMITS,
   ) {}
 
-  async *read(request: ReadRequest, settings: CallSettings): AsyncGenerator<IpcMessage, void> {
-    const asked = asHttp(request);
-    const headers = { accept: ARROW, ...asked.headers };
-    const response = await this.connection.send({ ...asked, headers, signal: settings.signal });
-    if (!response.headers.get("content-type")?.startsWith(ARROW)) {
-      await response.body?.cancel();
-      throw new ProtocolError(
-        "The answer is no Arrow stream: a statement that writes goes by execute().",
-      );
-    }
-    const framer = new Framer(this.limits);
-    for await (const chunk of this.connection.chunks(response, settings.signal)) {
-      settings.onBytes?.(chunk.byteLength);
-      yield* framer.push(chunk);
-    }
-    framer.finish();
+  read(request: ReadRequest, settings: CallSettings): AsyncGenerator<IpcMessage, void> {
+    return arrowOf(this.connection, asHttp(request), settings, this.limits);
   }
 
   async write(
@@ -82,6 +68,29 @@ export class HttpTransport implements Transport {
   async close(): Promise<void> {
     // fetch keeps its connections by itself.
   }
+}
+
+/** The messages of the Arrow stream that a request is answered with. */
+export async function* arrowOf(
+  connection: Connection,
+  asked: Asked,
+  settings: CallSettings,
+  limits: FrameLimits = FRAME_LIMITS,
+): AsyncGenerator<IpcMessage, void> {
+  const headers = { accept: ARROW, ...asked.headers };
+  const response = await connection.send({ ...asked, headers, signal: settings.signal });
+  if (!response.headers.get("content-type")?.startsWith(ARROW)) {
+    await response.body?.cancel();
+    throw new ProtocolError(
+      "The answer is no Arrow stream: a statement that writes goes by execute().",
+    );
+  }
+  const framer = new Framer(limits);
+  for await (const chunk of connection.chunks(response, settings.signal)) {
+    settings.onBytes?.(chunk.byteLength);
+    yield* framer.push(chunk);
+  }
+  framer.finish();
 }
 
 function asHttp(request: ReadRequest): Asked {

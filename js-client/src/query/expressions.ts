@@ -77,6 +77,10 @@ export class Expression {
   toString(): string {
     return this.sql;
   }
+  /** What a column is set to, in the server's JSON. */
+  toJSON(): { expr: string } {
+    return { expr: this.sql };
+  }
 
   private compared(sign: string, value: unknown): Condition {
     return new Condition(`${this.sql} ${sign} ${operand(value)}`);

@@ -1,10 +1,12 @@
 /** Filters and orders as objects, in the server's own shape, written as SQL. */
 import { ArgumentError } from "../errors.js";
+import type { Row } from "../rows.js";
+import type { FilterOf } from "../schemas.js";
 import { allOf, anyOf, Condition, col, type Expression, Order } from "./expressions.js";
 import { shown } from "./literals.js";
 
 /** A predicate of SQL, a condition, or an object such as `{ price: { gt: 10, lte: 20 } }`. */
-export type Where = string | Condition | WhereObject;
+export type Where<T = Row> = string | Condition | FilterOf<T>;
 
 /**
  * Conditions by column; all of them have to hold. A value alone is compared for being equal, null
@@ -15,11 +17,14 @@ export interface WhereObject {
 }
 
 /** As in SQL, orders of columns, or a list: `[{ column: "price", direction: "desc" }]`. */
-export type OrderBy = string | Order | readonly (string | Order | OrderObject)[];
+export type OrderBy<Column extends string = string> =
+  | string
+  | Order
+  | readonly (Column | Order | OrderObject<Column>)[];
 
 /** By one column. */
-export interface OrderObject {
-  readonly column: string;
+export interface OrderObject<Column extends string = string> {
+  readonly column: Column;
   readonly direction?: "asc" | "desc";
   readonly nulls?: "first" | "last";
 }

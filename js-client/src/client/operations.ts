@@ -1,0 +1,90 @@
+/**
+ * Methods for the operations whose answers are JSON.
+ *
+ * They are more than a hundred and all alike, so they are made of the table that the server's
+ * OpenAPI document is written as: none can be forgotten, and together they are a tenth of the size.
+ */
+import type { RowCallOptions } from "../answers.js";
+import { ArgumentError } from "../errors.js";
+import { CORE_PATHS, type CoreCalls } from "../generated/calls.js";
+import type { HttpRequest } from "../http/connection.js";
+import { jsonText } from "../parameters.js";
+import { Calls, type JsonRequest } from "./calls.js";
+import type { ClientOptions } from "./options.js";
+
+type Query = HttpRequest["query"];
+
+const VERBS: Readonly<Record<string, JsonRequest["method"]>> = {
+  G: "GET",
+  P: "POST",
+  U: "PUT",
+  A: "PATCH",
+  D: "DELETE",
+};
+const QUERY = 1;
+const BODY = 2;
+const ONCE = 4;
+
+type Method = (this: Operations, ...given: unknown[]) => Promise<unknown>;
+
+class Operations extends Calls {
+  /** Gives a class the methods of a table. */
+  static define(given: Operations, paths: string): void {
+    const prototype = given as unknown as Record<string, Method>;
+    for (const line of paths.split("\n")) {
+      const [path, ...words] = line.split(" ") as [string, ...string[]];
+      for (const word of words) {
+        prototype[word.slice(2)] = function (...given) {
+          return this.operate(path, word, given);
+        };
+      }
+    }
+  }
+
+  private async operate(path: string, word: string, given: readonly unknown[]): Promise<unknown> {
+    const flags = Number(word[1]);
+    let at = 0;
+    const filled = path.replaceAll("{}", () => pathText(given[at++], word.slice(2)));
+    const body = flags & BODY ? given[at++] : undefined;
+    const query = flags & QUERY ? queryTexts(given[at++]) : undefined;
+    const { ifVersion, ...options } = (given[at] ?? {}) as RowCallOptions;
+    const request: JsonRequest = {
+      method: VERBS[word[0] as string] as JsonRequest["method"],
+      path: filled,
+      body,
+      query,
+      headers: ifVersion === undefined ? {} : { "if-match": `"${ifVersion}"` },
+    };
+    return await this.json(request, options, Boolean(flags & ONCE));
+  }
+}
+Operations.define(Operations.prototype, CORE_PATHS);
+
+/** Gives a class that is built on this one the methods of a table. */
+export const defineOperations = Operations.define as (prototype: object, paths: string) => void;
+
+/** The ground of the client, with a method for each operation that every client has. */
+export const OperationCalls = Operations as unknown as new (
+  options: ClientOptions,
+) => Calls & CoreCalls;
+
+/**
+ * What stands in a path for a name, or for the values of a key.
+ *
+ * @throws {@link ArgumentError} for what is missing: the URL would be that of something else.
+ */
+export function pathText(given: unknown, method: string): string {
+  const values = Array.isArray(given) ? given : [given];
+  if (values.length === 0 || values.some((one) => (one ?? "") === "")) {
+    throw new ArgumentError(`${method}() was given no name or id where it needs one.`);
+  }
+  return values.map((one) => encodeURIComponent(String(one))).join("/");
+}
+
+/** Filters, orders and lists of columns are JSON in a query. */
+export function queryTexts(query: unknown): Query {
+  const written = Object.entries(query ?? {})
+    .filter(([, value]) => value !== undefined && value !== null)
+    .map(([name, value]) => [name, typeof value === "object" ? jsonText(value) : value]);
+  return Object.fromEntries(written) as Query;
+}

@@ -1,0 +1,169 @@
+/** Single rows, rows that are near to something, and rows as texts. */
+import type { Answer, Body, PathValue } from "../answers.js";
+import { ArgumentError, errorOfJson, ProtocolError, TruncatedError } from "../errors.js";
+import type { HttpRequest } from "../http/connection.js";
+import { arrowOf } from "../http/transport.js";
+import { jsonText } from "../parameters.js";
+import type { Where } from "../query/filters.js";
+import { whereText } from "../query/filters.js";
+import type { Result } from "../result.js";
+import type { Row } from "../rows.js";
+import type { ColumnOf, RowOf, Schemas, TableNameOf } from "../schemas.js";
+import { pathText, queryTexts } from "./operations.js";
+import type { CallOptions } from "./options.js";
+import { PageCalls } from "./pages.js";
+import { moment, type ReadOptions } from "./reads.js";
+
+/** How one row is read. */
+export interface ReadRowOptions<T = Row> extends ReadOptions {
+  readonly columns?: readonly ColumnOf<T>[] | undefined;
+  readonly version?: number | string | undefined;
+  readonly asOf?: Date | string | undefined;
+}
+
+/** What rows are to be near to: a text, an embedding, or a file; exactly one of these. */
+export interface SearchOptions<T = Row> extends ReadOptions {
+  readonly text?: string | undefined;
+  readonly vector?: readonly number[] | undefined;
+  readonly image?: Uint8Array | undefined;
+  readonly audio?: Uint8Array | undefined;
+  readonly video?: Uint8Array | undefined;
+  readonly document?: Uint8Array | undefined;
+  /** The index, where the column has several. */
+  readonly index?: string | undefined;
+  readonly columns?: readonly ColumnOf<T>[] | undefined;
+  /** Leaves rows out beforehand. */
+  readonly filter?: Where<T> | undefined;
+  /** 10 without it. */
+  readonly limit?: number | undefined;
+}
+
+type Asked = Omit<HttpRequest, "signal">;
+
+/** Families of calls about rows. */
+export class RowCalls<S extends object = Schemas> extends PageCalls<S> {
+  /** The row whose `_row_id` this is. */
+  readRow<Name extends TableNameOf<S>>(
+    table: Name,
+    rowId: number | bigint,
+    options: ReadRowOptions<RowOf<S, Name>> = {},
+  ): Promise<RowOf<S, Name>> {
+    return this.one(`${this.tablePath(table)}/rows/${pathText(rowId, "readRow")}`, options);
+  }
+
+  /** The row of a key: a value, or one for each of the key's columns. */
+  readRowOfKey<Name extends TableNameOf<S>>(
+    table: Name,
+    key: PathValue | readonly PathValue[],
+    options: ReadRowOptions<RowOf<S, Name>> = {},
+  ): Promise<RowOf<S, Name>> {
+    return this.one(`${this.tablePath(table)}/rows/key/${pathText(key, "readRowOfKey")}`, options);
+  }
+
+  /** The rows that are nearest by an index, the nearest first; `_score` tells how near. */
+  search<Name extends TableNameOf<S>>(
+    table: Name,
+    column: ColumnOf<RowOf<S, Name>>,
+    options: SearchOptions<RowOf<S, Name>>,
+  ): Result<RowOf<S, Name> & { _score: number }> {
+    const { conversions: _, onProgress: __, signal: ___, timeoutMs: ____, ...given } = options;
+    const { filter, ...near } = given;
+    const body = jsonText({ ...near, column, where: whereText(filter as Where | undefined) });
+    const headers = { "content-type": "application/json" };
+    const path = `${this.tablePath(table)}/search`;
+    return this.arrow({ method: "POST", path, headers, body }, options);
+  }
+
+  /**
+   * Rows as lines of JSON, sent so many at a time, each as soon as it is there. `get` reads the same
+   * rows with the values of their types, and faster.
+   */
+  async *streamData<T extends object = Row>(
+    table: string,
+    body: Body<"stream_rows"> & { format?: "jsonl" } = {},
+    options: CallOptions = {},
+  ): AsyncGenerator<T, void, undefined> {
+    if ((body.format ?? "jsonl") !== "jsonl") {
+      throw new ArgumentError("Rows are made of 'jsonl': streamBytes() gives the other formats.");
+    }
+    const decoder = new TextDecoder();
+    let text = "";
+    try {
+      for await (const chunk of this.streamBytes(table, body, options)) {
+        const lines = (text + decoder.decode(chunk, { stream: true })).split("\n");
+        text = lines.pop() as string;
+        for (const [index, line] of lines.entries()) {
+          // The last line may be what ended the stream, which is known when it has ended.
+          if (ERROR.test(line) && index === lines.length - 1) text = `${line}\n`;
+          else yield parsed(line) as T;
+        }
+      }
+    } catch (error) {
+      if (!(error instanceof TruncatedError && ERROR.test(text))) throw error;
+      throw errorOfJson((parsed(text) as { error: unknown }).error, { cause: error });
+    }
+    if (text !== "") yield parsed(text) as T;
+  }
+
+  /** Rows as the bytes of a text or of an Arrow stream, as they come. */
+  async *streamBytes(
+    table: string,
+    body: Body<"stream_rows"> = {},
+    options: CallOptions = {},
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const path = `/batch/stream/${pathText(table, "streamBytes")}`;
+    const headers = { "content-type": "application/json", accept: "*/*" };
+    yield* this.bytes({ method: "POST", path, headers, body: jsonText(body) }, options);
+  }
+
+  /** The server's counters, in the text form of Prometheus. */
+  async metrics(options: CallOptions = {}): Promise<string> {
+    return await this.attempted("metrics", options, async (signal) => {
+      const response = await this.connection.send({ method: "GET", path: "//metrics", signal });
+      return await response.text();
+    });
+  }
+
+  /** The chunks of an answer. */
+  protected async *bytes(
+    asked: Asked,
+    options: CallOptions,
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    const call = this.callSignal(options);
+    try {
+      const { signal } = call;
+      const send = () => this.connection.send({ ...asked, signal });
+      yield* this.connection.chunks(await this.again(asked.path, signal, send), signal);
+    } finally {
+      call.abort();
+      call.close();
+    }
+  }
+
+  private arrow<T extends object>(asked: Asked, options: ReadOptions): Result<T> {
+    return this.result(
+      `${asked.method} ${asked.path}`,
+      (settings) => arrowOf(this.connection, asked, settings),
+      options,
+    );
+  }
+
+  private async one<T extends object>(path: string, options: ReadRowOptions<T>): Promise<T> {
+    const { columns: select, version, asOf } = options;
+    const query = queryTexts({ select, version, as_of: moment(asOf) });
+    const row = await this.arrow<T>({ method: "GET", path, query }, options).first();
+    if (!row) throw new ProtocolError("The server answered without the row.");
+    return row;
+  }
+}
+
+/** A line that may be the error which ended a stream, or a row of one column. */
+const ERROR = /^\{"error": ?\{"code"/;
+
+function parsed(line: string): Answer<"read_row"> {
+  try {
+    return JSON.parse(line) as Answer<"read_row">;
+  } catch (cause) {
+    throw new ProtocolError("A line of the stream is no JSON.", { cause });
+  }
+}

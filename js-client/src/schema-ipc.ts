@@ -1,0 +1,7 @@
+import { type Schema, Table, tableToIPC } from "apache-arrow";
+import { base64 } from "./parameters.js";
+
+/** A schema as `createTable({ table, schema_ipc })` takes it. */
+export function schemaIpc(schema: Schema): string {
+  return base64(tableToIPC(new Table(schema), "stream"));
+}
