@@ -5,8 +5,7 @@
  *
  * @packageDocumentation
  */
-import type { FlightOptions } from "./flight/connection.js";
-import { FlightTransport } from "./flight/transport.js";
+import { FlightTransport, type FlightTransportOptions } from "./flight/transport.js";
 import type { Transport } from "./transport.js";
 
 export {
@@ -23,6 +22,7 @@ export type {
   FlightInfo,
   Ticket,
 } from "./flight/messages.js";
+export type { FlightTransportOptions } from "./flight/transport.js";
 
 /**
  * A transport for `createClient`: rows travel by Flight, everything else over HTTP as before.
@@ -34,6 +34,6 @@ export type {
  *
  * @throws `ArgumentError` for a URL that is none of Flight.
  */
-export function flight(options: FlightOptions): Transport {
+export function flight(options: FlightTransportOptions): Transport {
   return new FlightTransport(options);
 }

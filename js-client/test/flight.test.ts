@@ -8,6 +8,7 @@ import {
   ConnectionError,
   createClient,
   InvalidRequestError,
+  NotFoundError,
   TimeoutError,
   UnauthenticatedError,
 } from "../src/index.js";
@@ -25,11 +26,14 @@ afterAll(async () => {
   await server?.stop();
 });
 
-function connected(options: { key?: string; timeoutMs?: number }, key?: string): Client {
+function connected(
+  options: { key?: string },
+  own: { key?: string; parallel?: number } = {},
+): Client {
   return createClient({
     url: server.url,
     retry: false,
-    transport: flight({ url: server.flight, key }),
+    transport: flight({ url: server.flight, ...own }),
     ...options,
   });
 }
@@ -150,7 +154,7 @@ describe("puts", () => {
 });
 
 describe("reads", () => {
-  test("of a large table come by several endpoints, in order", async () => {
+  test("of a large table come in order, by one stream and by several endpoints", async () => {
     // A commit makes a file, and endpoints are groups of files.
     const n = Int32Array.from({ length: PUTS * ROWS }, (_, row) => row);
     const noise = Float64Array.from(n, () => Math.random());
@@ -164,14 +168,19 @@ describe("reads", () => {
     const info = await any.getFlightInfo({ command });
     expect(info.endpoints.length).toBe(PUTS);
     expect(info.ordered).toBe(true);
-    const table = await client.get("large").table();
-    // By bytes: millions of values compared one by one take half a minute.
-    for (const [name, given] of Object.entries({ n, noise })) {
-      const got = Buffer.from(table.getChild(name)?.toArray().buffer);
-      expect(got.equals(Buffer.from(given.buffer)), name).toBe(true);
+    const parallel = connected({ key }, { parallel: 4 });
+    for (const way of [client, parallel]) {
+      const table = await way.get("large").table();
+      // By bytes: millions of values compared one by one take half a minute.
+      for (const [name, given] of Object.entries({ n, noise })) {
+        const got = Buffer.from(table.getChild(name)?.toArray().buffer);
+        expect(got.equals(Buffer.from(given.buffer)), name).toBe(true);
+      }
+      for await (const _ of way.get("large")) break;
+      await untilFreed();
     }
-    for await (const _ of client.get("large")) break;
-    await untilFreed();
+    await expect(parallel.get("missing").table()).rejects.toThrow(NotFoundError);
+    await parallel.close();
     await any.close();
   });
 
@@ -227,7 +236,7 @@ describe("reads", () => {
 
 describe("who is asking", () => {
   test("is told by the transport's own key before the client's", async () => {
-    const own = connected({ key: "wrong" }, server.key);
+    const own = connected({ key: "wrong" }, { key: server.key });
     expect(await own.sql("SELECT 1 AS one").toArray()).toEqual([{ one: 1 }]);
     await own.close();
   });
@@ -248,6 +257,12 @@ describe("who is asking", () => {
     expect(JSON.parse(Buffer.from(health ?? []).toString())).toHaveProperty("status");
     await any.close();
   });
+});
+
+test("a number of streams that is none is refused", () => {
+  for (const parallel of [0, 1.5, Number.NaN]) {
+    expect(() => flight({ url: server.flight, parallel })).toThrow("'parallel'");
+  }
 });
 
 test("a server that nobody reaches is told of with what to do", async () => {

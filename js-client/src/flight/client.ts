@@ -42,6 +42,8 @@ export interface FlightPutOptions extends FlightCallOptions {
 
 /** Where an endpoint says that whoever holds the flight shall ask where it asked. */
 const SAME_CONNECTION = "arrow-flight-reuse-connection://";
+/** How many endpoints of a flight are fetched at once. */
+const PARALLEL = 4;
 const NOTHING = new Uint8Array(0);
 
 /**
@@ -124,7 +126,7 @@ export class FlightClient {
     return this.result(options, (context) =>
       tickets.length === 0
         ? schemaMessages(info.schema)
-        : messagesInOrder(this.connection, tickets, context),
+        : messagesInOrder(this.connection, tickets, PARALLEL, context),
     );
   }
 

@@ -15,9 +15,6 @@ import {
   ticketBytes,
 } from "./messages.js";
 
-/** How many endpoints are fetched at once. */
-const PARALLEL = 4;
-
 /** How a stream is watched while it goes. */
 export interface StreamContext extends CallContext {
   /** Told of each message as it comes or goes, in bytes. */
@@ -40,20 +37,21 @@ export async function* messagesOf(
 /**
  * The messages of several tickets' streams as one stream, in the order of the tickets.
  *
- * The next ones are fetched while the first is read, each up to 16 messages ahead. They are in
+ * So many are fetched at once, those after the first up to 16 messages ahead of it. They are in
  * order for flights that have none as well: nothing is slower for it, and dictionaries of one
  * stream never meet batches of another.
  */
 export async function* messagesInOrder(
   connection: Connection,
   tickets: readonly Ticket[],
+  parallel: number,
   context: StreamContext,
 ): AsyncGenerator<IpcMessage, void, undefined> {
   const running: Incoming[] = [];
   let begun = 0;
   try {
     for (let read = 0; read < tickets.length; read++) {
-      for (; begun < Math.min(tickets.length, read + PARALLEL); begun++) {
+      for (; begun < Math.min(tickets.length, read + parallel); begun++) {
         const incoming = await opened(connection, tickets[begun] as Ticket, context);
         incoming.readAhead();
         running.push(incoming);

@@ -15,24 +15,43 @@ import { Connection, type FlightOptions } from "./connection.js";
 import { descriptorBytes, flightInfo } from "./messages.js";
 import { messagesInOrder, messagesOf, sent } from "./streams.js";
 
+/** How rows travel by Flight. */
+export interface FlightTransportOptions extends FlightOptions {
+  /**
+   * In how many streams at once a large table is read, where the server offers several.
+   *
+   * One without it: a stream is asked for by the read itself, which saves the round trip that asks
+   * for endpoints, and a server reads ahead for it with all of its processors. More help where the
+   * server waits for its files.
+   */
+  readonly parallel?: number | undefined;
+}
+
 /** Reads and puts over Flight. */
 export class FlightTransport implements Transport {
   readonly name = "Flight";
   private readonly connection: Connection;
 
-  constructor(options: FlightOptions) {
+  private readonly parallel: number;
+
+  constructor({ parallel = 1, ...options }: FlightTransportOptions) {
+    if (!(Number.isInteger(parallel) && parallel > 0)) {
+      throw new ArgumentError(`'parallel' is ${parallel}: give the number of streams, 1 or more.`);
+    }
+    this.parallel = parallel;
     this.connection = new Connection(options);
   }
 
   async *read(request: ReadRequest, settings: CallSettings): AsyncGenerator<IpcMessage, void> {
     const command = jsonText(commandOf(request));
-    // A JSON ticket saves a round trip; only a large scan comes as several streams.
-    if (!mayBeLarge(request)) return yield* messagesOf(this.connection, command, settings);
+    if (this.parallel === 1 || !isWhole(request)) {
+      return yield* messagesOf(this.connection, command, settings);
+    }
     const asked = descriptorBytes({ command });
     const info = flightInfo(await this.connection.unary("GetFlightInfo", asked, settings));
     const tickets = info.endpoints.map(({ ticket }) => ticket);
     if (tickets.length === 0) throw new ProtocolError("The server's flight has no endpoint.");
-    yield* messagesInOrder(this.connection, tickets, settings);
+    yield* messagesInOrder(this.connection, tickets, this.parallel, settings);
   }
 
   async write(
@@ -59,8 +78,8 @@ export class FlightTransport implements Transport {
   }
 }
 
-/** Whether a read may come as several streams: what is likely small, or in one order, does not. */
-function mayBeLarge(request: ReadRequest): boolean {
+/** Whether a read is of a whole table: what is likely small, or in one order, is one stream. */
+function isWhole(request: ReadRequest): boolean {
   if (request.kind !== "scan") return false;
   const { filter, limit, offset, orderBy } = request.scan;
   return [filter, limit, offset, orderBy].every((given) => given === undefined);
