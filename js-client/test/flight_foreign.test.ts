@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import net from "node:net";
 import { fileURLToPath } from "node:url";
 import { type RecordBatch, Table, tableFromArrays } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -8,6 +9,7 @@ import {
   ForbiddenError,
   PixelflightError,
   TimeoutError,
+  TruncatedError,
   UnauthenticatedError,
   UnsupportedError,
 } from "../src/errors.js";
@@ -51,6 +53,26 @@ const openStreams = async () => Number(text((await client.doAction("open"))[0]))
 
 async function until(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+/** A wire to a server that can be cut. */
+async function cutWire(port: number) {
+  const sockets = new Set<net.Socket>();
+  const proxy = net.createServer((near) => {
+    const far = net.connect(port, "127.0.0.1");
+    for (const socket of [near, far]) sockets.add(socket.on("error", () => undefined));
+    near.pipe(far).pipe(near);
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
+  const end = () => {
+    cut();
+    proxy.close();
+  };
+  return { port: (proxy.address() as net.AddressInfo).port, cut, end };
 }
 
 async function numbers(): Promise<FlightInfo> {
@@ -205,6 +227,33 @@ describe("errors", () => {
     await expect(nobody.listFlights()).rejects.toThrow(ConnectionError);
     await expect(nobody.listFlights()).rejects.toThrow("grpc://127.0.0.1:1");
     await nobody.close();
+  });
+
+  test("tell of a connection that broke", async () => {
+    const wire = await cutWire(told.plain);
+    const cut = new FlightClient({ url: at(wire.port) });
+    const read = async () => {
+      for await (const _ of cut.doGet("endless")) wire.cut();
+    };
+    await expect(read()).rejects.toThrow(TruncatedError);
+    async function* batches(): AsyncGenerator<RecordBatch> {
+      yield new Table(tableFromArrays({ n: [1] })).batches[0] as RecordBatch;
+      await new Promise(() => undefined);
+    }
+    const put = cut.doPut({ path: ["cut"] }, batches(), { onMetadata: wire.cut });
+    await expect(put).rejects.toThrow(TruncatedError);
+    // The next call connects again.
+    expect(await cut.listActions()).toHaveLength(2);
+    wire.end();
+    await until(async () => (await openStreams()) === 0);
+    await cut.close();
+  });
+
+  test("tell of a client that is closed", async () => {
+    const closed = new FlightClient({ url: at(told.plain) });
+    await closed.close();
+    await expect(closed.listActions()).rejects.toThrow(ArgumentError);
+    await expect(closed.doGet("1").table()).rejects.toThrow("closed");
   });
 
   test("of addresses come before anything is sent", () => {

@@ -63,6 +63,7 @@ const CHANNEL = {
 export class Connection {
   readonly url: string;
   private readonly client: Client;
+  private isClosed = false;
 
   /** @throws `ArgumentError` for a URL that is none of Flight. */
   constructor(private readonly options: FlightOptions) {
@@ -128,8 +129,9 @@ export class Connection {
     return { call, incoming: new Incoming(call, context.signal, this.url) };
   }
 
-  /** Lets go of the connection. */
+  /** Lets go of the connection, for good. */
   close(): void {
+    this.isClosed = true;
     this.client.close();
   }
 
@@ -144,6 +146,8 @@ export class Connection {
     }
     // A credential may be fetched, which takes time.
     signal.throwIfAborted();
+    if (this.isClosed)
+      throw new ArgumentError(`This client of ${this.url} is closed: make another.`);
     return metadata;
   }
 }

@@ -38,12 +38,9 @@ export function errorOfStatus(
   const told = bytes instanceof Uint8Array ? toldInStatus(bytes) : undefined;
   if (told !== undefined) return errorOfJson(told, waiting(told));
   if (code === status.UNAVAILABLE || (code === status.INTERNAL && isReset(details))) {
-    if (begun) {
-      return new TruncatedError(
-        `The connection to ${url} broke in the middle of a call: ${details}.`,
-      );
-    }
-    return new ConnectionError(unreachable(url, details));
+    if (wasNeverThere(details)) return new ConnectionError(unreachable(url, details));
+    const Broken = begun ? TruncatedError : ConnectionError;
+    return new Broken(`The call to ${url} broke off: ${details}.`);
   }
   return errorOfJson({
     code: CODES[code] ?? "internal",
@@ -56,6 +53,11 @@ function waiting(told: unknown): { retryAfterMs?: number } {
   const { details } = told as { details?: { retry_after_seconds?: unknown } };
   const seconds = details?.retry_after_seconds;
   return typeof seconds === "number" ? { retryAfterMs: seconds * SECOND_MS } : {};
+}
+
+/** Whether gRPC says that there was no connection at all. */
+function wasNeverThere(details: string): boolean {
+  return /^(No connection established|Name resolution failed)/.test(details);
 }
 
 /** Whether the other side ended the stream without a status. */
