@@ -27,7 +27,7 @@ class JobSettings(BaseModel):
         300, ge=0, description="A worker that has had nothing to do for so long ends."
     )
     job_niceness: int = Field(
-        15,
+        19,
         ge=0,
         le=19,
         description="How far the workers' processes stand back where processors are short, as in "
