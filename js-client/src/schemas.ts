@@ -9,7 +9,11 @@ export type Schemas = Record<string, Row>;
 export type TableNameOf<S> = (keyof S & string) | (string & {});
 
 /** The rows of a table, as far as the schemas tell. */
-export type RowOf<S, Name> = Name extends keyof S ? S[Name] & object : Row;
+export type RowOf<S, Name> = Name extends keyof S
+  ? S[Name] extends infer Known extends object
+    ? Known
+    : Row
+  : Row;
 
 /** The names of a row's columns. */
 export type ColumnOf<T> = keyof T & string;
