@@ -1,7 +1,14 @@
 import { defineConfig } from "tsdown";
 
 export default defineConfig({
-  entry: ["src/index.ts", "src/full.ts", "src/flight.ts", "src/zstd.ts", "src/lz4.ts"],
+  entry: [
+    "src/index.ts",
+    "src/full.ts",
+    "src/flight.ts",
+    "src/zstd.ts",
+    "src/lz4.ts",
+    "src/typegen.ts",
+  ],
   format: ["esm", "cjs"],
   target: "es2022",
   platform: "neutral",
@@ -9,7 +16,7 @@ export default defineConfig({
   sourcemap: true,
   fixedExtension: false,
   // Both are small and written in JavaScript; whoever installs the package need not know of them.
-  deps: { onlyBundle: ["fzstd", "lz4js"] },
+  deps: { onlyBundle: ["fzstd", "lz4js"], neverBundle: [/^node:/] },
   inputOptions: { resolve: { mainFields: ["module", "main"] }, checks: { pluginTimings: false } },
   logLevel: "warn",
 });
