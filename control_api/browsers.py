@@ -31,7 +31,10 @@ EXPOSED = (
     "ratelimit-reset",
     "retry-after",
     "www-authenticate",
+    "x-cache",
+    "x-next-cursor",
     "x-request-id",
+    "x-version",
 )
 
 

@@ -10,6 +10,7 @@ errors of `flight_server.errors`. Everything they hand out is Arrow.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, cast, runtime_checkable
@@ -369,7 +370,8 @@ def require(engine: Engine, ability: type[Ability]) -> Ability:
     if known is None:
         known = _KNOWN[type(engine), ability] = isinstance(engine, ability)
     if not known:
-        what = ability.__name__.removeprefix("Supports").lower()
+        name = ability.__name__.removeprefix("Supports")
+        what = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
         whose = getattr(engine, "whose", f"Tables of the catalog '{engine.name}'")
         raise Unsupported(f"{whose} do not support {what}.")
     return cast(Ability, engine)

@@ -60,6 +60,8 @@ def test_an_origin_that_is_named_may_ask(start_doors: Callable[..., TwoDoors]) -
     assert {"x-request-id", "retry-after", "ratelimit", "content-encoding"} <= set(
         exposed.split(", ")
     )
+    # Pages go on from page to page, and know what they have, where the body does not say it.
+    assert {"x-next-cursor", "x-version", "x-cache"} <= set(exposed.split(", "))
 
 
 def test_a_full_server_refuses_readably(start_doors: Callable[..., TwoDoors]) -> None:

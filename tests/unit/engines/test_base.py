@@ -9,6 +9,7 @@ from flight_server.engines.base import (
     abilities,
     require,
 )
+from flight_server.engines.computed import SupportsComputedColumns
 from flight_server.engines.upkeep import SupportsHousekeeping
 from flight_server.errors import Unsupported
 from flight_server.testing.conformance import PARTS, EngineTests
@@ -29,6 +30,8 @@ def test_an_ability_that_is_there() -> None:
 def test_an_ability_that_is_not() -> None:
     with pytest.raises(Unsupported, match=r"'memory'.*housekeeping"):
         require(MemoryEngine(), SupportsHousekeeping)
+    with pytest.raises(Unsupported, match=r"do not support computed columns\."):
+        require(MemoryEngine(), SupportsComputedColumns)
 
 
 def test_abilities_have_the_names_of_their_protocols() -> None:
