@@ -141,6 +141,8 @@ export class ArgumentError extends InvalidRequestError {
   }
 }
 
+const SECOND_MS = 1000;
+
 type Class = new (message: string, fields?: ErrorFields) => PixelflightError;
 
 const CLASSES: Readonly<Record<number, Class>> = {
@@ -171,6 +173,9 @@ export function errorOfJson(told: unknown, fields: ErrorFields = {}): Pixelfligh
   if (typeof given.retryable === "boolean") all.retryable = given.retryable;
   if (typeof given.request_id === "string") all.requestId = given.request_id;
   if (isObject(given.details)) all.details = given.details;
+  // Over HTTP a header says so as well.
+  const wait = all.details?.retry_after_seconds;
+  if (typeof wait === "number") all.retryAfterMs ??= wait * SECOND_MS;
   return new (classOf(all.code ?? "internal"))(message, all);
 }
 

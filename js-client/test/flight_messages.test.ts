@@ -1,9 +1,26 @@
 import { readFileSync } from "node:fs";
+import { Metadata, status } from "@grpc/grpc-js";
 import { describe, expect, test } from "vitest";
-import { ProtocolError } from "../src/errors.js";
+import {
+  AlreadyExistsError,
+  CancelledError,
+  ConflictError,
+  ConnectionError,
+  ForbiddenError,
+  InternalError,
+  InvalidRequestError,
+  LimitExceededError,
+  NotFoundError,
+  ProtocolError,
+  TimeoutError,
+  TruncatedError,
+  UnauthenticatedError,
+  UnsupportedError,
+} from "../src/errors.js";
 import { schemaOf } from "../src/flight/client.js";
 import * as messages from "../src/flight/messages.js";
 import { fields, message, numberOf } from "../src/flight/protobuf.js";
+import { errorOfStatus } from "../src/flight/status.js";
 
 // Made by pyarrow and protobuf: see make_flight_bytes.py.
 const HEX: Record<string, string> = JSON.parse(
@@ -84,6 +101,68 @@ describe("messages of others are read", () => {
     expect(text(read.appMetadata)).toBe("beside");
   });
 });
+
+describe("the end of a call", () => {
+  const url = "grpc://host:1";
+  const ended = (code: status, details: string, metadata = new Metadata()) => ({
+    code,
+    details,
+    metadata,
+  });
+
+  test("as the server's JSON tells it, whatever its status", () => {
+    const error = errorOfStatus(ended(status.UNKNOWN, "", told({ code: "conflict" })), url, true);
+    expect(error).toBeInstanceOf(ConflictError);
+    expect(error).toMatchObject({ code: "conflict", retryable: true, retryAfterMs: undefined });
+  });
+
+  test("says how long to wait", () => {
+    const details = { retry_after_seconds: 2.5 };
+    const metadata = told({ code: "limit_exceeded", details, request_id: "r1" });
+    const error = errorOfStatus(ended(status.UNKNOWN, "", metadata), url, false);
+    expect(error).toBeInstanceOf(LimitExceededError);
+    expect(error).toMatchObject({ retryAfterMs: 2500, details, requestId: "r1" });
+  });
+
+  test.each([
+    [status.CANCELLED, "cancelled", CancelledError],
+    [status.UNKNOWN, "internal", InternalError],
+    [status.INVALID_ARGUMENT, "invalid_request", InvalidRequestError],
+    [status.DEADLINE_EXCEEDED, "timed_out", TimeoutError],
+    [status.NOT_FOUND, "not_found", NotFoundError],
+    [status.ALREADY_EXISTS, "already_exists", AlreadyExistsError],
+    [status.PERMISSION_DENIED, "forbidden", ForbiddenError],
+    [status.RESOURCE_EXHAUSTED, "limit_exceeded", LimitExceededError],
+    [status.FAILED_PRECONDITION, "invalid_request", InvalidRequestError],
+    [status.ABORTED, "conflict", ConflictError],
+    [status.OUT_OF_RANGE, "invalid_request", InvalidRequestError],
+    [status.UNIMPLEMENTED, "unsupported", UnsupportedError],
+    [status.INTERNAL, "internal", InternalError],
+    [status.UNAVAILABLE, "unavailable", ConnectionError],
+    [status.DATA_LOSS, "internal", InternalError],
+    [status.UNAUTHENTICATED, "unauthenticated", UnauthenticatedError],
+  ])("with the status %i of others is %s", (code, expected, kind) => {
+    const error = errorOfStatus(ended(code, "Words of theirs."), url, false);
+    expect(error).toBeInstanceOf(kind);
+    expect(error.code).toBe(expected);
+    expect(error.message).toContain(url);
+    expect(error.message).toContain("Words of theirs.");
+  });
+
+  test("without a status is a stream that broke off", () => {
+    const reset = ended(status.INTERNAL, "Received RST_STREAM with code 2");
+    expect(errorOfStatus(reset, url, true)).toBeInstanceOf(TruncatedError);
+  });
+});
+
+/** Trailers as a server of ours sends them. */
+function told(error: object): Metadata {
+  const json = message([1, JSON.stringify(error)]);
+  const detail = message([1, "type.googleapis.com/google.protobuf.StringValue"], [2, json]);
+  const metadata = new Metadata();
+  metadata.set("grpc-status-details-bin", message([3, detail]));
+  return metadata;
+}
 
 test("numbers below zero, and beyond 32 bits", () => {
   for (const number of [1, 127, 128, 300, 2 ** 31, 2 ** 53 - 1, -1, -(2 ** 40)]) {

@@ -10,7 +10,6 @@ import {
 import { toldInStatus } from "./messages.js";
 
 const DETAILS = "grpc-status-details-bin";
-const SECOND_MS = 1000;
 
 /** What a status says where no server of ours has put more into it. */
 const CODES: Readonly<Partial<Record<status, ErrorCode>>> = {
@@ -36,23 +35,16 @@ export function errorOfStatus(
 ): PixelflightError {
   const [bytes] = metadata.get(DETAILS);
   const told = bytes instanceof Uint8Array ? toldInStatus(bytes) : undefined;
-  if (told !== undefined) return errorOfJson(told, waiting(told));
+  if (told !== undefined) return errorOfJson(told);
   if (code === status.UNAVAILABLE || (code === status.INTERNAL && isReset(details))) {
     if (wasNeverThere(details)) return new ConnectionError(unreachable(url, details));
     const Broken = begun ? TruncatedError : ConnectionError;
-    return new Broken(`The call to ${url} broke off: ${details}.`);
+    return new Broken(`The call to ${url} broke off: ${details.replace(/\.$/, "")}.`);
   }
   return errorOfJson({
     code: CODES[code] ?? "internal",
     message: `The server at ${url} answered: ${details}`,
   });
-}
-
-/** How long the server asks to wait, which over HTTP is a header. */
-function waiting(told: unknown): { retryAfterMs?: number } {
-  const { details } = told as { details?: { retry_after_seconds?: unknown } };
-  const seconds = details?.retry_after_seconds;
-  return typeof seconds === "number" ? { retryAfterMs: seconds * SECOND_MS } : {};
 }
 
 /** Whether gRPC says that there was no connection at all. */
