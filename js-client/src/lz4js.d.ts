@@ -1,3 +1,3 @@
 declare module "lz4js" {
-  export function decompress(bytes: Uint8Array, maxSize?: number): Uint8Array;
+  export function decompressFrame(bytes: Uint8Array, room: Uint8Array): number;
 }

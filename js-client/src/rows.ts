@@ -40,12 +40,14 @@ export function* rowsOf(batch: RecordBatch, conversions: Conversions): Generator
   for (let row = 0; row < batch.numRows; row++) yield rowAt(columns, row);
 }
 
+const OWN = { configurable: true, enumerable: true, writable: true } as const;
+
 function rowAt(columns: readonly (readonly [string, Reader])[], row: number): Row {
   const made: Row = {};
   for (const [name, read] of columns) {
     const value = read(row);
     // A column may be called as what every object has.
-    if (name === "__proto__") Object.defineProperty(made, name, { value, enumerable: true });
+    if (name === "__proto__") Object.defineProperty(made, name, { value, ...OWN });
     else made[name] = value;
   }
   return made;

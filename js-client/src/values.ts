@@ -56,7 +56,7 @@ function extended(
     }
     case "arrow.json": {
       const read = stored(data, conversions);
-      return conversions.json === "value" ? (row) => JSON.parse(read(row) as string) : read;
+      return conversions.json === "value" ? (row) => parsed(read(row) as string) : read;
     }
     default:
       return nested(field.type, data, conversions);
@@ -90,7 +90,7 @@ function stored(data: Data, conversions: Conversions): Reader {
   if (DataType.isDate(type)) {
     // Days, or milliseconds, since 1970: either way the whole day.
     const dayMs = values instanceof Int32Array ? DAY_MS : 1;
-    return (row) => new Date(Number(values[row]) * dayMs);
+    return (row) => dateOf(Number(values[row]) * dayMs);
   }
   if (DataType.isDecimal(type)) {
     const read = (row: number) => decimalText(values as Uint32Array, row, type);
@@ -107,11 +107,28 @@ function whole(values: BigInt64Array | BigUint64Array, as: Conversions["bigint"]
   return (row) => {
     const number = Number(values[row]);
     if (Number.isSafeInteger(number)) return number;
-    throw new PixelflightError(
-      `${values[row]} is no number that JavaScript holds exactly: read with { bigint: "bigint" }.`,
-      { code: "invalid_data" },
-    );
+    throw unheld(`${values[row]} is no number that JavaScript holds exactly`, 'bigint: "bigint"');
   };
+}
+
+function dateOf(ms: number): Date {
+  const date = new Date(ms);
+  if (!Number.isNaN(date.getTime())) return date;
+  throw unheld(`${ms} ms from 1970 is no moment that a Date holds`, 'timestamp: "bigint"');
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw unheld("A column of JSON holds what is none", 'json: "string"');
+  }
+}
+
+function unheld(what: string, instead: string): PixelflightError {
+  return new PixelflightError(`${what}: read with { ${instead} }, or as a table.`, {
+    code: "invalid_data",
+  });
 }
 
 function timestamps(
@@ -124,10 +141,14 @@ function timestamps(
     case "bigint":
       return (row) => values[row];
     case "string":
-      return (row) => timestampText(values[row] as bigint, perSecond, Boolean(type.timezone));
+      return (row) => {
+        const count = values[row] as bigint;
+        dateOf(Number(floorMs(count, perSecond)));
+        return timestampText(count, perSecond, Boolean(type.timezone));
+      };
     case "date":
       // Numbers of milliseconds, rounded down as the moment's own digits are cut.
-      return (row) => new Date(Number(floorMs(values[row] as bigint, perSecond)));
+      return (row) => dateOf(Number(floorMs(values[row] as bigint, perSecond)));
   }
 }
 

@@ -9,6 +9,7 @@ that keeps all digits: an object with one member, which says what kind of value 
 from __future__ import annotations
 
 import json
+import random
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -68,6 +69,9 @@ def cases() -> Iterator[tuple[str, Batches, pa.ipc.IpcWriteOptions]]:
                 yield f"{case.name} in {codec}", batches, options
     for name, batches in shapes():
         yield name, batches, plain
+    for codec in ("zstd", "lz4"):
+        options = pa.ipc.IpcWriteOptions(compression=codec)
+        yield f"large buffers in {codec}", [large()], options
     deltas = pa.ipc.IpcWriteOptions(emit_dictionary_deltas=True)
     yield "a dictionary that grows", growing(), deltas
     yield "a dictionary that is replaced", growing(), plain
@@ -112,6 +116,19 @@ def views() -> pa.Array:
     """Texts that are too long to stand in their views, from arrays that were joined."""
     pieces = [pa.array([f"number {n:>100}", "short"], pa.string_view()) for n in range(3)]
     return pa.concat_arrays(pieces)
+
+
+def large() -> pa.RecordBatch:
+    """Columns of several blocks of a codec: of one value, of few, and of what does not shrink."""
+    count = 40_000
+    noise = random.Random(7).randbytes(8 * count)  # noqa: S311
+    return pa.record_batch(
+        {
+            "zero": pa.array([0] * count, pa.int64()),
+            "text": pa.array([f"row {number % 100}" for number in range(count)]),
+            "noise": pa.Array.from_buffers(pa.int64(), count, [None, pa.py_buffer(noise)]),
+        }
+    )
 
 
 def growing() -> Batches:

@@ -4,6 +4,7 @@ import { bodyOf } from "./compression.js";
 import { type BatchHeader, headerOf } from "./header.js";
 import { loadColumns } from "./loader.js";
 import type { IpcMessage } from "./message.js";
+import { checkTypes } from "./validation.js";
 
 /** Where the server says, in the last batch of a stream that failed, what went wrong. */
 export const ERROR_KEY = "pixelflight:error";
@@ -67,6 +68,7 @@ export class Decoder {
     if (this.known && String(this.known) !== String(schema)) {
       throw new ProtocolError("The stream holds a second schema, which is another one.");
     }
+    checkTypes(schema.fields);
     this.known ??= schema;
   }
 

@@ -10,8 +10,8 @@ import { FlatTable } from "./flatbuffer.js";
 
 /** Fields of a `Message`. */
 const MESSAGE = { version: 0, kind: 1, header: 2, bodyLength: 3, metadata: 4 } as const;
-const SCHEMA = { endianness: 0, fields: 1 } as const;
-const FIELD = { name: 0, kind: 2, children: 5 } as const;
+const SCHEMA = { endianness: 0, fields: 1, metadata: 2 } as const;
+const FIELD = { name: 0, kind: 2, children: 5, metadata: 6 } as const;
 const BATCH = { length: 0, nodes: 1, buffers: 2, compression: 3, variadicCounts: 4 } as const;
 const DICTIONARY = { id: 0, data: 1, isDelta: 2 } as const;
 
@@ -121,12 +121,13 @@ function checkSchema(schema: FlatTable, bytes: number): void {
     throw new UnsupportedTypeError("The stream is big-endian: only little-endian ones are read.");
   }
   let left = bytes;
+  const spend = (count: number, depth: number): void => {
+    left -= count;
+    if (left >= 0 && depth <= DEPTH_MAX) return;
+    throw new ProtocolError("The schema has more fields, or deeper ones, than its bytes can hold.");
+  };
   const walk = (field: FlatTable, path: string, depth: number): void => {
-    if (--left < 0 || depth > DEPTH_MAX) {
-      throw new ProtocolError(
-        "The schema has more fields, or deeper ones, than its bytes can hold.",
-      );
-    }
+    spend(1 + field.tables(FIELD.metadata).length, depth);
     const name = path + field.text(FIELD.name);
     const kind = field.uint8(FIELD.kind);
     const unread = UNREAD[kind] ?? (kind > LAST_KNOWN ? `of a type ${kind}` : undefined);
@@ -137,6 +138,7 @@ function checkSchema(schema: FlatTable, bytes: number): void {
     }
     for (const child of field.tables(FIELD.children)) walk(child, `${name}.`, depth + 1);
   };
+  spend(schema.tables(SCHEMA.metadata).length, 0);
   for (const field of schema.tables(SCHEMA.fields)) walk(field, "", 0);
 }
 

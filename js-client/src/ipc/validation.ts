@@ -7,7 +7,7 @@
  *
  * Source: https://arrow.apache.org/docs/format/Columnar.html#physical-memory-layout
  */
-import { type Data, type DataType, Type, UnionMode } from "apache-arrow";
+import { type Data, DataType, type Field, Type, UnionMode } from "apache-arrow";
 import { ProtocolError } from "../errors.js";
 
 /** What lengths in one batch may be: Arrow asks that no more be sent. */
@@ -16,6 +16,51 @@ export const ROWS_MAX = 2 ** 31 - 1;
 const VIEW_WORDS = 4;
 const VIEW_BYTES = 16;
 const INLINE_BYTES = 12;
+
+/** Widths in bits, and units, that there are. */
+const WIDTHS = { int: [8, 16, 32, 64], time: [32, 64], decimal: [32, 64, 128, 256] } as const;
+const UNITS = { precision: 2, date: 1, time: 3, interval: 2, union: 1 } as const;
+/** Digits behind the point, or zeros before it: what is beyond would fill memory with zeros. */
+const SCALE_MAX = 1000;
+
+/**
+ * Checks what a schema says of its types.
+ *
+ * @throws {@link ProtocolError} for a type that Arrow does not have.
+ */
+export function checkTypes(fields: readonly Field[]): void {
+  for (const { type } of fields) {
+    const inner = DataType.isDictionary(type) ? type.dictionary : type;
+    if (!isType(inner) || (inner !== type && !isType((type as { indices: DataType }).indices))) {
+      throw new ProtocolError(`The schema has a type that Arrow does not have: ${type}.`);
+    }
+    checkTypes(inner.children ?? []);
+  }
+}
+
+function isType(type: DataType): boolean {
+  const children = type.children ?? [];
+  const upTo = (unit: number, max: number) => unit >= 0 && unit <= max;
+  if (DataType.isInt(type)) return WIDTHS.int.includes(type.bitWidth);
+  if (DataType.isFloat(type)) return upTo(type.precision, UNITS.precision);
+  if (DataType.isDecimal(type)) {
+    return WIDTHS.decimal.includes(type.bitWidth as 128) && Math.abs(type.scale) <= SCALE_MAX;
+  }
+  if (DataType.isDate(type)) return upTo(type.unit, UNITS.date);
+  if (DataType.isTime(type)) {
+    return WIDTHS.time.includes(type.bitWidth) && upTo(type.unit, UNITS.time);
+  }
+  if (DataType.isTimestamp(type) || DataType.isDuration(type)) return upTo(type.unit, UNITS.time);
+  if (DataType.isInterval(type)) return upTo(type.unit, UNITS.interval);
+  if (DataType.isFixedSizeBinary(type)) return type.byteWidth >= 0;
+  if (DataType.isFixedSizeList(type)) return type.listSize >= 0 && children.length === 1;
+  if (DataType.isList(type) || DataType.isLargeList(type)) return children.length === 1;
+  if (DataType.isMap(type)) return children[0]?.type.children?.length === 2;
+  if (DataType.isUnion(type)) {
+    return upTo(type.mode, UNITS.union) && type.typeIds.length === children.length;
+  }
+  return true;
+}
 
 /**
  * The same column, if its buffers are as long as they have to be and point to what is there.
