@@ -126,14 +126,6 @@ describe("where it is installed", () => {
       expect(optionalDependencies).not.toHaveProperty(`@oven/bun-${process.platform}-${arch}`);
     });
   }
-
-  test("its types are found from ESM and from CommonJS", () => {
-    const programs = ["consumer.mts", "consumer.cts"];
-    const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext"];
-    const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-    const lib = ["--target", "es2022", "--lib", "es2022,esnext.disposable,dom,dom.asynciterable"];
-    execFileSync("node", [tsc, ...options, ...lib, ...programs], { cwd: folder, stdio: "inherit" });
-  });
 });
 
 /** Bun as npm brought it, which it does where there is a build of it for this machine. */

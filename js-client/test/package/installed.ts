@@ -1,5 +1,5 @@
 /** The package as npm packed it, installed as a user has it. */
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
 import {
   copyFileSync,
   existsSync,
@@ -12,6 +12,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 export const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const PACKED = join(ROOT, "packed");
@@ -55,6 +56,23 @@ export function installed(): string {
     copyFileSync(join(ROOT, "test", "package", name), join(folder, name));
   copyFileSync(join(folder, "consumer.mts"), join(folder, "consumer.cts"));
   return folder;
+}
+
+/** Compiles programs of the folder, against the types of the package. */
+export async function compile(folder: string, programs: readonly string[]): Promise<void> {
+  const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+  const language = [
+    "--target",
+    "es2022",
+    "--lib",
+    "es2022,esnext.disposable,dom,dom.asynciterable",
+  ];
+  const types = ["--types", "node", "--typeRoots", join(ROOT, "node_modules/@types")];
+  const options = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext"];
+  const given = [tsc, ...options, ...language, ...types, ...programs];
+  await promisify(execFile)("node", given, { cwd: folder }).catch(({ stdout }) => {
+    throw new Error(`TypeScript does not compile against the package:\n${stdout}`);
+  });
 }
 
 function sources(): string[] {
