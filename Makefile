@@ -19,7 +19,7 @@ NODE := .venv-node
 NODE_VERSION := 22.20.0
 export PATH := $(CURDIR)/$(NODE)/bin:$(PATH)
 
-.PHONY: help venv demo serve node browser test test-js test-crash test-load test-conformance check \
+.PHONY: help venv demo serve node browser test test-js demo-page test-crash test-load test-conformance check \
 	check-js fix docs bench bench-peers clean
 
 help:  ## This list.
@@ -109,6 +109,9 @@ test: venv browser $(CLIENTS_INSTALLED) test-js  ## All tests.
 
 test-js: venv browser $(JS_INSTALLED)  ## The tests of the TypeScript client, and of its package as it is built.
 	@cd $(JS) && npm run --silent test
+
+demo-page: $(JS_INSTALLED)  ## The page that the server shows at /demo.
+	@cd $(JS) && npm run --silent build && npm run --silent demo
 
 test-load: venv  ## The long form of the test of mixed load: ten minutes, sixteen clients.
 	PIXELFLIGHT_TEST_LOAD=long $(BIN)/python -m pytest -p no:randomly -s --timeout 3000 \

@@ -17,7 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from control_api import openapi
+from control_api import demo, openapi
 from control_api.bookkeeping import told
 from control_api.dependencies import SECURED
 from control_api.layers import surround
@@ -114,7 +114,7 @@ def _routes() -> APIRouter:
     """All routes. Analysing them takes most of a start: applications of one process share them."""
     # Operations are called what their functions are, which tests keep from being given twice.
     every = APIRouter(generate_unique_id_function=lambda route: route.name)
-    for router in (health.router, metrics.router, openapi.router):
+    for router in (health.router, metrics.router, openapi.router, demo.router):
         every.include_router(router)
     for router in ROUTERS:
         every.include_router(router, prefix=PREFIX, dependencies=[Depends(SECURED)])

@@ -5,12 +5,13 @@ The page runs two scripts of this origin and none that is written into it.
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from importlib import resources
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
+
+from control_api.page_files import page_file
 
 router = APIRouter(include_in_schema=False)
 
@@ -80,17 +81,7 @@ def asset(request: Request) -> Response:
 
 
 def _answer(request: Request, content: bytes, content_type: str) -> Response:
-    tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
-    headers = {
-        "content-security-policy": POLICY,
-        "etag": tag,
-        "cache-control": "no-cache",
-        "content-type": content_type,
-    }
-    known = request.headers.get("if-none-match", "")
-    if tag in {one.strip().removeprefix("W/") for one in known.split(",")}:
-        return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers)
+    return page_file(request, content, content_type, POLICY)
 
 
 @cache

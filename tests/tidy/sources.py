@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PRODUCT = ("flight_server", "control_api")
 EVERYTHING = (*PRODUCT, "tests", "bench")
 # Folders that tools make and git ignores.
-MADE_BY_TOOLS = {"__pycache__", "node_modules", "dist", "packed", "results"}
+MADE_BY_TOOLS = {"__pycache__", "node_modules", "demo_page", "dist", "packed", "results"}
 MADE_BY_BENCH = ROOT / "bench" / "data"
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
