@@ -51,6 +51,9 @@ const at = (port: number) => `grpc://127.0.0.1:${port}`;
 const text = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
 const openStreams = async () => Number(text((await client.doAction("open"))[0]));
 
+const numbered = (...n: number[]) =>
+  new Table(tableFromArrays({ n: Int32Array.from(n) })).batches[0] as RecordBatch;
+
 async function until(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
 }
@@ -145,11 +148,9 @@ describe("batches", () => {
 
 describe("what is put", () => {
   test("is told of meanwhile, and got again", async () => {
-    const batch = (n: number) =>
-      new Table(tableFromArrays({ n: Int32Array.from([n, n + 1]) })).batches[0] as RecordBatch;
     const told: string[] = [];
     const onMetadata = (metadata: Uint8Array) => void told.push(text(metadata));
-    await client.doPut({ path: ["mine"] }, [batch(1), batch(3)], { onMetadata });
+    await client.doPut({ path: ["mine"] }, [numbered(1, 2), numbered(3, 4)], { onMetadata });
     expect(told).toEqual(["2", "4"]);
     expect((await client.doGet("mine").toArray()).map(({ n }) => n)).toEqual([1, 2, 3, 4]);
   });
@@ -158,9 +159,9 @@ describe("what is put", () => {
     let left = false;
     async function* slow(): AsyncGenerator<RecordBatch> {
       try {
-        yield new Table(tableFromArrays({ n: Int32Array.from([1]) })).batches[0] as RecordBatch;
+        yield numbered(1);
         await new Promise((resolve) => setTimeout(resolve, 500));
-        yield new Table(tableFromArrays({ n: Int32Array.from([2]) })).batches[0] as RecordBatch;
+        yield numbered(2);
       } finally {
         left = true;
       }
@@ -169,6 +170,48 @@ describe("what is put", () => {
     await expect(client.doPut({ path: ["refused"] }, slow())).rejects.toThrow(ForbiddenError);
     expect(Date.now() - began).toBeLessThan(400);
     await until(async () => left);
+  });
+});
+
+describe("what is exchanged", () => {
+  test("comes back while more is sent", async () => {
+    let came: () => void = () => undefined;
+    async function* batches(): AsyncGenerator<RecordBatch> {
+      for (let n = 0; n < 3; n++) {
+        const back = new Promise<void>((resolve) => {
+          came = resolve;
+        });
+        yield numbered(n);
+        await back;
+      }
+    }
+    const got: number[] = [];
+    for await (const batch of client.doExchange({ path: ["echo"] }, batches())) {
+      got.push(batch.getChildAt(0)?.get(0));
+      came();
+    }
+    expect(got).toEqual([0, 1, 2]);
+  });
+
+  test("ends as the server, the source or the reader wants", async () => {
+    let left = 0;
+    async function* endless(fails = false): AsyncGenerator<RecordBatch> {
+      try {
+        for (let n = 0; ; n++) {
+          yield numbered(n);
+          if (fails) throw new RangeError("the source failed");
+          await new Promise((resolve) => setTimeout(resolve, 5));
+        }
+      } finally {
+        left++;
+      }
+    }
+    const refused = client.doExchange({ path: ["refused"] }, endless()).table();
+    await expect(refused).rejects.toThrow(ForbiddenError);
+    const failing = client.doExchange({ path: ["echo"] }, endless(true)).table();
+    await expect(failing).rejects.toThrow(RangeError);
+    for await (const _ of client.doExchange({ path: ["echo"] }, endless())) break;
+    await until(async () => left === 3);
   });
 });
 
@@ -237,7 +280,7 @@ describe("errors", () => {
     };
     await expect(read()).rejects.toThrow(TruncatedError);
     async function* batches(): AsyncGenerator<RecordBatch> {
-      yield new Table(tableFromArrays({ n: [1] })).batches[0] as RecordBatch;
+      yield numbered(1);
       await new Promise(() => undefined);
     }
     const put = cut.doPut({ path: ["cut"] }, batches(), { onMetadata: wire.cut });

@@ -89,6 +89,14 @@ class Server(flight.FlightServerBase):
             writer.write(str(sum(batch.num_rows for batch in batches)).encode())
         self.put[descriptor.path[0].decode()] = pa.Table.from_batches(batches, reader.schema)
 
+    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> None:
+        """Gives each batch back as it came, before the next one is read; or ends on its own."""
+        writer.begin(reader.schema)
+        for chunk in reader:
+            if descriptor.path == [b"refused"]:
+                raise flight.FlightUnauthorizedError("nobody may exchange this")
+            writer.write_batch(chunk.data)
+
     def do_action(self, context: Any, action: flight.Action) -> Iterator[bytes]:
         """Tells what it was told; of endless streams, how many are open and go; who is asking."""
         if action.type == "open":

@@ -121,7 +121,7 @@ def views() -> pa.Array:
 def large() -> pa.RecordBatch:
     """Columns of several blocks of a codec: of one value, of few, and of what does not shrink."""
     count = 40_000
-    noise = random.Random(7).randbytes(8 * count)  # noqa: S311
+    noise = random.Random(7).randbytes(8 * count)
     return pa.record_batch(
         {
             "zero": pa.array([0] * count, pa.int64()),

@@ -23,7 +23,7 @@ import {
   resultBody,
   type Ticket,
 } from "./messages.js";
-import { messagesInOrder, messagesOf, type StreamContext, sent } from "./streams.js";
+import { exchanged, messagesInOrder, messagesOf, type StreamContext, sent } from "./streams.js";
 
 /** What any call takes. */
 export interface FlightCallOptions {
@@ -154,6 +154,19 @@ export class FlightClient {
     await this.during(options, (context) =>
       sent(this.connection, descriptor, messages, context, told),
     );
+  }
+
+  /** Sends batches as a stream of that name, and gives the batches that come back meanwhile. */
+  doExchange<T extends Row = Row>(
+    descriptor: FlightDescriptor,
+    data: Input,
+    options: FlightCallOptions = {},
+  ): Result<T> {
+    const { connection } = this;
+    const source = sourceOf(data);
+    return this.result(options, async function* (context) {
+      yield* exchanged(connection, descriptor, await source.messages(), context);
+    });
   }
 
   /** Has something done: the bodies of its results. */

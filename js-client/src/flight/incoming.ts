@@ -15,6 +15,7 @@ type Call = Pick<ClientReadableStream<Buffer>, "cancel" | "on" | "read"> & Async
 export class Incoming implements AsyncIterable<Buffer> {
   private status: StatusObject | undefined;
   private metadata: Metadata | undefined;
+  private wake: () => void = () => undefined;
 
   constructor(
     private readonly call: Call,
@@ -27,11 +28,30 @@ export class Incoming implements AsyncIterable<Buffer> {
     call.on("status", (ended) => {
       this.status = ended;
       signal.removeEventListener("abort", this.cancel);
+      this.wake();
     });
     call.on("metadata", (metadata) => {
       this.metadata = metadata;
     });
     signal.addEventListener("abort", this.cancel, { once: true });
+  }
+
+  /** Whether the server has ended the call: it takes no more. */
+  get ended(): boolean {
+    return this.status !== undefined;
+  }
+
+  /** The promise's value, or nothing where the call ends before. One is waited for at a time. */
+  async during<T>(promise: Promise<T>): Promise<T | undefined> {
+    await new Promise<void>((resolve) => {
+      this.wake = resolve;
+      const settled = () => resolve();
+      promise.then(settled, settled);
+      if (this.ended) resolve();
+    });
+    if (!this.ended) return await promise;
+    promise.catch(() => undefined);
+    return undefined;
   }
 
   /** A header, or a trailer, that has come by now. */

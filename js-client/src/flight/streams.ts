@@ -100,22 +100,67 @@ export async function sent(
   onAnswer: (metadata: Uint8Array) => void,
 ): Promise<void> {
   const { call, incoming } = await connection.duplex("DoPut", context);
+  const answered = async () => {
+    for await (const bytes of incoming) onAnswer(resultBody(bytes));
+  };
+  const answers = answered();
+  answers.catch(() => undefined);
+  try {
+    await send(call, incoming, descriptor, messages, context);
+    await answers;
+  } finally {
+    incoming.cancel();
+  }
+}
+
+/**
+ * Sends messages as a stream of that name, and gives those that come back meanwhile. What the
+ * source throws, and whoever stops reading, ends the call.
+ */
+export async function* exchanged(
+  connection: Connection,
+  descriptor: FlightDescriptor,
+  messages: AsyncIterable<IpcMessage>,
+  context: StreamContext,
+): AsyncGenerator<IpcMessage, void, undefined> {
+  const { call, incoming } = await connection.duplex("DoExchange", context);
+  let failed: { readonly reason: unknown } | undefined;
+  const sending = send(call, incoming, descriptor, messages, context).catch((reason: unknown) => {
+    failed = { reason };
+    incoming.cancel();
+  });
+  try {
+    yield* received(incoming, context);
+  } catch (error) {
+    // The call was cancelled because the source failed, which is the reason.
+    throw failed ? failed.reason : error;
+  } finally {
+    incoming.cancel();
+    await sending;
+  }
+}
+
+/** Writes until there is no more, or the call has ended: how it did is for its reader to tell. */
+async function send(
+  call: ClientDuplexStream<Buffer, Buffer>,
+  incoming: Incoming,
+  descriptor: FlightDescriptor,
+  messages: AsyncIterable<IpcMessage>,
+  { onBytes }: StreamContext,
+): Promise<void> {
   const source = messages[Symbol.asyncIterator]();
-  const answers = new Answers(incoming, onAnswer);
   let name: Buffer | undefined = descriptorBytes(descriptor);
   try {
-    while (!answers.ended) {
-      const next = await answers.during(source.next());
+    while (!incoming.ended) {
+      const next = await incoming.during(source.next());
       if (next === undefined || next.done) break;
       const piece = flightData(next.value, name);
       name = undefined;
-      if (!call.write(piece)) await answers.during(drained(call));
-      context.onBytes?.(piece.byteLength);
+      if (!call.write(piece)) await incoming.during(drained(call));
+      onBytes?.(piece.byteLength);
     }
     call.end();
-    await answers.all;
   } finally {
-    incoming.cancel();
     // It may be in the middle of a wait for its next batch, which nobody needs any more.
     Promise.resolve(source.return?.()).catch(() => undefined);
   }
@@ -123,43 +168,4 @@ export async function sent(
 
 function drained(call: ClientDuplexStream<Buffer, Buffer>): Promise<void> {
   return new Promise((resolve) => call.once("drain", resolve));
-}
-
-/** What comes back while a stream is sent. */
-class Answers {
-  /** Ends with the call, or fails as it does. */
-  readonly all: Promise<void>;
-  /** Whether the server has ended the call: it takes no more. */
-  ended = false;
-  private wake: () => void = () => undefined;
-
-  constructor(incoming: Incoming, onAnswer: (metadata: Uint8Array) => void) {
-    this.all = this.read(incoming, onAnswer);
-    this.all.catch(() => undefined);
-  }
-
-  /** The promise's value, or nothing where the call ends before; its error where it fails. */
-  async during<T>(promise: Promise<T>): Promise<T | undefined> {
-    await new Promise<void>((resolve) => {
-      this.wake = resolve;
-      promise.then(
-        () => resolve(),
-        () => resolve(),
-      );
-      if (this.ended) resolve();
-    });
-    if (!this.ended) return await promise;
-    promise.catch(() => undefined);
-    await this.all;
-    return undefined;
-  }
-
-  private async read(incoming: Incoming, onAnswer: (metadata: Uint8Array) => void): Promise<void> {
-    try {
-      for await (const bytes of incoming) onAnswer(resultBody(bytes));
-    } finally {
-      this.ended = true;
-      this.wake();
-    }
-  }
 }
