@@ -60,6 +60,11 @@ const NAMES = {
   undrop: ["undropTable"],
   who_am_i: ["whoami"],
 };
+/** What has to be known beside what the server tells. */
+const NOTES = {
+  query: "Whole numbers beyond 2⁵³ lose digits in JSON: `sql` reads them, and is faster.",
+  read_rows: "Whole numbers beyond 2⁵³ lose digits in JSON: `get` reads them, and is faster.",
+};
 /** Those that every client has; the others are in `pixelflight/full`, so that pages stay small. */
 const CORE = new Set([
   "add_computed_column",
@@ -173,6 +178,7 @@ function method(name, route, operation, flags) {
   return [
     "  /**",
     `   * ${told}`,
+    ...(NOTES[id] ? ["   *", `   * ${NOTES[id]}`] : []),
     "   *",
     `   * \`${route}\``,
     "   */",

@@ -41,12 +41,14 @@ export function encodedParameters(parameters: Parameters | undefined): EncodedPa
   return { parameters_ipc: base64(tableToIPC(row, "stream")) };
 }
 
-/** JSON of a body. Whole numbers that doubles cannot hold are written as text, which is taken too. */
+/** JSON of a body. Numbers that JSON has not, or doubles, are written as text, which is taken too. */
 export function jsonText(value: unknown): string {
-  return JSON.stringify(value, (_, inner) => {
-    if (typeof inner === "bigint") return inner.toString();
-    if (inner instanceof Uint8Array) return base64(inner);
-    return inner;
+  return JSON.stringify(value, function (this: Record<string, unknown>, name, inner: unknown) {
+    // Node's buffers say something else of themselves before they come here.
+    const given = this[name];
+    if (given instanceof Uint8Array) return base64(given);
+    const isForeign = typeof inner === "number" && !Number.isFinite(inner);
+    return isForeign || typeof inner === "bigint" ? String(inner) : inner;
   });
 }
 

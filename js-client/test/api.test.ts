@@ -59,6 +59,9 @@ describe("tables", () => {
     ]);
     const { history } = await client.schemaHistory("fleet.pilots", { limit: 1 });
     expect(history).toHaveLength(1);
+    await client.changeTable("fleet.sampled", { rename_to: "fleet.samples" });
+    await expect(client.describeTable("fleet.sampled")).rejects.toThrow(NotFoundError);
+    await client.changeTable("fleet.samples", { rename_to: "fleet.sampled" });
     await client.dropTable("fleet.sampled");
     await expect(client.describeTable("fleet.sampled")).rejects.toThrow(NotFoundError);
     await client.undropTable("fleet.sampled");
@@ -122,6 +125,22 @@ describe("rows", () => {
     expect(answer).toMatchObject({ rows: [{ n: 2 }] });
     const count = await client.deleteRows("products", { where: { id: { gt: 3 } } });
     expect(count).toMatchObject({ rows: 1, rows_deleted: 1 });
+  });
+
+  test("keep what JSON has no numbers for", async () => {
+    const columns = [
+      { name: "n", type: "double" },
+      { name: "at", type: "timestamp[us, UTC]" },
+      { name: "bytes", type: "binary" },
+    ];
+    await client.createTable({ table: "odd", columns });
+    const row = { n: Number.NaN, at: new Date("2026-01-31T12:00:00.250Z") };
+    const rows = [{ ...row, bytes: Buffer.from([0, 255]) }, { n: Number.NEGATIVE_INFINITY }];
+    await client.insertRows("odd", rows);
+    expect(await client.from("odd").orderBy("n").toArray()).toEqual([
+      { n: Number.NEGATIVE_INFINITY, at: null, bytes: null },
+      { ...row, bytes: new Uint8Array([0, 255]) },
+    ]);
   });
 
   test("are changed one by one, unless somebody came first", async () => {

@@ -1,6 +1,12 @@
 /** What calls do where an answer is lost or cut: servers here are scripts, so that they fail in time. */
 import { expect, test } from "vitest";
-import { type Client, ConnectionError, createClient, LimitExceededError } from "../src/full.js";
+import {
+  type Client,
+  ConnectionError,
+  createClient,
+  LimitExceededError,
+  TimeoutError,
+} from "../src/full.js";
 
 interface Asked {
   readonly method: string;
@@ -103,6 +109,21 @@ test("what the server knows again is sent again, secrets are not asked for twice
   const once = scripted(lost, () => Response.json({ key: "pf_" }));
   await expect(once.client.createKey({ name: "etl" })).rejects.toThrow(ConnectionError);
   expect(once.asked.map(({ headers }) => headers.get("idempotency-key"))).toEqual([null]);
+});
+
+test("a job is waited for until it is over, or for as long as was said", async () => {
+  const job = (status: string) => () => Response.json({ job_id: "j1", status });
+  const { client } = scripted(job("pending"), job("running"), job("failed"));
+  expect(await client.waitForJob("j1", { pauseMs: 1 })).toMatchObject({ status: "failed" });
+  const slow = scripted(job("running"), job("running")).client;
+  await expect(slow.waitForJob("j1", { timeoutMs: 20 })).rejects.toThrow(TimeoutError);
+  const stop = new AbortController();
+  const left = scripted(job("running")).client;
+  const waiting = left.waitForJob("j1", {
+    signal: stop.signal,
+    onProgress: () => stop.abort(new Error("enough")),
+  });
+  await expect(waiting).rejects.toThrow("enough");
 });
 
 test("a stream of lines that ends in an error throws it, whatever its rows look like", async () => {
