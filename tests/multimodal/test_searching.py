@@ -96,7 +96,7 @@ def test_a_view_is_searched_by_the_index_of_its_table(pixeltable: PixeltableEngi
 
 
 def test_a_column_without_an_index_is_told_how_one_is_made(pixeltable: PixeltableEngine) -> None:
-    with pytest.raises(NotFound, match="'n' has no index of embeddings.*'create_index'"):
+    with pytest.raises(NotFound, match=r"'n' has no index of embeddings.*'create_index'"):
         near(pixeltable, PAINTS, "n", Sought.TEXT, "red")
 
 
