@@ -28,20 +28,8 @@ const ONCE = 4;
 type Method = (this: Operations, ...given: unknown[]) => Promise<unknown>;
 
 class Operations extends Calls {
-  /** Gives a class the methods of a table. */
-  static define(given: Operations, paths: string): void {
-    const prototype = given as unknown as Record<string, Method>;
-    for (const line of paths.split("\n")) {
-      const [path, ...words] = line.split(" ") as [string, ...string[]];
-      for (const word of words) {
-        prototype[word.slice(2)] = function (...given) {
-          return this.operate(path, word, given);
-        };
-      }
-    }
-  }
-
-  private async operate(path: string, word: string, given: readonly unknown[]): Promise<unknown> {
+  /** Runs the operation that a word of the table tells of, with what its method was given. */
+  async operate(path: string, word: string, given: readonly unknown[]): Promise<unknown> {
     const flags = Number(word[1]);
     let at = 0;
     const filled = path.replaceAll("{}", () => pathText(given[at++], word.slice(2)));
@@ -58,13 +46,30 @@ class Operations extends Calls {
     return await this.json(request, options, Boolean(flags & ONCE));
   }
 }
-Operations.define(Operations.prototype, CORE_PATHS);
 
-/** Gives a class that is built on this one the methods of a table. */
-export const defineOperations = Operations.define as (prototype: object, paths: string) => void;
+/** The class, once it has the methods of a table. */
+export function withOperations<Class extends { prototype: object }>(
+  made: Class,
+  paths: string,
+): Class {
+  const prototype = made.prototype as Record<string, Method>;
+  for (const line of paths.split("\n")) {
+    const [path, ...words] = line.split(" ") as [string, ...string[]];
+    for (const word of words) {
+      prototype[word.slice(2)] = function (...given) {
+        return this.operate(path, word, given);
+      };
+    }
+  }
+  return made;
+}
 
 /** The ground of the client, with a method for each operation that every client has. */
-export const OperationCalls = Operations as unknown as new (
+// Bundlers leave out what nobody imports only if they know that making it does nothing else.
+export const OperationCalls = /* @__PURE__ */ withOperations(
+  Operations,
+  CORE_PATHS,
+) as unknown as new (
   options: ClientOptions,
 ) => Calls & CoreCalls;
 
