@@ -38,7 +38,7 @@ export interface FlightOptions {
 /** What one call needs. */
 export interface CallContext {
   readonly signal: AbortSignal;
-  /** In place of the connection's. */
+  /** Shown where the connection has no key of its own. */
   readonly credential?: Credential | undefined;
   readonly headers?: Readonly<Record<string, string | Uint8Array>> | undefined;
 }
