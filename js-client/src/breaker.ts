@@ -1,5 +1,5 @@
 /** A circuit breaker: a server that fails again and again is left alone for a while. */
-import { PixelflightError, UnavailableError } from "./errors.js";
+import { ArgumentError, PixelflightError, UnavailableError } from "./errors.js";
 
 /** When a circuit opens, and for how long. */
 export interface BreakerOptions {
@@ -43,7 +43,8 @@ export class Breaker {
     const failed =
       error instanceof PixelflightError && (error.retryable || error.code === "internal");
     if (error !== undefined && !failed) {
-      if (error instanceof PixelflightError) this.failures = 0;
+      const isAnswer = error instanceof PixelflightError && !(error instanceof ArgumentError);
+      if (isAnswer) this.failures = 0;
       return;
     }
     this.failures = failed ? this.failures + 1 : 0;

@@ -50,8 +50,9 @@ export async function retried<T>(
     try {
       return await work();
     } catch (error) {
-      const again = error instanceof PixelflightError && error.retryable && !isOver();
-      if (!again || attempt > options.retries) throw error;
+      const isPassing = error instanceof PixelflightError && error.retryable;
+      // A call whose time is over, or that was taken back, is not tried again.
+      if (!isPassing || signal.aborted || isOver() || attempt > options.retries) throw error;
       const asked = error.retryAfterMs ?? 0;
       if (asked > RETRY_AFTER_MS_MAX) throw error;
       const range = Math.min(options.maxMs, options.baseMs * 2 ** (attempt - 1));

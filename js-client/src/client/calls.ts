@@ -1,7 +1,7 @@
 /** What all calls share: retries, deadlines, the circuit, JSON. */
 import { Breaker } from "../breaker.js";
-import { ArgumentError, PixelflightError, ProtocolError } from "../errors.js";
-import { Connection, type HttpRequest } from "../http/connection.js";
+import { ArgumentError, PixelflightError } from "../errors.js";
+import { Connection, type HttpRequest, jsonOf } from "../http/connection.js";
 import { HttpTransport } from "../http/transport.js";
 import { tableSegment } from "../names.js";
 import { jsonText } from "../parameters.js";
@@ -89,7 +89,7 @@ export class Calls {
       const text = body === undefined ? {} : { body: jsonText(body) };
       const response = await this.connection.send({ ...sent, ...text, signal });
       if (response.status === NO_CONTENT) return undefined as T;
-      return (await parsed(response)) as T;
+      return (await jsonOf(response, signal)) as T;
     };
     return await this.attempted(`${method} ${request.path}`, options, ask, () => isOnce);
   }
@@ -146,15 +146,6 @@ export class Calls {
       });
     this.logger.debug?.(what);
     return await retried(once, this.retry, { signal, onRetry }, isOver);
-  }
-}
-
-async function parsed(response: Response): Promise<unknown> {
-  const text = await response.text();
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new ProtocolError("The server's answer is no JSON.", { cause });
   }
 }
 

@@ -128,13 +128,15 @@ export class ReadCalls<S extends object = Schemas> extends OperationCalls {
     const settings = { signal: call.signal, onBytes, credential: this.credential };
     let messages: AsyncGenerator<IpcMessage, void> | undefined;
     try {
-      // The schema is waited for here, so that what failed before rows came can be tried again.
-      const first = await this.again(what, call.signal, () => {
+      // The first batch is waited for here, so that what failed before can be tried again.
+      const begun = await this.again(what, call.signal, async () => {
         messages = open(settings);
-        return messages.next();
+        return [await messages.next(), await messages.next()];
       });
-      if (first.done) return;
-      yield first.value;
+      for (const { done, value } of begun) {
+        if (done) return;
+        yield value;
+      }
       yield* messages as AsyncGenerator<IpcMessage, void>;
     } finally {
       await messages?.return();

@@ -1,7 +1,7 @@
 /** Single rows, rows that are near to something, and rows as texts. */
 import type { Answer, Body, PathValue } from "../answers.js";
 import { ArgumentError, errorOfJson, ProtocolError, TruncatedError } from "../errors.js";
-import type { HttpRequest } from "../http/connection.js";
+import { type HttpRequest, textOf } from "../http/connection.js";
 import { arrowOf } from "../http/transport.js";
 import { jsonText } from "../parameters.js";
 import type { Where } from "../query/filters.js";
@@ -120,7 +120,7 @@ export class RowCalls<S extends object = Schemas> extends PageCalls<S> {
   async metrics(options: CallOptions = {}): Promise<string> {
     return await this.attempted("metrics", options, async (signal) => {
       const response = await this.connection.send({ method: "GET", path: "//metrics", signal });
-      return await response.text();
+      return await textOf(response, signal);
     });
   }
 

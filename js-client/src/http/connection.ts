@@ -4,6 +4,7 @@ import {
   type ErrorFields,
   errorOfJson,
   type PixelflightError,
+  ProtocolError,
   TruncatedError,
 } from "../errors.js";
 import type { Credential } from "../transport.js";
@@ -75,8 +76,7 @@ export class Connection {
       while (!done) {
         const read = await reader.read().catch((cause: unknown) => {
           done = true;
-          if (signal.aborted) throw signal.reason;
-          throw new TruncatedError("The connection broke in the middle of the stream.", { cause });
+          throw cut(signal, cause);
         });
         done = read.done;
         if (read.value) yield read.value;
@@ -121,6 +121,36 @@ export class Connection {
     });
     return errorOfJson(toldBy(text) ?? { message: untold(response, text) }, fields);
   }
+}
+
+/**
+ * An answer's body, as text.
+ *
+ * @throws {@link TruncatedError} if it breaks off, or the signal's reason if that ends it.
+ */
+export async function textOf(response: Response, signal: AbortSignal): Promise<string> {
+  return await response.text().catch((cause: unknown) => {
+    throw cut(signal, cause);
+  });
+}
+
+/**
+ * An answer's body, as what its JSON says.
+ *
+ * @throws {@link ProtocolError} if it is no JSON, and as {@link textOf} does.
+ */
+export async function jsonOf(response: Response, signal: AbortSignal): Promise<unknown> {
+  const text = await textOf(response, signal);
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new ProtocolError("The server's answer is no JSON.", { cause });
+  }
+}
+
+function cut(signal: AbortSignal, cause: unknown): unknown {
+  if (signal.aborted) return signal.reason;
+  return new TruncatedError("The connection broke in the middle of the answer.", { cause });
 }
 
 /** Milliseconds that `Retry-After` asks for, which has seconds or a date. */

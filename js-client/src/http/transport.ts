@@ -14,7 +14,7 @@ import type {
   SqlRequest,
   Transport,
 } from "../transport.js";
-import type { Connection, HttpRequest } from "./connection.js";
+import { type Connection, type HttpRequest, jsonOf } from "./connection.js";
 import { streamsUp } from "./runtimes.js";
 
 const ARROW = "application/vnd.apache.arrow.stream";
@@ -43,10 +43,14 @@ export class HttpTransport implements Transport {
     if (request.commitEvery) {
       throw new ArgumentError("'commitEvery' needs Arrow Flight: over HTTP a put is one commit.");
     }
-    const pieces = bodyPieces(messages, settings);
+    let failed: { error: unknown } | undefined;
+    const noted = noting(messages, (error) => {
+      failed = { error };
+    });
+    const pieces = bodyPieces(noted, settings);
     const streams = streamsUp();
     const body = streams ? readable(pieces) : await whole(pieces);
-    const response = await this.connection.send({
+    const sent = this.connection.send({
       method: "POST",
       path: `/tables/${tableSegment(request.table)}/rows`,
       query: {
@@ -60,7 +64,11 @@ export class HttpTransport implements Transport {
       streams,
       signal: settings.signal,
     });
-    const commit = commitOfJson(await response.json());
+    // Where what is sent could not be made, that is what went wrong, and not the request.
+    const response = await sent.catch((error: unknown) => {
+      throw failed ? failed.error : error;
+    });
+    const commit = commitOfJson(await jsonOf(response, settings.signal));
     settings.onAck?.(commit);
     return commit;
   }
@@ -132,6 +140,19 @@ export function statement({ sql, parameters, version, asOf, limit }: SqlRequest)
   const body = jsonText({ sql, ...encodedParameters(parameters), version, as_of: asOf, limit });
   const headers = { "content-type": "application/json" };
   return { method: "POST", path: "/query", headers, body };
+}
+
+/** The same messages; what goes wrong with them is told. */
+async function* noting(
+  messages: AsyncIterable<IpcMessage>,
+  onError: (error: unknown) => void,
+): AsyncGenerator<IpcMessage, void, undefined> {
+  try {
+    yield* messages;
+  } catch (error) {
+    onError(error);
+    throw error;
+  }
 }
 
 /** The stream in pieces that are large enough to be worth a step each. */
