@@ -122,7 +122,7 @@ export function failure(error: Record<string, unknown>): Uint8Array {
 }
 
 /** A way to a server that can be cut. */
-export interface Proxy {
+export interface TcpProxy {
   readonly port: number;
   /** Breaks the connections as soon as so many more bytes have gone to the client. */
   cutAfter(bytes: number): void;
@@ -130,7 +130,7 @@ export interface Proxy {
 }
 
 /** Stands before a port of this machine. */
-export async function startProxy(target: number): Promise<Proxy> {
+export async function startProxy(target: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
   let left = Number.POSITIVE_INFINITY;
   const server = createTcpServer((client) => {

@@ -24,6 +24,8 @@ export interface HttpRequest {
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Headers that the client's own come before. */
+  readonly defaults?: Readonly<Record<string, string>> | undefined;
   readonly body?: BodyInit | undefined;
   /** The body is a stream, sent while it is made. */
   readonly streams?: boolean | undefined;
@@ -90,6 +92,7 @@ export class Connection {
     const { credential, headers } = this.options;
     const key = typeof credential === "function" ? await credential() : credential;
     return {
+      ...request.defaults,
       ...headers,
       ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
       ...request.headers,

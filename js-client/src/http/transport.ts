@@ -18,6 +18,11 @@ import { type Connection, type HttpRequest, jsonOf } from "./connection.js";
 import { streamsUp } from "./runtimes.js";
 
 const ARROW = "application/vnd.apache.arrow.stream";
+/**
+ * Compressing takes longer than most networks do, and where a stream breaks off, Node drops what it
+ * has not decompressed, with the error that stands there. Browsers ask as they like.
+ */
+const PLAIN = { "accept-encoding": "identity" };
 const PIECE_BYTES = 256 * 1024;
 
 type Asked = Omit<HttpRequest, "signal">;
@@ -86,12 +91,15 @@ export async function* arrowOf(
   limits: FrameLimits = FRAME_LIMITS,
 ): AsyncGenerator<IpcMessage, void> {
   const headers = { accept: ARROW, ...asked.headers };
-  const response = await connection.send({ ...asked, headers, signal: settings.signal });
-  if (!response.headers.get("content-type")?.startsWith(ARROW)) {
+  const { signal } = settings;
+  const response = await connection.send({ ...asked, headers, defaults: PLAIN, signal });
+  const kind = response.headers.get("content-type") ?? "of no type";
+  if (!kind.startsWith(ARROW)) {
     await response.body?.cancel();
-    throw new ProtocolError(
-      "The answer is no Arrow stream: a statement that writes goes by execute().",
-    );
+    const why = kind.startsWith("application/json")
+      ? "a statement that writes goes by execute()"
+      : `it is ${kind}, as from something else than the server`;
+    throw new ProtocolError(`The answer is no Arrow stream: ${why}.`);
   }
   const framer = new Framer(limits);
   for await (const chunk of connection.chunks(response, settings.signal)) {
