@@ -97,3 +97,18 @@ describe.each(Object.entries(TRANSPORTS))("over %s", (way, transport) => {
     expect(table.numRows).toBe(1_000_000);
   });
 });
+
+test("over HTTP nothing is compressed unless it is asked for", async () => {
+  const encodings: (string | null)[] = [];
+  const spied: typeof fetch = async (...given) => {
+    const response = await fetch(...given);
+    encodings.push(response.headers.get("content-encoding"));
+    return response;
+  };
+  for (const headers of [{}, { "accept-encoding": "gzip" }]) {
+    const client = createClient({ url: server.url, key: server.key, headers, fetch: spied });
+    const table = await client.sql("SELECT i FROM range(100000) r(i)").table();
+    expect(table.numRows).toBe(100_000);
+  }
+  expect(encodings).toEqual([null, "gzip"]);
+});

@@ -30,7 +30,10 @@ export interface ClientOptions {
   readonly breaker?: BreakerOptions | undefined;
   /** What values of rows become; see {@link Conversions}. */
   readonly conversions?: Partial<Conversions> | undefined;
-  /** Headers of every request over HTTP. */
+  /**
+   * Headers of every request over HTTP. `{ "accept-encoding": "gzip" }` has a server that is far
+   * away compress what it sends; pages always ask for that.
+   */
   readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
