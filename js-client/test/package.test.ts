@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createClient } from "../src/index.js";
 import { installed, packedFiles, ROOT } from "./package/installed.js";
 import { servePages } from "./package/origin.js";
 import { type Server, startServer } from "./server.js";
@@ -36,6 +37,7 @@ const TOLD = {
   ],
   zstd: SUM,
   lz4: SUM,
+  jobs: 0,
 };
 
 describe("what is packed", () => {
@@ -93,6 +95,17 @@ describe("where it is installed", () => {
     ]);
     expect(overHttp).toEqual(TOLD);
     expect(overFlight).toEqual(TOLD);
+  });
+
+  test("its command writes tables as types", async () => {
+    const client = createClient(server);
+    await client.put("planes", [{ tail: "N1", seats: 4n }], { mode: "create" });
+    await client.close();
+    const { bin } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    const command = join(folder, "node_modules/pixelflight", bin["pixelflight-typegen"]);
+    const env = { ...process.env, PIXELFLIGHT_URL: server.url, PIXELFLIGHT_KEY: server.key };
+    const { stdout } = await promisify(execFile)("node", [command, "planes"], { env });
+    expect(stdout).toContain("seats: bigint | null;");
   });
 
   test("it works in Chromium, from a page of another origin", async () => {

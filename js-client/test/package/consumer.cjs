@@ -5,11 +5,8 @@ const pixelflight = require("pixelflight");
 const given = JSON.parse(process.argv[2]);
 if (given.flight) given.transport = require("pixelflight/flight").flight({ url: given.flight });
 
-async function loadCodecs() {
-  require("pixelflight/zstd");
-  require("pixelflight/lz4");
-}
+const load = async (entry) => require(`pixelflight/${entry}`);
 
 import("./tour.mjs")
-  .then(({ tour }) => tour(pixelflight, arrow, loadCodecs, given))
+  .then(({ tour }) => tour(pixelflight, arrow, load, given))
   .then((told) => console.log(JSON.stringify(told)));

@@ -8,5 +8,5 @@ if (given.flight) {
   const { flight } = await import("pixelflight/flight");
   given.transport = flight({ url: given.flight });
 }
-const loadCodecs = () => Promise.all([import("pixelflight/zstd"), import("pixelflight/lz4")]);
-console.log(JSON.stringify(await tour(pixelflight, arrow, loadCodecs, given)));
+const load = (entry) => import(`pixelflight/${entry}`);
+console.log(JSON.stringify(await tour(pixelflight, arrow, load, given)));

@@ -4,9 +4,9 @@
  * Writes, reads and fails as it should, and reads compressed streams; gives what came of it, as
  * JSON can hold it.
  *
- * `loadCodecs` loads the entries for compressed streams, without which there is an error.
+ * `load` loads an entry of the package; without those for compressed streams there is an error.
  */
-export async function tour(pixelflight, arrow, loadCodecs, given) {
+export async function tour(pixelflight, arrow, load, given) {
   const { url, key, table, compressed, transport } = given;
   const client = pixelflight.createClient({ url, key, transport });
   const people = arrow.tableFromArrays({ id: [1, 2, 3], name: ["Ann", "Bob", "Eve"] });
@@ -28,9 +28,11 @@ export async function tour(pixelflight, arrow, loadCodecs, given) {
     await failed(client.put(table, [])),
     await failed(decoded(pixelflight, compressed.zstd)),
   ];
-  await loadCodecs();
+  await Promise.all([load("zstd"), load("lz4")]);
   told.zstd = await decoded(pixelflight, compressed.zstd);
   told.lz4 = await decoded(pixelflight, compressed.lz4);
+  const { createClient: createFullClient } = await load("full");
+  told.jobs = (await createFullClient({ url, key }).listJobs()).jobs.length;
   await client.close();
   return told;
 }
