@@ -184,7 +184,8 @@ def test_returns_alone_end_lines(imported: ImportedFiles) -> None:
 def test_much_that_is_wrong_is_told_bit_by_bit(
     imported: ImportedFiles, name: str, head: str, line: str
 ) -> None:
-    count = 2**19 // len(line) if line != "x,b,2\n" else 12_000
+    # More than two parts that are told by their number, or by the bytes of what they quote.
+    count = min(2**19 // len(line), 12_000 if line == "x,b,2\n" else 110_000)
     content = (head + line * count).encode()
     read = imported.read(name, content, target=TARGET)
     assert [row["id"] for row in read.rows] == [1]
