@@ -1,7 +1,7 @@
 import type { ClientOptions } from "./client/options.js";
 import { WriteCalls } from "./client/writes.js";
 import { Query } from "./query/builder.js";
-import type { RowOf, Schemas, TableNameOf } from "./schemas.js";
+import type { RowOf, Schemas, TableNameOf, Told } from "./schemas.js";
 
 /**
  * A server, and what most programs ask of it. Made by {@link createClient}; that of
@@ -9,8 +9,11 @@ import type { RowOf, Schemas, TableNameOf } from "./schemas.js";
  */
 export class Client<S extends object = Schemas> extends WriteCalls<S> {
   /** Rows of a table, asked for step by step: `client.from("t").select("a").limit(5)`. */
-  from<Name extends TableNameOf<S>>(table: Name): Query<RowOf<S, Name>> {
-    return new Query<RowOf<S, Name>>((options) => this.get(table, options as object));
+  from<Name extends TableNameOf<S>>(table: Name): Query<RowOf<S, Name>>;
+  /** Rows of a type that is told here: `from<{ seats: number }>("planes")`. */
+  from<T extends object = never>(table: Told<T>): Query<T>;
+  from(table: string): object {
+    return new Query((options) => this.get(table, options as object));
   }
 }
 

@@ -15,6 +15,9 @@ export type RowOf<S, Name> = Name extends keyof S
     : Row
   : Row;
 
+/** The name of a table whose rows are of a type that is told with it, and is not guessed. */
+export type Told<T> = [T] extends [never] ? never : string;
+
 /** The names of a row's columns. */
 export type ColumnOf<T> = keyof T & string;
 

@@ -48,6 +48,12 @@ describe("rows that are read", () => {
     expectTypeOf(untyped.from("planes").select("a").toArray()).resolves.toEqualTypeOf<
       { a: unknown }[]
     >();
+    expectTypeOf(typed.get<{ n: bigint }>("others").toArray()).resolves.toEqualTypeOf<
+      { n: bigint }[]
+    >();
+    expectTypeOf(untyped.from<Plane>("planes").select("tail").first()).resolves.toEqualTypeOf<
+      Pick<Plane, "tail"> | undefined
+    >();
     expectTypeOf(typed.sql<{ n: bigint }>("SELECT 1 AS n").toArray()).resolves.toEqualTypeOf<
       { n: bigint }[]
     >();
@@ -61,6 +67,8 @@ test("columns and values that are not the table's are refused", () => {
     typed.get("planes", { columns: ["wings"] });
     // @ts-expect-error there is no such column
     typed.from("planes").select("wings");
+    // @ts-expect-error a type is told, or is the table's
+    typed.get("others", { columns: [1] });
     // @ts-expect-error a tail is a text
     typed.from("planes").where({ tail: 3 });
     // @ts-expect-error there is no such column

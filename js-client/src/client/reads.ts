@@ -4,7 +4,7 @@ import { type OrderBy, orderText, type Where, whereText } from "../query/filters
 import { sqlOf } from "../query/template.js";
 import { type Progress, Result } from "../result.js";
 import type { Conversions, Row } from "../rows.js";
-import type { ColumnOf, RowOf, Schemas, Selected, TableNameOf } from "../schemas.js";
+import type { ColumnOf, RowOf, Schemas, Selected, TableNameOf, Told } from "../schemas.js";
 import type { CallSettings, Parameters, ReadRequest, ScanRequest } from "../transport.js";
 import { OperationCalls } from "./operations.js";
 import type { CallOptions } from "./options.js";
@@ -54,13 +54,17 @@ export class ReadCalls<S extends object = Schemas> extends OperationCalls {
     WithRowId extends boolean = false,
   >(
     table: Name,
-    options: GetOptions<RowOf<S, Name>, Column, WithRowId> = {},
-  ): Result<Selected<RowOf<S, Name>, Column, WithRowId>> {
+    options?: GetOptions<RowOf<S, Name>, Column, WithRowId>,
+  ): Result<Selected<RowOf<S, Name>, Column, WithRowId>>;
+  /** Rows of a type that is told here: `get<{ seats: number }>("planes")`. */
+  get<T extends object = never>(table: Told<T>, options?: GetOptions): Result<T>;
+  get(table: string, given: object = {}): object {
+    const options: GetOptions = given;
     const { columns, filter, orderBy, limit, offset, version, asOf, withRowId } = options;
     const scan: ScanRequest = {
       table,
       columns,
-      filter: whereText(filter as Where | undefined),
+      filter: whereText(filter),
       orderBy: orderText(orderBy),
       limit,
       offset,
