@@ -11,6 +11,8 @@ export default defineConfig({
   tsconfig: false,
   deps: { alwaysBundle: [/./], onlyBundle: false },
   copy: ["demo/index.html", "demo/demo.css"],
+  // One file, without those that are loaded when they are needed.
+  outputOptions: { codeSplitting: false },
   minify: true,
   banner: "/*! Holds Apache Arrow and FlatBuffers (Apache-2.0) and tslib (0BSD). */",
   dts: false,

@@ -1,6 +1,4 @@
-/** Batches as objects, with values that programs in JavaScript can work with. */
-import type { RecordBatch } from "apache-arrow";
-import { type Reader, readerOf } from "./values.js";
+/** What rows are as objects, and what becomes of their values. */
 
 /** A row as an object, by the names of its columns. */
 export type Row = Record<string, unknown>;
@@ -29,26 +27,3 @@ export const CONVERSIONS: Conversions = {
   timestamp: "date",
   json: "value",
 };
-
-/** The rows of a batch, one after the other. */
-export function* rowsOf(batch: RecordBatch, conversions: Conversions): Generator<Row> {
-  const columns = batch.schema.fields.map((field, index) => {
-    const data = batch.data.children[index];
-    if (!data) throw new TypeError(`The batch has no column ${index}.`);
-    return [field.name, readerOf(field, data, conversions)] as const;
-  });
-  for (let row = 0; row < batch.numRows; row++) yield rowAt(columns, row);
-}
-
-const OWN = { configurable: true, enumerable: true, writable: true } as const;
-
-function rowAt(columns: readonly (readonly [string, Reader])[], row: number): Row {
-  const made: Row = {};
-  for (const [name, read] of columns) {
-    const value = read(row);
-    // A column may be called as what every object has.
-    if (name === "__proto__") Object.defineProperty(made, name, { value, ...OWN });
-    else made[name] = value;
-  }
-  return made;
-}

@@ -9,12 +9,13 @@ import {
   DataType,
   type Field,
   IntervalUnit,
+  type RecordBatch,
   TimeUnit,
   UnionMode,
   Vector,
 } from "apache-arrow";
 import { PixelflightError, ProtocolError } from "./errors.js";
-import type { Conversions } from "./rows.js";
+import type { Conversions, Row } from "./rows.js";
 import { decimalText, timestampText, timeText, uuidText } from "./texts.js";
 
 /** Gives the value of a row, null where there is none. */
@@ -28,6 +29,29 @@ const UNITS_PER_SECOND: Readonly<Record<TimeUnit, bigint>> = {
   [TimeUnit.MICROSECOND]: 1_000_000n,
   [TimeUnit.NANOSECOND]: 1_000_000_000n,
 };
+
+/** The rows of a batch, one after the other. */
+export function* rowsOf(batch: RecordBatch, conversions: Conversions): Generator<Row> {
+  const columns = batch.schema.fields.map((field, index) => {
+    const data = batch.data.children[index];
+    if (!data) throw new TypeError(`The batch has no column ${index}.`);
+    return [field.name, readerOf(field, data, conversions)] as const;
+  });
+  for (let row = 0; row < batch.numRows; row++) yield rowAt(columns, row);
+}
+
+const OWN = { configurable: true, enumerable: true, writable: true } as const;
+
+function rowAt(columns: readonly (readonly [string, Reader])[], row: number): Row {
+  const made: Row = {};
+  for (const [name, read] of columns) {
+    const value = read(row);
+    // A column may be called as what every object has.
+    if (name === "__proto__") Object.defineProperty(made, name, { value, ...OWN });
+    else made[name] = value;
+  }
+  return made;
+}
 
 /** Reads the values of one column, made once for all its rows. */
 export function readerOf(field: Field, data: Data, conversions: Conversions): Reader {

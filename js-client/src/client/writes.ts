@@ -2,7 +2,7 @@
 import { commitOfJson } from "../commits.js";
 import { ArgumentError } from "../errors.js";
 import { statement } from "../http/transport.js";
-import { type Input, sourceOf } from "../inputs.js";
+import type { Input } from "../inputs.js";
 import { Condition } from "../query/expressions.js";
 import { type Where, whereText } from "../query/filters.js";
 import type { InputOf, RowOf, Schemas, SetOf, TableNameOf } from "../schemas.js";
@@ -54,6 +54,8 @@ export class WriteCalls<S extends object = Schemas> extends ReadCalls<S> {
       commitEvery,
       token: options.token ?? crypto.randomUUID(),
     };
+    // Whoever reads alone does not load this.
+    const { sourceOf } = await import("../inputs.js");
     const source = sourceOf(data);
     const { credential } = this;
     const write = async (signal: AbortSignal) =>
