@@ -106,6 +106,11 @@ test("what the server knows again is sent again, secrets are not asked for twice
   const keys = again.asked.map(({ headers }) => headers.get("idempotency-key"));
   expect(keys[0]).toMatch(/^[0-9a-f-]{36}$/);
   expect(keys[1]).toBe(keys[0]);
+  const dropped = scripted(lost, () => Response.json({ commit: 3, rows: 2 }));
+  expect(await dropped.client.delete("planes", { seats: 3 })).toMatchObject({ rows: 2 });
+  const [first, second] = dropped.asked.map(({ headers }) => headers.get("idempotency-key"));
+  expect(first).toMatch(/^[0-9a-f-]{36}$/);
+  expect(second).toBe(first);
   const once = scripted(lost, () => Response.json({ key: "pf_" }));
   await expect(once.client.createKey({ name: "etl" })).rejects.toThrow(ConnectionError);
   expect(once.asked.map(({ headers }) => headers.get("idempotency-key"))).toEqual([null]);

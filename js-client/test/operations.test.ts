@@ -68,4 +68,6 @@ test("what is missing in a path is told before anything is sent", async () => {
   await expect(client.dropTable("")).rejects.toThrow("dropTable() was given no name");
   await expect(client.dropRole(undefined as never)).rejects.toThrow("dropRole()");
   await expect(client.deleteRowOfKey("t", [])).rejects.toThrow("deleteRowOfKey()");
+  await expect(client.delete("t", {})).rejects.toThrow("Say which rows");
+  await expect(client.update("t", { n: 1 }, "")).rejects.toThrow("Say which rows");
 });

@@ -82,8 +82,7 @@ export class Calls {
     const { method, body, headers, ...rest } = request;
     const own: Record<string, string> = { accept: "application/json", ...headers };
     if (body !== undefined) own["content-type"] = "application/json";
-    const isKnownAgain = (method === "POST" || method === "PATCH") && !isOnce;
-    if (isKnownAgain) own["idempotency-key"] = crypto.randomUUID();
+    if (method !== "GET" && !isOnce) own["idempotency-key"] = crypto.randomUUID();
     const sent = { method, headers: own, ...rest };
     const ask = async (signal: AbortSignal) => {
       const text = body === undefined ? {} : { body: jsonText(body) };

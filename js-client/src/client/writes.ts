@@ -1,9 +1,9 @@
 /** Rows into tables. */
+import type { Body } from "../answers.js";
 import { commitOfJson } from "../commits.js";
 import { ArgumentError } from "../errors.js";
-import { statement } from "../http/transport.js";
 import type { Input } from "../inputs.js";
-import { Condition } from "../query/expressions.js";
+import { encodedParameters } from "../parameters.js";
 import { type Where, whereText } from "../query/filters.js";
 import type { InputOf, RowOf, Schemas, SetOf, TableNameOf } from "../schemas.js";
 import type { Commit, IngestRequest, Parameters, PutMode } from "../transport.js";
@@ -70,9 +70,8 @@ export class WriteCalls<S extends object = Schemas> extends ReadCalls<S> {
     parameters?: Parameters,
     options: CallOptions = {},
   ): Promise<Executed> {
-    const { method, path, body } = statement({ sql, parameters });
-    const told = JSON.parse(body as string) as unknown;
-    return await this.json<Executed>({ method: method as "POST", path, body: told }, options);
+    const body = { sql, ...encodedParameters(parameters) } as Body<"query">;
+    return (await this.query(body, options)) as Executed;
   }
 
   /** Sets columns where a filter holds; `{ all: true }` for all rows. */
@@ -82,9 +81,8 @@ export class WriteCalls<S extends object = Schemas> extends ReadCalls<S> {
     where: Where<RowOf<S, Name>> | { readonly all: true },
     options: CallOptions = {},
   ): Promise<Commit> {
-    const path = `${this.tablePath(table)}/rows`;
-    const body = { set, ...chosen(where as Where) };
-    return commitOfJson(await this.json({ method: "PATCH", path, body }, options));
+    const body = { set: set as Record<string, unknown>, ...chosen(where as Where) };
+    return commitOfJson(await this.updateRows(table, body, options));
   }
 
   /** Deletes rows where a filter holds; `{ all: true }` for all rows. */
@@ -93,16 +91,13 @@ export class WriteCalls<S extends object = Schemas> extends ReadCalls<S> {
     where: Where<RowOf<S, Name>> | { readonly all: true },
     options: CallOptions & { readonly soft?: boolean } = {},
   ): Promise<Commit> {
-    const path = `${this.tablePath(table)}/rows`;
-    const query = { ...chosen(where as Where), soft: options.soft };
-    return commitOfJson(await this.json({ method: "DELETE", path, query }, options));
+    const { soft, ...rest } = options;
+    return commitOfJson(await this.deleteRows(table, { ...chosen(where as Where), soft }, rest));
   }
 }
 
 function chosen(where: Where | { readonly all: true }): { where?: string | undefined; all?: true } {
-  const isEmpty =
-    typeof where === "object" && !(where instanceof Condition) && Object.keys(where).length === 0;
-  if (where === undefined || isEmpty) {
+  if (where === undefined || Object.keys(where).length === 0) {
     throw new ArgumentError("Say which rows: a filter, or { all: true }.");
   }
   const isAll = typeof where === "object" && "all" in where && where.all === true;

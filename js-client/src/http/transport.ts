@@ -144,7 +144,7 @@ function asHttp(request: ReadRequest): Asked {
 }
 
 /** A statement as a request, which reads or writes. */
-export function statement({ sql, parameters, version, asOf, limit }: SqlRequest): Asked {
+function statement({ sql, parameters, version, asOf, limit }: SqlRequest): Asked {
   const body = jsonText({ sql, ...encodedParameters(parameters), version, as_of: asOf, limit });
   const headers = { "content-type": "application/json" };
   return { method: "POST", path: "/query", headers, body };
