@@ -33,6 +33,8 @@ class ArrowWriter:
 
     def __init__(self, schema: pa.Schema) -> None:
         self._schema = schema
+        self._head = memoryview(schema.serialize())
+        self._repeated = len(self._head)
         self._sink = _Sink()
         # Dictionaries are messages of their own, which only a writer knows when to send.
         needs_writer = any(holds_dictionary(field.type) for field in schema)
@@ -40,14 +42,17 @@ class ArrowWriter:
 
     def begin(self) -> list[Any]:
         """The schema."""
-        return self._sink.taken() if self._writer else [memoryview(self._schema.serialize())]
+        return [self._head]
 
     def rows(self, batch: pa.RecordBatch) -> list[Any]:
         """The batch."""
         if self._writer is None:
             return [memoryview(batch.serialize())]
         self._writer.write_batch(batch)
-        return self._sink.taken()
+        [piece] = self._sink.taken()
+        # A writer writes the schema with its first batch only: it has been sent.
+        start, self._repeated = self._repeated, 0
+        return [memoryview(piece)[start:]]
 
     def end(self) -> list[Any]:
         """The mark of the end."""
@@ -61,8 +66,7 @@ class ArrowWriter:
         with pa.ipc.new_stream(sink, self._schema) as writer:
             writer.write_batch(batch, custom_metadata={ERROR: json.dumps(error)})
         whole = memoryview(sink.getvalue())
-        start = len(memoryview(self._schema.serialize()))
-        return [whole[start : -len(END)]]
+        return [whole[len(self._head) : -len(END)]]
 
 
 class _Sink:

@@ -1,12 +1,7 @@
 /** What is put, in the forms that programs have it in, as the messages of a stream. */
-import {
-  isArrowRecordBatch,
-  isArrowTable,
-  type RecordBatch,
-  type Schema,
-  type Table,
-} from "apache-arrow";
+import type { RecordBatch, Schema, Table } from "apache-arrow";
 import { ArgumentError, PixelflightError } from "./errors.js";
+import { batchesOf, batchOfAny } from "./foreign.js";
 import { encoded } from "./ipc/encoder.js";
 import type { IpcMessage } from "./ipc/message.js";
 import { batchOf, type InputRow } from "./objects.js";
@@ -32,8 +27,10 @@ export interface Source {
  * @throws {@link ArgumentError} for what is no data of these kinds.
  */
 export function sourceOf(data: Input): Source {
-  if (isArrowTable(data)) return replayed(data.schema, data.batches);
-  if (isArrowRecordBatch(data)) return replayed(data.schema, [data]);
+  const table = batchesOf(data);
+  if (table) return replayed(table.schema, table.batches);
+  const batch = batchOfAny(data);
+  if (batch) return replayed(batch.schema, [batch]);
   if (Array.isArray(data)) return listSource(data);
   if (isIterable(data)) return onceSource(data[Symbol.iterator]());
   if (isAsyncIterable(data)) return onceSource(data[Symbol.asyncIterator]());
@@ -43,9 +40,10 @@ export function sourceOf(data: Input): Source {
 }
 
 function listSource(list: readonly unknown[]): Source {
-  const [first] = list;
-  if (isArrowRecordBatch(first)) return replayed(first.schema, list as readonly RecordBatch[]);
-  if (first === undefined) throw new ArgumentError("There are no rows to put.");
+  const [given] = list;
+  if (given === undefined) throw new ArgumentError("There are no rows to put.");
+  const first = batchOfAny(given);
+  if (first) return replayed(first.schema, [first, ...list.slice(1).map(asBatch)]);
   const batch = batchOf(list as readonly InputRow[]);
   return replayed(batch.schema, [batch]);
 }
@@ -86,7 +84,8 @@ async function* following(
 }
 
 function asBatch(value: unknown): RecordBatch {
-  if (isArrowRecordBatch(value)) return value;
+  const batch = batchOfAny(value);
+  if (batch) return batch;
   throw new ArgumentError("An iterable that is put gives RecordBatches of apache-arrow.");
 }
 

@@ -7,6 +7,7 @@ import {
   Float64,
   Int64,
   List,
+  Map_,
   makeData,
   Null,
   RecordBatch,
@@ -24,7 +25,7 @@ export type InputRow = Readonly<Record<string, unknown>>;
 
 /**
  * One batch of the rows. A column is what its values are: 64-bit whole numbers, doubles, booleans,
- * texts, moments (`Date`), bytes (`Uint8Array`), lists and structs of these.
+ * texts, moments (`Date`), bytes (`Uint8Array`), lists, maps and structs of these.
  *
  * @throws {@link ArgumentError} that names the column whose values are of different kinds.
  */
@@ -51,42 +52,84 @@ export function inferred(rows: readonly InputRow[]): Schema {
   return new Schema([...types].map(([name, type]) => new Field(name, type, true)));
 }
 
+// One of each, so that values of one type are known as such without a closer look.
 const NULL = new Null();
+const INT64 = new Int64();
+const FLOAT64 = new Float64();
+const BOOL = new Bool();
+const TEXT = new Utf8();
+const BYTES = new Binary();
+const MOMENT = new TimestampMillisecond("UTC");
+const INT64_BITS = 64;
 
 function typeOf(value: unknown, name: string): DataType {
   if (value === null || value === undefined) return NULL;
-  if (value instanceof Date) return new TimestampMillisecond("UTC");
-  if (value instanceof Uint8Array) return new Binary();
-  if (Array.isArray(value)) {
-    const items = value.map((item) => typeOf(item, name));
-    const item = items.reduce((before, type) => joined(before, type, name), NULL as DataType);
-    return new List(new Field("item", item, true));
-  }
   switch (typeof value) {
     case "bigint":
-      return new Int64();
+      if (BigInt.asIntN(INT64_BITS, value) === value) return INT64;
+      throw new ArgumentError(`The column '${name}' holds ${value}, which 64 bits do not.`);
     case "number":
-      return Number.isSafeInteger(value) ? new Int64() : new Float64();
+      return Number.isSafeInteger(value) ? INT64 : FLOAT64;
     case "boolean":
-      return new Bool();
+      return BOOL;
     case "string":
-      return new Utf8();
-    case "object": {
-      const members = Object.entries(value as object);
-      return new Struct(members.map(([key, inner]) => new Field(key, typeOf(inner, name), true)));
-    }
+      return TEXT;
+    case "object":
+      return typeOfObject(value, name);
     default:
       throw new ArgumentError(`The column '${name}' holds a ${typeof value}.`);
   }
 }
 
+function typeOfObject(value: object, name: string): DataType {
+  if (value instanceof Date) return MOMENT;
+  if (value instanceof Uint8Array) return BYTES;
+  const items = listed(value);
+  if (items) return new List(new Field("item", itemType(items, name), true));
+  if (value instanceof Map) {
+    const key = new Field("key", itemType([...value.keys()], name), false);
+    return mapOf(key, new Field("value", itemType([...value.values()], name), true));
+  }
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+    throw new ArgumentError(
+      `The column '${name}' holds a ${value.constructor.name}: give numbers, texts, dates, bytes, lists, maps or plain objects.`,
+    );
+  }
+  const members = Object.entries(value);
+  return new Struct(members.map(([key, inner]) => new Field(key, typeOf(inner, name), true)));
+}
+
+function mapOf(key: Field, value: Field): Map_ {
+  return new Map_(new Field("entries", new Struct([key, value]), false) as never);
+}
+
+/** The items of a list: of an array, or of an array of numbers such as a `Float32Array`. */
+function listed(value: unknown): readonly unknown[] | undefined {
+  if (Array.isArray(value)) return value;
+  const isNumbers = ArrayBuffer.isView(value) && !(value instanceof DataView);
+  return isNumbers ? Array.from(value as unknown as ArrayLike<unknown>) : undefined;
+}
+
+function itemType(items: readonly unknown[], name: string): DataType {
+  return items.reduce(
+    (before: DataType, item) => joined(before, typeOf(item, name), name),
+    NULL as DataType,
+  );
+}
+
 /** The type that holds values of both. */
 function joined(one: DataType, other: DataType, name: string): DataType {
-  if (String(one) === String(other) || isNull(other)) return one;
+  if (one === other || isNull(other) || String(one) === String(other)) return one;
   if (isNull(one)) return other;
   if (one instanceof List && other instanceof List) {
     const item = joined(one.valueType, other.valueType, name);
     return new List(new Field("item", item, true));
+  }
+  if (one instanceof Map_ && other instanceof Map_) {
+    const key = new Field("key", joined(one.keyType, other.keyType, name), false);
+    const value = new Field("value", joined(one.valueType, other.valueType, name), true);
+    return mapOf(key, value);
   }
   if (one instanceof Struct && other instanceof Struct) {
     const members = new Map<string, DataType>();
@@ -97,7 +140,7 @@ function joined(one: DataType, other: DataType, name: string): DataType {
   }
   const kinds = [one, other];
   const isNumber = (type: DataType) => type instanceof Int64 || type instanceof Float64;
-  if (kinds.every(isNumber)) return new Float64();
+  if (kinds.every(isNumber)) return FLOAT64;
   throw new ArgumentError(
     `The column '${name}' holds values of different kinds: ${one} and ${other}.`,
   );
@@ -108,7 +151,7 @@ function isNull(type: DataType): boolean {
 }
 
 function column(field: Field, rows: readonly InputRow[]): Vector {
-  const values = rows.map((row) => prepared(row[field.name], field.type));
+  const values = rows.map((row) => prepared(own(row, field.name), field.type));
   try {
     return vectorFromArray(values, field.type);
   } catch (cause) {
@@ -122,13 +165,25 @@ function prepared(value: unknown, type: DataType): unknown {
   if (value === null || value === undefined) return null;
   if (type instanceof Int64 && typeof value === "number") return BigInt(value);
   if (type instanceof Float64) return Number(value);
-  if (type instanceof List && Array.isArray(value)) {
-    return value.map((item) => prepared(item, type.valueType));
+  if (type instanceof List) return listed(value)?.map((item) => prepared(item, type.valueType));
+  if (type instanceof Map_) {
+    const pairs = [...(value as Map<unknown, unknown>)];
+    const { keyType, valueType } = type;
+    return new Map(
+      pairs.map(([key, inner]) => [prepared(key, keyType), prepared(inner, valueType)]),
+    );
   }
   if (type instanceof Struct) {
     const given = value as InputRow;
     const fields = type.children as Field[];
-    return Object.fromEntries(fields.map(({ name, type }) => [name, prepared(given[name], type)]));
+    return Object.fromEntries(
+      fields.map(({ name, type }) => [name, prepared(own(given, name), type)]),
+    );
   }
   return value;
+}
+
+/** A member that a row has itself: every object has a `constructor`, but no such column. */
+function own(row: InputRow, name: string): unknown {
+  return Object.hasOwn(row, name) ? row[name] : undefined;
 }

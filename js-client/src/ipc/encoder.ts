@@ -47,7 +47,8 @@ export async function* encoded(
       );
     }
     for (const part of sized(batch)) {
-      writer.write(part);
+      // For another schema, though only in what may be null, the writer would begin a new stream.
+      writer.write(Object.assign(part.slice(), { schema }));
       yield* until(MessageHeader.RecordBatch);
     }
   }
