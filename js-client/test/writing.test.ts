@@ -7,7 +7,8 @@ import * as other from "apache-arrow-other";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { flight } from "../src/flight.js";
 import { ArgumentError, type Client, createClient } from "../src/index.js";
-import { CONVERSIONS, type Row, rowsOf } from "../src/rows.js";
+import { CONVERSIONS, type Row } from "../src/rows.js";
+import { rowsOf } from "../src/values.js";
 import { type Server, startServer } from "./server.js";
 
 let server: Server;
