@@ -1,5 +1,5 @@
+import { JobCalls } from "./client/jobs.js";
 import type { ClientOptions } from "./client/options.js";
-import { WriteCalls } from "./client/writes.js";
 import { Query } from "./query/builder.js";
 import type { RowOf, Schemas, TableNameOf, Told } from "./schemas.js";
 
@@ -7,7 +7,7 @@ import type { RowOf, Schemas, TableNameOf, Told } from "./schemas.js";
  * A server, and what most programs ask of it. Made by {@link createClient}; that of
  * `pixelflight/full` has a method for everything else as well.
  */
-export class Client<S extends object = Schemas> extends WriteCalls<S> {
+export class Client<S extends object = Schemas> extends JobCalls<S> {
   /** Rows of a table, asked for step by step: `client.from("t").select("a").limit(5)`. */
   from<Name extends TableNameOf<S>>(table: Name): Query<RowOf<S, Name>>;
   /** Rows of a type that is told here: `from<{ seats: number }>("planes")`. */

@@ -1,7 +1,7 @@
 /**
  * The client with a method for everything that the server can be asked: beside those of the default
- * entry, single rows, searches, files that are sent and fetched, jobs that are waited for, schedules,
- * webhooks, keys, roles, users, grants, workspaces, the audit trail, usage.
+ * entry, single rows, searches, files that are sent and fetched, schedules, webhooks, keys, roles,
+ * users, grants, workspaces, the audit trail, usage.
  *
  * @packageDocumentation
  */
@@ -9,7 +9,7 @@ import { FileCalls } from "./client/files.js";
 import type { ClientOptions } from "./client/options.js";
 import type { Schemas } from "./schemas.js";
 
-export type { DownloadOptions, Job, UploadOptions, WaitOptions } from "./client/files.js";
+export type { DownloadOptions, UploadOptions } from "./client/files.js";
 export type { Paged } from "./client/pages.js";
 export type { ReadRowOptions, SearchOptions } from "./client/rows.js";
 export * from "./index.js";

@@ -13,6 +13,7 @@ export type {
   RowCallOptions,
 } from "./answers.js";
 export type { BreakerOptions } from "./breaker.js";
+export type { Job, WaitOptions } from "./client/jobs.js";
 export type { CallOptions, ClientOptions, Logger } from "./client/options.js";
 export type { GetOptions, ReadOptions, SqlOptions } from "./client/reads.js";
 export type { Executed, PutOptions } from "./client/writes.js";

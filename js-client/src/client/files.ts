@@ -1,22 +1,10 @@
-/** Jobs that are waited for, and the files that go to the server and come from it. */
+/** Files that go to the server and come from it. */
 import type { Answer } from "../answers.js";
 import { TruncatedError } from "../errors.js";
-import { pause } from "../retry.js";
 import type { Schemas } from "../schemas.js";
 import { pathText } from "./operations.js";
 import type { CallOptions } from "./options.js";
 import { RowCalls } from "./rows.js";
-
-/** A job, as the server tells of it. */
-export type Job = Answer<"describe_job">;
-
-/** How a job is waited for. */
-export interface WaitOptions extends CallOptions {
-  /** Told how the job stands, each time that it is looked at. */
-  readonly onProgress?: ((job: Job) => void) | undefined;
-  /** How long it is left alone in between, in milliseconds; 200 without it. */
-  readonly pauseMs?: number | undefined;
-}
 
 /** How a file is sent. */
 export interface UploadOptions extends CallOptions {
@@ -36,27 +24,10 @@ export interface DownloadOptions extends CallOptions {
   readonly offset?: number | undefined;
 }
 
-const PAUSE_MS = 200;
 const PART_BYTES = 8 * 1024 * 1024;
 
-/** Families of calls about jobs and files. */
+/** Families of calls about files. */
 export class FileCalls<S extends object = Schemas> extends RowCalls<S> {
-  /** The job once it has ended, however it has. `timeoutMs` and `signal` are about all the wait. */
-  async waitForJob(jobId: string, options: WaitOptions = {}): Promise<Job> {
-    const { onProgress, pauseMs = PAUSE_MS } = options;
-    const call = this.callSignal(options);
-    try {
-      for (;;) {
-        const job = await this.getJob(jobId, { signal: call.signal });
-        onProgress?.(job);
-        if (job.status !== "pending" && job.status !== "running") return job;
-        await pause(pauseMs, call.signal);
-      }
-    } finally {
-      call.close();
-    }
-  }
-
   /**
    * Sends a file in parts, for `importData({ upload_id, … })`: the upload's id. A part whose answer
    * was lost is asked for, and gone on behind. Each is compared by its SHA-256, where the page may

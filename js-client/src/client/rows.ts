@@ -1,6 +1,6 @@
-/** Single rows, rows that are near to something, and rows as texts. */
-import type { Answer, Body, PathValue } from "../answers.js";
-import { ArgumentError, errorOfJson, ProtocolError, TruncatedError } from "../errors.js";
+/** Single rows, and rows that are near to something. */
+import type { PathValue } from "../answers.js";
+import { ProtocolError } from "../errors.js";
 import { type HttpRequest, textOf } from "../http/connection.js";
 import { arrowOf } from "../http/transport.js";
 import { jsonText } from "../parameters.js";
@@ -74,70 +74,12 @@ export class RowCalls<S extends object = Schemas> extends PageCalls<S> {
     return this.arrow({ method: "POST", path, headers, body }, options);
   }
 
-  /**
-   * Rows as lines of JSON, sent so many at a time, each as soon as it is there. `get` reads the same
-   * rows with the values of their types, and faster.
-   */
-  async *streamData<T extends object = Row>(
-    table: string,
-    body: Body<"stream_rows"> & { format?: "jsonl" } = {},
-    options: CallOptions = {},
-  ): AsyncGenerator<T, void, undefined> {
-    if ((body.format ?? "jsonl") !== "jsonl") {
-      throw new ArgumentError("Rows are made of 'jsonl': streamBytes() gives the other formats.");
-    }
-    const decoder = new TextDecoder();
-    let text = "";
-    try {
-      for await (const chunk of this.streamBytes(table, body, options)) {
-        const lines = (text + decoder.decode(chunk, { stream: true })).split("\n");
-        text = lines.pop() as string;
-        for (const [index, line] of lines.entries()) {
-          // The last line may be what ended the stream, which is known when it has ended.
-          if (ERROR.test(line) && index === lines.length - 1) text = `${line}\n`;
-          else yield parsed(line) as T;
-        }
-      }
-    } catch (error) {
-      if (!(error instanceof TruncatedError && ERROR.test(text))) throw error;
-      throw errorOfJson((parsed(text) as { error: unknown }).error, { cause: error });
-    }
-    if (text !== "") yield parsed(text) as T;
-  }
-
-  /** Rows as the bytes of a text or of an Arrow stream, as they come. */
-  async *streamBytes(
-    table: string,
-    body: Body<"stream_rows"> = {},
-    options: CallOptions = {},
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    const path = `/batch/stream/${pathText(table, "streamBytes")}`;
-    const headers = { "content-type": "application/json", accept: "*/*" };
-    yield* this.bytes({ method: "POST", path, headers, body: jsonText(body) }, options);
-  }
-
   /** The server's counters, in the text form of Prometheus. */
   async metrics(options: CallOptions = {}): Promise<string> {
     return await this.attempted("metrics", options, async (signal) => {
       const response = await this.connection.send({ method: "GET", path: "//metrics", signal });
       return await textOf(response, signal);
     });
-  }
-
-  /** The chunks of an answer. */
-  protected async *bytes(
-    asked: Asked,
-    options: CallOptions,
-  ): AsyncGenerator<Uint8Array, void, undefined> {
-    const call = this.callSignal(options);
-    try {
-      const { signal } = call;
-      const send = () => this.connection.send({ ...asked, signal });
-      yield* this.connection.chunks(await this.again(asked.path, signal, send), signal);
-    } finally {
-      call.abort();
-      call.close();
-    }
   }
 
   private arrow<T extends object>(asked: Asked, options: ReadOptions): Result<T> {
@@ -154,16 +96,5 @@ export class RowCalls<S extends object = Schemas> extends PageCalls<S> {
     const row = await this.arrow<T>({ method: "GET", path, query }, options).first();
     if (!row) throw new ProtocolError("The server answered without the row.");
     return row;
-  }
-}
-
-/** A line that may be the error which ended a stream, or a row of one column. */
-const ERROR = /^\{"error": ?\{"code"/;
-
-function parsed(line: string): Answer<"read_row"> {
-  try {
-    return JSON.parse(line) as Answer<"read_row">;
-  } catch (cause) {
-    throw new ProtocolError("A line of the stream is no JSON.", { cause });
   }
 }
