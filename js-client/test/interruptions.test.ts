@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import {
   type Client,
+  type ClientOptions,
   ConnectionError,
   createClient,
   LimitExceededError,
@@ -19,8 +20,16 @@ type Script = (asked: Asked) => Response;
 
 /** A client whose requests are answered by the functions, one after the other. */
 function scripted(...script: Script[]): { client: Client; asked: Asked[] } {
+  return scriptedWith({}, ...script);
+}
+
+function scriptedWith(
+  options: Partial<ClientOptions>,
+  ...script: Script[]
+): { client: Client; asked: Asked[] } {
   const asked: Asked[] = [];
   const client = createClient({
+    ...options,
     url: "http://127.0.0.1",
     retry: { retries: 2, baseMs: 1 },
     fetch: async (url, init) => {
@@ -120,6 +129,11 @@ test("a job is waited for until it is over, or for as long as was said", async (
   const job = (status: string) => () => Response.json({ job_id: "j1", status });
   const { client } = scripted(job("pending"), job("running"), job("failed"));
   expect(await client.waitForJob("j1", { pauseMs: 1 })).toMatchObject({ status: "failed" });
+  // The client's limit is one of each look, and not of the wait.
+  const states = [job("pending"), job("running"), job("completed")];
+  const patient = scriptedWith({ timeoutMs: 400 }, ...states).client;
+  const waited = patient.waitForJob("j1", { pauseMs: 250 });
+  expect(await waited).toMatchObject({ status: "completed" });
   const slow = scripted(job("running"), job("running")).client;
   await expect(slow.waitForJob("j1", { timeoutMs: 20 })).rejects.toThrow(TimeoutError);
   const stop = new AbortController();
@@ -129,6 +143,20 @@ test("a job is waited for until it is over, or for as long as was said", async (
     onProgress: () => stop.abort(new Error("enough")),
   });
   await expect(waiting).rejects.toThrow("enough");
+});
+
+test("pages are asked for by what they are of, with what was asked for the first one", async () => {
+  const page = (n: number | null) => () => Response.json({ deliveries: [n], cursor: n });
+  const { client, asked } = scripted(page(7), page(null));
+  const all: unknown[] = [];
+  for await (const { deliveries } of client.pages("listDeliveries", "wh_1", undefined)) {
+    all.push(...deliveries);
+  }
+  expect(all).toEqual([7, null]);
+  expect(asked.map(({ path }) => path)).toEqual([
+    "/batch/webhooks/wh_1/deliveries",
+    "/batch/webhooks/wh_1/deliveries?cursor=7",
+  ]);
 });
 
 test("a stream of lines that ends in an error throws it, whatever its rows look like", async () => {

@@ -1,6 +1,6 @@
 /** Jobs that are waited for. */
 import type { Answer } from "../answers.js";
-import { pause } from "../retry.js";
+import { CallSignal, pause } from "../retry.js";
 import type { Schemas } from "../schemas.js";
 import type { CallOptions } from "./options.js";
 import { StreamCalls } from "./streams.js";
@@ -20,10 +20,13 @@ const PAUSE_MS = 200;
 
 /** Families of calls about jobs. */
 export class JobCalls<S extends object = Schemas> extends StreamCalls<S> {
-  /** The job once it has ended, however it has. `timeoutMs` and `signal` are about all the wait. */
+  /**
+   * The job once it has ended, however it has. `timeoutMs` is about all the wait; that of the client
+   * about each look at the job.
+   */
   async waitForJob(jobId: string, options: WaitOptions = {}): Promise<Job> {
     const { onProgress, pauseMs = PAUSE_MS } = options;
-    const call = this.callSignal(options);
+    const call = new CallSignal(options.signal, options.timeoutMs);
     try {
       for (;;) {
         const job = await this.getJob(jobId, { signal: call.signal });

@@ -5,6 +5,9 @@ import { MoreOperationCalls } from "./more.js";
 /** Methods whose answers are pages. */
 export type Paged = "listAuditEntries" | "listDeliveries" | "listJobs" | "listTables" | "readRows";
 
+/** Those that are about something which is named. */
+const NAMED: ReadonlySet<string> = new Set(["listDeliveries", "readRows"]);
+
 type Method = (...given: unknown[]) => Promise<Page>;
 
 interface Page {
@@ -24,7 +27,7 @@ export class PageCalls<S extends object = Schemas> extends MoreOperationCalls<S>
     name: Name,
     ...given: Parameters<this[Name]>
   ): AsyncGenerator<Awaited<ReturnType<this[Name]>>, void, undefined> {
-    const inPath = given.filter((one) => typeof one !== "object");
+    const inPath = given.slice(0, NAMED.has(name) ? 1 : 0);
     const [query = {}, options] = given.slice(inPath.length);
     // An empty cursor asks for the first page of rows, which are no pages without one.
     let next: object = name === "readRows" ? { cursor: "" } : {};
