@@ -2,6 +2,7 @@
 
 const SECOND_MS = 1000;
 const WORD_BITS = 32n;
+const WORD = 2 ** 32;
 
 /**
  * A decimal's digits with its point.
@@ -14,16 +15,31 @@ export function decimalText(
   { bitWidth, scale }: { readonly bitWidth: number; readonly scale: number },
 ): string {
   const count = bitWidth / 32;
-  let value = 0n;
-  for (let word = count - 1; word >= 0; word--) {
-    value = (value << WORD_BITS) | BigInt(words[row * count + word] as number);
-  }
-  value = BigInt.asIntN(bitWidth, value);
-  const sign = value < 0n ? "-" : "";
-  const digits = (value < 0n ? -value : value).toString();
-  if (scale <= 0) return sign + digits + (value === 0n ? "" : "0".repeat(-scale));
+  const value = small(words, row * count, count) ?? large(words, row * count, count, bitWidth);
+  const sign = value < 0 ? "-" : "";
+  const digits = String(value < 0 ? -value : value);
+  if (scale <= 0) return sign + digits + (digits === "0" ? "" : "0".repeat(-scale));
   const padded = digits.padStart(scale + 1, "0");
   return `${sign}${padded.slice(0, -scale)}.${padded.slice(-scale)}`;
+}
+
+/** The number, if a double holds it: most do, and arithmetic of doubles is many times faster. */
+function small(words: Uint32Array, at: number, count: number): number | undefined {
+  const low = words[at] as number;
+  const high = ((count > 1 ? words[at + 1] : low >>> 31 === 1 ? -1 : 0) as number) | 0;
+  for (let word = 2; word < count; word++) {
+    if (((words[at + word] as number) | 0) !== high >> 31) return undefined;
+  }
+  const value = high * WORD + low;
+  return Number.isSafeInteger(value) ? value : undefined;
+}
+
+function large(words: Uint32Array, at: number, count: number, bitWidth: number): bigint {
+  let value = 0n;
+  for (let word = count - 1; word >= 0; word--) {
+    value = (value << WORD_BITS) | BigInt(words[at + word] as number);
+  }
+  return BigInt.asIntN(bitWidth, value);
 }
 
 /** A moment as RFC 3339; without `Z` where its column has no zone. */

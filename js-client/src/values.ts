@@ -121,6 +121,14 @@ function stored(data: Data, conversions: Conversions): Reader {
     return conversions.decimal === "string" ? read : (row) => Number(read(row));
   }
   if (DataType.isInterval(type)) return intervals(type.unit, values as Int32Array);
+  if (DataType.isInt(type) || (DataType.isFloat(type) && values instanceof Float64Array)) {
+    return (row) => values[row];
+  }
+  if (DataType.isBool(type)) {
+    const { offset } = data;
+    return (row) =>
+      (((values as Uint8Array)[(offset + row) >> 3] ?? 0) >> ((offset + row) & 7)) % 2 === 1;
+  }
   const vector = new Vector([data]);
   return (row) => vector.get(row);
 }

@@ -79,7 +79,11 @@ def cases() -> Iterator[tuple[str, Batches, pa.ipc.IpcWriteOptions]]:
     old = [batch(case.schema, case.values) for case in CASES if case.name.startswith("int64")][:1]
     yield "before Arrow 0.15", old, pa.ipc.IpcWriteOptions(use_legacy_format=True)
     version = pa.ipc.MetadataVersion.V4
-    yield "before Arrow 1.0", old, pa.ipc.IpcWriteOptions(metadata_version=version)
+    before_1 = pa.ipc.IpcWriteOptions(metadata_version=version)
+    yield "before Arrow 1.0", old, before_1
+    for case in CASES:
+        if pa.types.is_union(case.field.type):
+            yield f"{case.name} before Arrow 1.0", [batch(case.schema, case.values)], before_1
 
 
 def shapes() -> Iterator[tuple[str, Batches]]:
@@ -101,6 +105,14 @@ def shapes() -> Iterator[tuple[str, Batches]]:
     yield "three hundred columns", [pa.record_batch(many)]
     bits = pa.array([None if n % 3 == 0 else n % 2 == 0 for n in range(1000)])
     yield "bits from the middle of a byte", [pa.record_batch({"v": bits[13:]})]
+    ends = [n + d for n in (0, 2**31, 2**32, 2**53, 2**63, 2**64) for d in (-1, 0, 1)]
+    both = [Decimal(sign * n).scaleb(-2) for n in ends for sign in (1, -1)]
+    for width in (pa.decimal128(38, 2), pa.decimal256(76, 2)):
+        yield f"{width} where words end", [pa.record_batch({"v": pa.array(both, width)})]
+    few = [Decimal(n).scaleb(-2) for n in (0, 1, -1, 99, -100, 2**31 - 1, -(2**31))]
+    narrow = [pa.array(few[:5], pa.decimal32(9, 2)), pa.array(few, pa.decimal64(18, 2))]
+    for column in narrow:
+        yield f"{column.type} of few digits", [pa.record_batch({"v": column})]
     yield "extensions in lists", [pa.record_batch({"v": extensions()})]
 
 

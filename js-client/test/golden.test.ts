@@ -1,8 +1,9 @@
 import { RecordBatchReader } from "apache-arrow";
 import { describe, expect, test } from "vitest";
 import "../src/lz4.js";
-import { Framer, PixelflightError, UnsupportedTypeError } from "../src/index.js";
-import type { Conversions } from "../src/rows.js";
+import { Decoder, Framer, PixelflightError, UnsupportedTypeError } from "../src/index.js";
+import { CONVERSIONS, type Conversions } from "../src/rows.js";
+import { rowsOf } from "../src/values.js";
 import "../src/zstd.js";
 import { converted, type Golden, goldens, messagesOf, resultOf } from "./golden.js";
 
@@ -46,8 +47,8 @@ describe("streams of pyarrow", () => {
     const table = await resultOf(bytes).table();
     expect(table.numRows).toBe(rows);
     expect(table.schema.fields.map((field) => field.name)).toEqual(names);
-    // apache-arrow itself cannot read what is compressed; what it reads is what we read.
-    if (isCompressed(golden)) return;
+    // apache-arrow itself cannot read what is compressed, nor old unions; what it reads we read too.
+    if (isCompressed(golden) || /union.*before/.test(name)) return;
     const reader = RecordBatchReader.from(bytes);
     const batches = [...reader];
     expect(table.batches.length).toBe(Math.max(1, batches.length));
@@ -106,6 +107,20 @@ describe("chunks", () => {
       expect(message.body.byteOffset % 8).toBe(0);
     }
   });
+});
+
+test("bodies may stand anywhere in memory", () => {
+  const plainRows = (shift: number) => {
+    const decoder = new Decoder();
+    return [...messagesOf(named("int64").bytes)].flatMap((message) => {
+      const moved = new Uint8Array(message.body.byteLength + shift);
+      moved.set(message.body, shift);
+      const batch = decoder.decode({ ...message, body: moved.subarray(shift) });
+      return batch ? [...rowsOf(batch, CONVERSIONS)] : [];
+    });
+  };
+  expect(plainRows(3)).toEqual(plainRows(0));
+  expect(plainRows(0).length).toBeGreaterThan(3);
 });
 
 function isCompressed({ name }: Golden): boolean {
