@@ -1,6 +1,4 @@
 /** Families of calls, each against a real server. */
-import { createServer, type Server as HttpServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { Field, Int64, Schema, Utf8 } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
@@ -8,11 +6,13 @@ import {
   col,
   createClient,
   ForbiddenError,
+  type Job,
   NotFoundError,
   schemaIpc,
   UnauthenticatedError,
   UnsupportedError,
 } from "../src/full.js";
+import { startReceiver } from "./receiver.js";
 import { type Server, startServer } from "./server.js";
 
 let server: Server;
@@ -52,11 +52,8 @@ describe("tables", () => {
       changes: [{ add_column: { name: "since", type: "date32" } }],
     });
     const { columns } = await client.describeTable("fleet.pilots");
-    expect(columns.map(({ name, type }) => `${name} ${type}`)).toEqual([
-      "id int64",
-      "name string",
-      "since date32[day]",
-    ]);
+    const told = columns.map(({ name, type }) => `${name} ${type}`);
+    expect(told).toEqual(["id int64", "name string", "since date32[day]"]);
     const { history } = await client.schemaHistory("fleet.pilots", { limit: 1 });
     expect(history).toHaveLength(1);
     await client.changeTable("fleet.sampled", { rename_to: "fleet.samples" });
@@ -69,9 +66,8 @@ describe("tables", () => {
   });
 
   test("are listed page by page", async () => {
-    for (const table of ["p1", "p2", "p3"]) {
-      await client.createTable({ table, columns: [{ name: "n", type: "int64" }] });
-    }
+    const columns = [{ name: "n", type: "int64" }];
+    for (const table of ["p1", "p2", "p3"]) await client.createTable({ table, columns });
     const names: string[] = [];
     let count = 0;
     for await (const { tables } of client.pages("listTables", {
@@ -241,21 +237,10 @@ describe("history", () => {
 
 test("what an engine does not do is told as such", async () => {
   await client.put("goods", [{ price: 2, quantity: 3 }], { mode: "create" });
-  const column = {
-    name: "total_value",
-    column_type: "expression" as const,
-    expression: "price * quantity",
-    dependencies: ["price", "quantity"],
-    cache_results: true,
-  };
-  const asks = [
-    () => client.addComputedColumn("goods", column),
-    () => client.createComputedColumn("goods", column),
-    () => client.recomputeColumn("goods", "price", { where: { price: { gt: 2 } } }),
-    () => client.createIndex("goods", { column: "price", metric: "cosine", name: "near" }),
-    () => client.search("goods", "price", { vector: [1, 0], filter: { price: 2 } }).toArray(),
-  ];
-  for (const ask of asks) await expect(ask()).rejects.toThrow(UnsupportedError);
+  const column = { name: "total", column_type: "expression" as const, expression: "price * 2" };
+  await expect(client.addComputedColumn("goods", column)).rejects.toThrow(UnsupportedError);
+  const near = client.search("goods", "price", { vector: [1, 0] });
+  await expect(near.toArray()).rejects.toThrow(UnsupportedError);
 });
 
 describe("jobs", () => {
@@ -268,13 +253,12 @@ describe("jobs", () => {
       priority: 5,
     });
     const states: string[] = [];
-    const job = await client.waitForJob(job_id, {
-      onProgress: ({ status }) => states.push(status),
-    });
+    const onProgress = ({ status }: Job) => states.push(status);
+    const job = await client.waitForJob(job_id, { onProgress });
     expect(job).toMatchObject({ status: "completed", progress: 100 });
     expect(states.at(-1)).toBe("completed");
     expect(await client.from("worked").toArray()).toHaveLength(2);
-    expect((await client.jobLogs(job_id)).logs).toBeInstanceOf(Array);
+    expect((await client.jobLogs(job_id)).after).toBeGreaterThanOrEqual(0);
     const ids: string[] = [];
     for await (const { jobs } of client.pages("listJobs", { limit: 1 })) {
       ids.push(...jobs.map((one) => one.job_id));
@@ -290,9 +274,10 @@ describe("jobs", () => {
     const { upload_id } = await client.createUpload({ name: file.name, bytes: file.size });
     const sent: number[] = [];
     const stop = new AbortController();
-    const part = { uploadId: upload_id, partBytes: 50_000, signal: stop.signal };
     const first = client.upload(file, {
-      ...part,
+      uploadId: upload_id,
+      partBytes: 50_000,
+      signal: stop.signal,
       onProgress: (bytes) => {
         sent.push(bytes);
         stop.abort(new Error("enough"));
@@ -328,15 +313,9 @@ describe("jobs", () => {
   });
 
   test("schedules are kept and dropped", async () => {
-    const job = { job_type: "batch_operation" as const, parameters: { operations: [] } };
-    const made = await client.createSchedule({
-      cron: "30 3 * * *",
-      name: "nightly",
-      job: {
-        ...job,
-        parameters: { operations: [{ operation: "delete", table: "worked", where: { n: 0 } }] },
-      },
-    });
+    const operations = [{ operation: "delete", table: "worked", where: { n: 0 } }];
+    const job = { job_type: "batch_operation" as const, parameters: { operations } };
+    const made = await client.createSchedule({ cron: "30 3 * * *", name: "nightly", job });
     await client.changeSchedule(made.schedule_id, { active: false });
     expect(await client.describeSchedule(made.schedule_id)).toMatchObject({ active: false });
     await client.dropSchedule(made.schedule_id);
@@ -344,48 +323,28 @@ describe("jobs", () => {
   });
 });
 
-describe("webhooks", () => {
-  let receiver: HttpServer;
-  const received: { event: string }[] = [];
-
-  beforeAll(async () => {
-    receiver = createServer((request, response) => {
-      let text = "";
-      request.on("data", (chunk: Buffer) => {
-        text += chunk.toString();
-      });
-      request.on("end", () => {
-        received.push(JSON.parse(text) as { event: string });
-        response.writeHead(204).end();
-      });
-    });
-    await new Promise<void>((resolve) => receiver.listen(0, "127.0.0.1", resolve));
+test("webhooks are registered, tried, replayed, rotated and ended", async () => {
+  await using receiver = await startReceiver();
+  const hook = await client.registerWebhook({
+    url: receiver.url,
+    events: ["data.inserted"],
+    retry_config: { max_retries: 1, retry_delay_seconds: 1 },
   });
-  afterAll(() => receiver.close());
-
-  test("are registered, tried, replayed, rotated and ended", async () => {
-    const { port } = receiver.address() as AddressInfo;
-    const hook = await client.registerWebhook({
-      url: `http://127.0.0.1:${port}/hook`,
-      events: ["data.inserted"],
-      retry_config: { max_retries: 1, retry_delay_seconds: 1 },
-    });
-    expect(hook.secret).toMatch(/^whsec_/);
-    expect(await client.testWebhook(hook.id)).toMatchObject({ status: "delivered" });
-    expect(received.map(({ event }) => event)).toEqual(["webhook.test"]);
-    const all = [];
-    for await (const page of client.pages("listDeliveries", hook.id, { limit: 1 })) {
-      all.push(...page.deliveries);
-    }
-    expect(all).toHaveLength(1);
-    await client.replayDelivery(hook.id, all[0]?.id ?? "");
-    const rotated = await client.rotateWebhook(hook.id);
-    expect(rotated.secret).not.toBe(hook.secret);
-    await client.changeWebhook(hook.id, { active: false });
-    expect(await client.describeWebhook(hook.id)).toMatchObject({ active: false });
-    await client.deleteWebhook(hook.id);
-    expect((await client.listWebhooks()).webhooks).toEqual([]);
-  });
+  expect(hook.secret).toMatch(/^whsec_/);
+  expect(await client.testWebhook(hook.id)).toMatchObject({ status: "delivered" });
+  expect(receiver.received.map(({ event }) => event)).toEqual(["webhook.test"]);
+  const all = [];
+  for await (const page of client.pages("listDeliveries", hook.id, { limit: 1 })) {
+    all.push(...page.deliveries);
+  }
+  expect(all).toHaveLength(1);
+  await client.replayDelivery(hook.id, all[0]?.id ?? "");
+  const rotated = await client.rotateWebhook(hook.id);
+  expect(rotated.secret).not.toBe(hook.secret);
+  await client.changeWebhook(hook.id, { active: false });
+  expect(await client.describeWebhook(hook.id)).toMatchObject({ active: false });
+  await client.deleteWebhook(hook.id);
+  expect((await client.listWebhooks()).webhooks).toEqual([]);
 });
 
 describe("administration", () => {
