@@ -29,9 +29,9 @@ const PART_BYTES = 8 * 1024 * 1024;
 /** Families of calls about files. */
 export class FileCalls<S extends object = Schemas> extends RowCalls<S> {
   /**
-   * Sends a file in parts, for `importData({ upload_id, … })`: the upload's id. A part whose answer
-   * was lost is asked for, and gone on behind. Each is compared by its SHA-256, where the page may
-   * compute one.
+   * Sends a file in parts, for `importData({ upload_id, … })`: the upload's id. A part whose
+   * answer was lost is asked for, and gone on behind. Each is compared by its SHA-256, where the
+   * page may compute one.
    */
   async upload(data: Blob | BufferSource | string, options: UploadOptions = {}): Promise<string> {
     const { uploadId, onProgress, partBytes = PART_BYTES, ...rest } = options;

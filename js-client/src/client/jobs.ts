@@ -21,8 +21,8 @@ const PAUSE_MS = 200;
 /** Families of calls about jobs. */
 export class JobCalls<S extends object = Schemas> extends StreamCalls<S> {
   /**
-   * The job once it has ended, however it has. `timeoutMs` is about all the wait; that of the client
-   * about each look at the job.
+   * The job once it has ended, however it has. `timeoutMs` is about all the wait; that of the
+   * client about each look at the job.
    */
   async waitForJob(jobId: string, options: WaitOptions = {}): Promise<Job> {
     const { onProgress, pauseMs = PAUSE_MS } = options;

@@ -12,8 +12,8 @@ import { WriteCalls } from "./writes.js";
 /** Families of calls whose answers are streams of bytes. */
 export class StreamCalls<S extends object = Schemas> extends WriteCalls<S> {
   /**
-   * Rows as lines of JSON, sent so many at a time, each as soon as it is there. `get` reads the same
-   * rows with the values of their types, and faster.
+   * Rows as lines of JSON, sent so many at a time, each as soon as it is there. `get` reads the
+   * same rows with the values of their types, and faster.
    */
   async *streamData<T extends object = Row>(
     table: string,

@@ -26,7 +26,7 @@ export interface Ran {
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Runs the command. What goes wrong is told in a sentence, and the exit code is 1, or 2 for usage. */
+/** Runs the command. What goes wrong is told in a sentence; the exit code is 1 then, 2 for usage. */
 export async function typegen(args: readonly string[], environment: Environment): Promise<Ran> {
   try {
     const { values, positionals } = parsed(args);
