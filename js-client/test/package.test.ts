@@ -42,7 +42,7 @@ const TOLD = {
 
 describe("what is packed", () => {
   test("is what was built, and the papers", () => {
-    const papers = ["CHANGELOG.md", "LICENSE", "README.md", "THIRD-PARTY-LICENSES.md"];
+    const papers = ["CHANGELOG.md", "LICENSE", "README.md", "THIRD-PARTY-LICENSES.md", "TYPES.md"];
     const rest = packedFiles().filter((name) => !/^dist\/[\w.-]+\.(c?js|d\.c?ts|map)$/.test(name));
     expect(rest).toEqual([...papers, "package.json"]);
     expect(readFileSync(join(ROOT, "LICENSE"))).toEqual(readFileSync(join(ROOT, "../LICENSE")));
