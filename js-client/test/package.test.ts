@@ -145,7 +145,10 @@ describe("where it is installed", () => {
 function bunHere(): string | undefined {
   const builds = join(ROOT, "node_modules/@oven");
   if (!existsSync(builds)) return undefined;
+  // Where npm runs scripts of packages, the program has been moved out of its build.
+  const moved = join(ROOT, "node_modules/bun/bin/bun.exe");
   return readdirSync(builds)
     .map((name) => join(builds, name, "bin/bun"))
+    .concat(moved)
     .find((path) => existsSync(path));
 }
