@@ -3,9 +3,10 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    globalSetup: "test/shared_server.ts",
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    // Each file starts a server, which has to have a core.
+    // Servers have to have a core.
     maxWorkers: 2,
   },
 });

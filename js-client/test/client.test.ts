@@ -1,14 +1,9 @@
 import { type RecordBatch, Table, tableFromArrays } from "apache-arrow";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { flight } from "../src/flight.js";
 import { type Client, col, createClient, NotFoundError } from "../src/index.js";
-import { type Server, startServer } from "./server.js";
 
-let server: Server;
-beforeAll(async () => {
-  server = await startServer();
-}, 60_000);
-afterAll(async () => server?.stop());
+const server = inject("server");
 
 /** The ways to travel, each into tables of its own. */
 const TRANSPORTS = {

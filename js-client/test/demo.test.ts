@@ -1,19 +1,17 @@
 /** The page of the server's /demo, looked at in Chromium. */
 import { execFileSync } from "node:child_process";
 import { type Browser, chromium, type Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Server, startServer } from "./server.js";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
 
 // Slow enough for the page to be looked at in the middle: 16 MB take some three seconds.
 const BYTES_PER_SECOND = 5_000_000;
 
-let server: Server;
+const server = inject("server");
 let browser: Browser;
 let page: Page;
 const complaints: string[] = [];
 
 beforeAll(async () => {
-  server = await startServer();
   const executablePath = execFileSync("which", ["chromium"], { encoding: "utf8" }).trim();
   browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
   page = await browser.newPage();
@@ -21,10 +19,7 @@ beforeAll(async () => {
   page.on("pageerror", (error) => complaints.push(String(error)));
   await page.goto(`${server.url}/demo#key=${server.key}`);
 }, 60_000);
-afterAll(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+afterAll(() => browser?.close());
 
 test("a million rows are plotted while they arrive", async () => {
   expect(page.url()).not.toContain(server.key);

@@ -4,23 +4,18 @@ import { createRequire } from "node:module";
 import { tableFromIPC as flechetteTable } from "@uwdata/flechette";
 import * as arrow from "apache-arrow";
 import * as other from "apache-arrow-other";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { flight } from "../src/flight.js";
 import { ArgumentError, type Client, createClient } from "../src/index.js";
 import { CONVERSIONS, type Row } from "../src/rows.js";
 import { rowsOf } from "../src/values.js";
-import { type Server, startServer } from "./server.js";
 
-let server: Server;
+const server = inject("server");
 let client: Client;
-beforeAll(async () => {
-  server = await startServer();
+beforeAll(() => {
   client = createClient({ url: server.url, key: server.key });
-}, 60_000);
-afterAll(async () => {
-  await client?.close();
-  await server?.stop();
 });
+afterAll(() => client?.close());
 
 type Arrow = typeof arrow;
 const MOMENT = 1_769_860_800_250;
