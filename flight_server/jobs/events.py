@@ -14,6 +14,8 @@ from sqlalchemy import Connection, insert
 from flight_server.jobs.records import Job, JobEvent, told
 from flight_server.metastore.tables import job_events
 
+_TELL = insert(job_events)
+
 
 def record_event(connection: Connection, event: JobEvent, job: Job, at: dt.datetime) -> Job:
     """Adds what has just become of a job, which is as its row now is; gives the job."""
@@ -24,5 +26,5 @@ def record_event(connection: Connection, event: JobEvent, job: Job, at: dt.datet
         "at": at,
         "payload": json.dumps(told(job)),
     }
-    connection.execute(insert(job_events).values(values))
+    connection.execute(_TELL, values)
     return job

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from flight_server.errors import ErrorCode
 from flight_server.jobs.events import record_event
@@ -34,6 +34,20 @@ _ENDS = {
     Status.FAILED: JobEvent.FAILED,
     Status.CANCELLED: JobEvent.CANCELLED,
 }
+
+
+# Built once: to build a statement costs several times as much as to run it.
+_WAITING = (jobs.c.status == Status.PENDING.value) & (jobs.c.run_after <= bindparam("now"))
+# Of the jobs that wait, the one of the highest priority, and of these the oldest.
+_NEXT = select(jobs).where(_WAITING).order_by(jobs.c.precedence, jobs.c.number).limit(1)
+# Where the database has several writers, each takes a row that no other one has.
+_NEXT_TAKEN = _NEXT.with_for_update(skip_locked=True)
+_CHANGE = update(jobs).where(jobs.c.number == bindparam("this")).returning(jobs)
+_CHANGE_HELD = _CHANGE.where(
+    (jobs.c.owner == bindparam("holder"))
+    & (jobs.c.attempt == bindparam("held_attempt"))
+    & (jobs.c.status == Status.RUNNING.value)
+)
 
 
 class LeaseLost(Exception):
@@ -70,15 +84,13 @@ class Leases:
         now = self._now()
         with self._metastore.read() as connection:
             # Looked for first without waiting for writers: mostly there is nothing to do.
-            if connection.execute(_next_of(now)).first() is None:
+            if connection.execute(_NEXT, {"now": now}).first() is None:
                 return None
         with self._metastore.begin() as connection:
             return self._next(connection, now)
 
     def _next(self, connection: Connection, now: dt.datetime) -> Lease | None:
-        # Where the database has several writers, each takes a row that no other one has.
-        found = connection.execute(_next_of(now).with_for_update(skip_locked=True))
-        row = found.mappings().one_or_none()
+        row = connection.execute(_NEXT_TAKEN, {"now": now}).mappings().one_or_none()
         return None if row is None else self._take(connection, job_from(row), now)
 
     def _take(self, connection: Connection, job: Job, now: dt.datetime) -> Lease:
@@ -202,13 +214,8 @@ class Leases:
         return _ended(connection, job, now)
 
     def _write(self, connection: Connection, lease: Lease, values: dict[str, Any]) -> Job:
-        held = (
-            (jobs.c.number == lease.job.number)
-            & (jobs.c.owner == lease.owner)
-            & (jobs.c.attempt == lease.attempt)
-            & (jobs.c.status == Status.RUNNING.value)
-        )
-        written = connection.execute(update(jobs).where(held).values(values).returning(jobs))
+        held = {"this": lease.job.number, "holder": lease.owner, "held_attempt": lease.attempt}
+        written = connection.execute(_CHANGE_HELD, {**values, **held})
         row = written.mappings().one_or_none()
         if row is None:
             raise LeaseLost
@@ -286,8 +293,8 @@ def _ended(connection: Connection, job: Job, now: dt.datetime) -> Job:
 
 def _changed(connection: Connection, number: int, values: dict[str, Any]) -> Job:
     """The job, once the values are in its row."""
-    change = update(jobs).where(jobs.c.number == number).values(values).returning(jobs)
-    return job_from(connection.execute(change).mappings().one())
+    changed = connection.execute(_CHANGE, {**values, "this": number})
+    return job_from(changed.mappings().one())
 
 
 def _cancelled_columns(now: dt.datetime) -> dict[str, Any]:
@@ -310,12 +317,6 @@ def _progress_columns(progress: Progress) -> dict[str, Any]:
         "bytes_total": progress.bytes_total,
         "done_by": progress.done_by,
     }
-
-
-def _next_of(now: dt.datetime) -> Select[Any]:
-    """Of the jobs that wait, the one of the highest priority, and of these the oldest."""
-    waits = (jobs.c.status == Status.PENDING.value) & (jobs.c.run_after <= now)
-    return select(jobs).where(waits).order_by(jobs.c.precedence, jobs.c.number).limit(1)
 
 
 def _read(connection: Connection, number: int) -> Job:

@@ -31,6 +31,9 @@ from flight_server.metastore.tables import job_logs, jobs
 Rate = tuple[int, int]
 
 
+_ADD = insert(jobs).returning(jobs)
+
+
 def utc_now() -> dt.datetime:
     """The time."""
     return dt.datetime.now(dt.UTC)
@@ -156,8 +159,7 @@ def add_job(
         "run_after": now,
         "created_at": now,
     }
-    connection.execute(insert(jobs).values(values))
-    return _found(connection, name)
+    return job_from(connection.execute(_ADD, values).mappings().one())
 
 
 def check_rates(
