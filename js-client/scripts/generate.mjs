@@ -1,5 +1,5 @@
 // Writes src/generated/ from what the server documents: its types, its routes and its error codes.
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import openapiTS, { astToString } from "openapi-typescript";
 
 const docs = new URL("../../docs/", import.meta.url);
@@ -190,17 +190,22 @@ function camel(name) {
   return name.replaceAll(/_(\w)/g, (_, letter) => letter.toUpperCase());
 }
 
+/** A file that is there as a whole or not at all: checks and a build may run at once. */
+async function written(name, text) {
+  const file = new URL(name, generated);
+  const unfinished = new URL(`${name}.${process.pid}`, generated);
+  await writeFile(unfinished, text);
+  await rename(unfinished, file);
+}
+
 await mkdir(generated, { recursive: true });
 const errors = await readFile(new URL("errors.md", docs), "utf8");
-await writeFile(new URL("codes.ts", generated), codes(errors));
+await written("codes.ts", codes(errors));
 const described = new URL("openapi.json", docs);
 const types = await openapiTS(described, { defaultNonNullable: false });
 // typedoc knows neither of these tags.
 const told = astToString(types)
   .replaceAll("@description ", "")
   .replaceAll(/ *\/\*\* @constant \*\/\n/g, "");
-await writeFile(new URL("openapi.ts", generated), `/* Generated. */\n${told}`);
-await writeFile(
-  new URL("calls.ts", generated),
-  calls(JSON.parse(await readFile(described, "utf8"))),
-);
+await written("openapi.ts", `/* Generated. */\n${told}`);
+await written("calls.ts", calls(JSON.parse(await readFile(described, "utf8"))));
