@@ -100,8 +100,8 @@ TESTERS = $(shell $(BIN)/python -c 'import os; print(min(4, os.cpu_count() + 1))
 
 PYTEST = $(BIN)/python -m pytest --numprocesses $(TESTERS) --dist worksteal
 # Counting lines makes Python slower by two thirds. The contracts of engines run the same ones again
-# and again, and what is done from end to end runs in other processes: neither is counted.
-UNCOUNTED := tests/conformance tests/end_to_end tests/tidy
+# and again: they are not counted.
+UNCOUNTED := tests/conformance tests/tidy
 
 test: venv browser $(CLIENTS_INSTALLED) test-js  ## All tests.
 	$(PYTEST) $(UNCOUNTED)
