@@ -44,7 +44,7 @@ def form_wanted(accept: str) -> Form:
     """The form that the client likes best. InvalidRequest (not_acceptable)."""
     if not accept.strip():
         return Form.JSON
-    ranges = [_range(part) for part in accept.split(",") if part.strip()]
+    ranges = _ranges(accept)
     liked = [(_quality(form, ranges), form) for form in Form]
     best = max(quality for quality, _ in liked)
     if best <= 0:
@@ -53,6 +53,15 @@ def form_wanted(accept: str) -> Form:
             code=ErrorCode.NOT_ACCEPTABLE,
         )
     return next(form for quality, form in liked if quality == best)
+
+
+def takes_json(accept: str) -> bool:
+    """Whether the client takes JSON at all, be it after other forms."""
+    return not accept.strip() or _quality(Form.JSON, _ranges(accept)) > 0
+
+
+def _ranges(accept: str) -> list[tuple[str, float]]:
+    return [_range(part) for part in accept.split(",") if part.strip()]
 
 
 def _named(name: str) -> Form | None:

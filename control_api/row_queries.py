@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from control_api.dependencies import Call, Services
-from control_api.media_types import Form, form_sent, form_wanted
+from control_api.media_types import Form, form_sent, form_wanted, takes_json
 from flight_server import operations
 from flight_server.bodies.filters import filter_sql, order_sql
 from flight_server.bodies.media import MediaOptions
@@ -31,11 +31,16 @@ async def _accepted(request: Request) -> Form:
     return form_wanted(request.headers.get("accept", ""))
 
 
+async def _takes_json(request: Request) -> bool:
+    return takes_json(request.headers.get("accept", ""))
+
+
 async def _sent(request: Request) -> Form:
     return form_sent(request.headers.get("content-type", ""))
 
 
 Wanted = Annotated[Form, Depends(_accepted)]
+TakesJson = Annotated[bool, Depends(_takes_json)]
 Sent = Annotated[Form, Depends(_sent)]
 
 

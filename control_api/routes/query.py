@@ -14,7 +14,7 @@ from control_api.dependencies import Call, Services
 from control_api.described import rows_answered
 from control_api.media_types import Form
 from control_api.routes.rows import VERSION
-from control_api.row_queries import Wanted
+from control_api.row_queries import TakesJson, Wanted
 from flight_server import operations
 from flight_server.bodies.queries import Query
 from flight_server.bodies.statements import sql_request
@@ -29,15 +29,19 @@ _PLAN = pa.schema([pa.field("plan", pa.string(), nullable=False)])
 
 
 @router.post("", response_class=Response, responses=rows_answered())
-def query(services: Services, call: Call, body: Query, wanted: Wanted) -> Response:
+def query(
+    services: Services, call: Call, body: Query, wanted: Wanted, takes_json: TakesJson
+) -> Response:
     """Runs one statement.
 
-    One that reads answers with rows, all of one snapshot; one that writes with its kind, how many
-    rows it touched, and its commit. With `explain` the answer is the plan.
+    One that reads answers with rows, all of one snapshot; one that writes, in JSON, with its kind,
+    how many rows it touched, and its commit. Where `Accept` leaves JSON out, only rows are asked
+    for: a statement that writes is then refused, and not run. With `explain` the answer is the
+    plan.
     """
     request = sql_request(services, body)
-    statement = operations.statement_of(call, body.sql)
-    if not operations.is_read(statement):
+    parsed = operations.statement_of if takes_json else operations.parsed_for
+    if not operations.is_read(parsed(call, body.sql)):
         return _written(services, call, body, request)
     if body.limit is not None and body.limit < 0:
         raise InvalidRequest(f"'limit' is {body.limit}: it must not be negative.")

@@ -68,6 +68,7 @@ from flight_server.operations.permissions import (
 from flight_server.operations.query import (
     QueryPlan,
     explain,
+    parsed_for,
     plan_query,
     query,
     query_each,
@@ -339,6 +340,7 @@ __all__ = [
     "page_of_tables",
     "parameter_schema",
     "parameters_of",
+    "parsed_for",
     "permissions_on",
     "pinned",
     "pinned_query",

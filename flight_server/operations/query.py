@@ -155,8 +155,9 @@ def parsed_for(call: Call, sql: str) -> Statement:
         return statement
     kind = kind_of(statement)
     raise InvalidRequest(
-        f"This is a statement that writes ({kind}), and rows were asked for. Send it by the "
-        "action 'execute', or by Flight SQL.",
+        f"This is a statement that writes ({kind}), and rows were asked for; nothing was done. "
+        "Send it by the action 'execute', by Flight SQL, or over HTTP with "
+        "'Accept: application/json'.",
         details={"statement": kind},
     )
 

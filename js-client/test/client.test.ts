@@ -1,7 +1,13 @@
 import { type RecordBatch, Table, tableFromArrays } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { flight } from "../src/flight.js";
-import { type Client, col, createClient, NotFoundError } from "../src/index.js";
+import {
+  type Client,
+  col,
+  createClient,
+  InvalidRequestError,
+  NotFoundError,
+} from "../src/index.js";
 
 const server = inject("server");
 
@@ -79,6 +85,18 @@ describe.each(Object.entries(TRANSPORTS))("over %s", (way, transport) => {
   test("what is missing is told as such", async () => {
     await expect(client.get("nothing").table()).rejects.toThrow(NotFoundError);
     await expect(client.get("nothing").table()).rejects.toMatchObject({ code: "table_not_found" });
+  });
+
+  test("a statement that writes is refused where rows are asked for, and not run", async () => {
+    const create = `CREATE TABLE ${named("never")} (n INTEGER)`;
+    await expect(client.sql(create).table()).rejects.toThrow(InvalidRequestError);
+    await expect(client.sql(create).table()).rejects.toMatchObject({
+      code: "invalid_request",
+      details: { statement: "create_table" },
+      message: expect.stringContaining("execute"),
+    });
+    await expect(client.get(named("never")).table()).rejects.toThrow(NotFoundError);
+    expect(await client.execute(create)).toMatchObject({ kind: "create_table" });
   });
 
   test("large results come in batches, and leaving them ends the request", async () => {

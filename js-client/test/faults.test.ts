@@ -144,7 +144,7 @@ describe("answers that are no stream", () => {
 
   test("JSON where a stream is asked for", async () => {
     server.answersWith(json(200, { kind: "insert", rows: 1, commit: 3 }));
-    expect(((await read()).error as Error).message).toContain("execute()");
+    expect(((await read()).error as Error).message).toContain("it is application/json");
   });
 
   test("JSON that is cut", async () => {

@@ -82,6 +82,19 @@ def test_statements_that_write(api: httpx.Client, table: str) -> None:
     assert told(asked(api, "BEGIN"))[1] == "invalid_request"
 
 
+@pytest.mark.parametrize("accept", [ARROW, "text/csv", "application/x-ndjson, text/csv;q=0.5"])
+def test_who_takes_rows_alone_writes_nothing(api: httpx.Client, table: str, accept: str) -> None:
+    def sent(accept: str) -> httpx.Response:
+        return api.post(URL, json={"sql": f"DELETE FROM {table}"}, headers={"accept": accept})
+
+    status, code, message = told(sent(accept))
+    assert (status, code) == (400, "invalid_request")
+    assert "statement that writes (delete)" in message
+    assert "application/json" in message
+    assert rows(api, f"SELECT count(*) AS n FROM {table}") == [{"n": 4}]
+    assert sent(f"{accept};q=1, application/*;q=0.1").json()["rows"] == 4
+
+
 def test_a_plan(api: httpx.Client, table: str) -> None:
     [row] = rows(api, f"SELECT * FROM {table} WHERE a = 1", explain=True)
     assert "SCAN" in row["plan"].upper()

@@ -96,9 +96,7 @@ export async function* arrowOf(
   const kind = response.headers.get("content-type") ?? "of no type";
   if (!kind.startsWith(ARROW)) {
     await response.body?.cancel();
-    const why = kind.startsWith("application/json")
-      ? "a statement that writes goes by execute()"
-      : `it is ${kind}, as from something else than the server`;
+    const why = `it is ${kind}, as from something else than the server`;
     throw new ProtocolError(`The answer is no Arrow stream: ${why}.`);
   }
   const framer = new Framer(limits);
