@@ -1,4 +1,5 @@
 /** Rows out of tables and statements. */
+import { headerOf } from "../ipc/header.js";
 import type { IpcMessage } from "../ipc/message.js";
 import { type OrderBy, orderText, type Where, whereText } from "../query/filters.js";
 import { sqlOf } from "../query/template.js";
@@ -135,18 +136,31 @@ export class ReadCalls<S extends object = Schemas> extends OperationCalls {
       // The first batch is waited for here, so that what failed before can be tried again.
       const begun = await this.again(what, call.signal, async () => {
         messages = open(settings);
-        return [await messages.next(), await messages.next()];
+        return await beginning(messages);
       });
-      for (const { done, value } of begun) {
-        if (done) return;
-        yield value;
-      }
+      yield* begun;
       yield* messages as AsyncGenerator<IpcMessage, void>;
     } finally {
       await messages?.return();
       call.abort();
       call.close();
     }
+  }
+}
+
+/** The messages up to the first batch. That one may say that the stream failed, which is thrown. */
+async function beginning(messages: AsyncGenerator<IpcMessage, void>): Promise<IpcMessage[]> {
+  const begun: IpcMessage[] = [];
+  try {
+    for (;;) {
+      const { done, value } = await messages.next();
+      if (done) return begun;
+      begun.push(value);
+      if (headerOf(value.header).kind === "batch") return begun;
+    }
+  } catch (error) {
+    await messages.return();
+    throw error;
   }
 }
 

@@ -1,13 +1,10 @@
 import { Message, makeData, RecordBatch, type Schema, Struct, Vector } from "apache-arrow";
-import { errorOfJson, PixelflightError, ProtocolError } from "../errors.js";
+import { PixelflightError, ProtocolError } from "../errors.js";
 import { bodyOf } from "./compression.js";
 import { type BatchHeader, headerOf } from "./header.js";
 import { loadColumns } from "./loader.js";
 import type { IpcMessage } from "./message.js";
 import { checkTypes } from "./validation.js";
-
-/** Where the server says, in the last batch of a stream that failed, what went wrong. */
-export const ERROR_KEY = "pixelflight:error";
 
 /**
  * Messages in, record batches out, each as soon as its message is there.
@@ -53,8 +50,6 @@ export class Decoder {
       return undefined;
     }
     const { batch, metadata } = header;
-    const failed = metadata.get(ERROR_KEY);
-    if (failed !== undefined) throw errorOfJson(JSON.parse(failed));
     const { length } = batch;
     const types = schema.fields.map((field) => field.type);
     const children = loadColumns(batch, bodyOf(batch, message.body), types, this.dictionaries);

@@ -5,9 +5,11 @@
  * numbers of fields are their places in these files.
  */
 import { type CompressionType, MessageHeader, MetadataVersion } from "apache-arrow";
-import { ProtocolError, UnsupportedTypeError } from "../errors.js";
+import { errorOfJson, ProtocolError, UnsupportedTypeError } from "../errors.js";
 import { FlatTable } from "./flatbuffer.js";
 
+/** Where the server says, in the last batch of a stream that failed, what went wrong. */
+const ERROR_KEY = "pixelflight:error";
 /** Fields of a `Message`. */
 const MESSAGE = { version: 0, kind: 1, header: 2, bodyLength: 3, metadata: 4 } as const;
 const SCHEMA = { endianness: 0, fields: 1, metadata: 2 } as const;
@@ -70,6 +72,7 @@ export function headerType(header: Uint8Array): MessageHeader {
 /**
  * What the message says.
  *
+ * @throws {@link PixelflightError} where it says that the stream failed: the server's own error.
  * @throws {@link ProtocolError} where the bytes are no header.
  * @throws {@link UnsupportedTypeError} that names the column of a schema that cannot be read.
  */
@@ -90,6 +93,8 @@ export function headerOf(header: Uint8Array): Header {
       const metadata = new Map(
         message.tables(MESSAGE.metadata).map((entry) => [entry.text(0), entry.text(1)]),
       );
+      const failed = metadata.get(ERROR_KEY);
+      if (failed !== undefined) throw errorOfJson(JSON.parse(failed));
       return { kind: "batch", batch: batchOf(told, version), metadata };
     }
     const data = kind === MessageHeader.DictionaryBatch && told.table(DICTIONARY.data);
@@ -146,7 +151,7 @@ function understood<T>(header: Uint8Array, read: (message: FlatTable) => T): T {
   try {
     return read(FlatTable.root(header));
   } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
+    if (!(cause instanceof RangeError || cause instanceof SyntaxError)) throw cause;
     throw new ProtocolError("This is no Arrow stream: a message's header cannot be read.", {
       cause,
     });
