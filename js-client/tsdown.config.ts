@@ -17,6 +17,11 @@ export default defineConfig({
   fixedExtension: false,
   // Both are small and written in JavaScript; whoever installs the package need not know of them.
   deps: { onlyBundle: ["fzstd", "lz4js"], neverBundle: [/^node:/] },
-  inputOptions: { resolve: { mainFields: ["module", "main"] }, checks: { pluginTimings: false } },
+  inputOptions: {
+    resolve: { mainFields: ["module", "main"] },
+    checks: { pluginTimings: false },
+    // A constant that is written out leaves an import of nothing, which esbuild warns of.
+    optimization: { inlineConst: false },
+  },
   logLevel: "warn",
 });
