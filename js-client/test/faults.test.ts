@@ -305,11 +305,13 @@ test("who reads slowly holds the server back, and memory stays flat", async () =
     request.resume();
     response.writeHead(200, { "content-type": "application/vnd.apache.arrow.stream" });
     response.write(stream(1)[0]);
+    let goOn = () => {};
+    response.on("drain", () => goOn()).on("close", () => goOn());
     while (!response.destroyed) {
       sent += batch.byteLength;
       if (response.write(batch)) continue;
       await new Promise<void>((resolve) => {
-        response.once("drain", resolve).once("close", resolve);
+        goOn = resolve;
       });
     }
   });
