@@ -25,7 +25,8 @@ export type {
 export type { FlightTransportOptions } from "./flight/transport.js";
 
 /**
- * A transport for `createClient`: rows travel by Flight, everything else over HTTP as before.
+ * A transport for `createClient`: the rows of `get`, `from`, `sql`, `diff`, `changes` and `put`
+ * travel by Flight, everything else over HTTP as before.
  *
  * Without a `key` of its own it shows the client's.
  *

@@ -24,7 +24,11 @@ export interface ClientOptions {
   /** In place of the runtime's own. */
   readonly fetch?: typeof globalThis.fetch | undefined;
   readonly logger?: Logger | undefined;
-  /** How rows travel: over HTTP without it, by Flight with that of `pixelflight/flight`. */
+  /**
+   * How rows travel: over HTTP without it, by Flight with that of `pixelflight/flight`. It carries
+   * those of `get`, `from`, `sql`, `diff`, `changes` and `put`. All else goes over HTTP to `url`:
+   * single rows and searches, and what other methods ask for.
+   */
   readonly transport?: Transport | undefined;
   /** Leaves a server alone that fails again and again. */
   readonly breaker?: BreakerOptions | undefined;

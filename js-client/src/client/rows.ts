@@ -1,4 +1,7 @@
-/** Single rows, and rows that are near to something. */
+/**
+ * Single rows, and rows that are near to something. They are asked for over HTTP, whatever the
+ * transport of the client is.
+ */
 import type { PathValue } from "../answers.js";
 import { ProtocolError } from "../errors.js";
 import { type HttpRequest, textOf } from "../http/connection.js";
@@ -42,7 +45,7 @@ type Asked = Omit<HttpRequest, "signal">;
 
 /** Families of calls about rows. */
 export class RowCalls<S extends object = Schemas> extends PageCalls<S> {
-  /** The row whose `_row_id` this is. */
+  /** The row whose `_row_id` this is. It comes over HTTP, with the transport of Flight as well. */
   readRow<Name extends TableNameOf<S>>(
     table: Name,
     rowId: number | bigint,
@@ -51,7 +54,10 @@ export class RowCalls<S extends object = Schemas> extends PageCalls<S> {
     return this.one(`${this.tablePath(table)}/rows/${pathText(rowId, "readRow")}`, options);
   }
 
-  /** The row of a key: a value, or one for each of the key's columns. */
+  /**
+   * The row of a key: a value, or one for each of the key's columns. It comes over HTTP, with the
+   * transport of Flight as well.
+   */
   readRowOfKey<Name extends TableNameOf<S>>(
     table: Name,
     key: PathValue | readonly PathValue[],
@@ -60,7 +66,10 @@ export class RowCalls<S extends object = Schemas> extends PageCalls<S> {
     return this.one(`${this.tablePath(table)}/rows/key/${pathText(key, "readRowOfKey")}`, options);
   }
 
-  /** The rows that are nearest by an index, the nearest first; `_score` tells how near. */
+  /**
+   * The rows that are nearest by an index, the nearest first; `_score` tells how near. They come
+   * over HTTP, with the transport of Flight as well.
+   */
   search<Name extends TableNameOf<S>>(
     table: Name,
     column: ColumnOf<RowOf<S, Name>>,
