@@ -1,15 +1,12 @@
-/** Families of calls, each against a real server. */
+/** Tables, history, jobs and webhooks, against a real server. */
 import { Field, Int64, Schema, Utf8 } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   type Client,
-  col,
   createClient,
-  ForbiddenError,
   type Job,
   NotFoundError,
   schemaIpc,
-  UnauthenticatedError,
   UnsupportedError,
 } from "../src/full.js";
 import { startReceiver } from "./receiver.js";
@@ -63,6 +60,13 @@ describe("tables", () => {
     await expect(client.describeTable("fleet.sampled")).rejects.toThrow(NotFoundError);
     await client.undropTable("fleet.sampled");
     expect((await client.describeTable("fleet.sampled")).columns).toHaveLength(2);
+    const { namespaces } = await client.listNamespaces();
+    expect(namespaces).toContain("fleet");
+    const inside = await client.describeNamespace("fleet");
+    expect(inside.tables).toEqual(["fleet.pilots", "fleet.planes", "fleet.sampled"]);
+    await client.createNamespace({ namespace: "fleet/old" });
+    await client.dropNamespace("fleet/old");
+    await expect(client.describeNamespace("fleet/old")).rejects.toThrow(NotFoundError);
   });
 
   test("are listed page by page", async () => {
@@ -79,121 +83,6 @@ describe("tables", () => {
     }
     expect(names).toEqual(["p1", "p2", "p3"]);
     expect(count).toBe(2);
-  });
-});
-
-describe("rows", () => {
-  test("come and go by the bodies that earlier users know", async () => {
-    await client.createTable({
-      table: "products",
-      columns: [
-        { name: "id", type: "int64", nullable: false },
-        { name: "price", type: "decimal128(10, 2)" },
-      ],
-      key: ["id"],
-    });
-    const told = await client.insertRows(
-      "products",
-      [
-        { id: 1, price: "1.50" },
-        { id: 2n ** 60n, price: 2 },
-        { id: "no", price: 3 },
-      ],
-      { on_error: "skip" },
-    );
-    expect(told).toMatchObject({ rows: 2, errors: [{ row: 3, column: "id" }] });
-    await client.updateRows("products", { where: { id: 1 }, set: { price: col("price").plus(1) } });
-    expect(await client.readRowOfKey("products", 1)).toEqual({ id: 1n, price: "2.50" });
-    expect((await client.readRowOfKey("products", 2n ** 60n)).id).toBe(2n ** 60n);
-    const batch = {
-      operations: [
-        { operation: "insert" as const, table: "products", data: [{ id: 3, price: 12.99 }] },
-        { operation: "update" as const, table: "products", where: { id: 3 }, set: { price: 9 } },
-      ],
-      transaction: true,
-    };
-    const done = await client.executeBatchOperations(batch);
-    expect(done).toMatchObject({ total_operations: 2, successful: 2, failed: 0 });
-    const answer = await client.query({
-      sql: "SELECT count(*) AS n FROM products WHERE id > $1",
-      parameters: [1],
-    });
-    expect(answer).toMatchObject({ rows: [{ n: 2 }] });
-    const count = await client.deleteRows("products", { where: { id: { gt: 3 } } });
-    expect(count).toMatchObject({ rows: 1, rows_deleted: 1 });
-  });
-
-  test("keep what JSON has no numbers for", async () => {
-    const columns = [
-      { name: "n", type: "double" },
-      { name: "at", type: "timestamp[us, UTC]" },
-      { name: "bytes", type: "binary" },
-    ];
-    await client.createTable({ table: "odd", columns });
-    const row = { n: Number.NaN, at: new Date("2026-01-31T12:00:00.250Z") };
-    const rows = [{ ...row, bytes: Buffer.from([0, 255]) }, { n: Number.NEGATIVE_INFINITY }];
-    await client.insertRows("odd", rows);
-    expect(await client.from("odd").orderBy("n").toArray()).toEqual([
-      { n: Number.NEGATIVE_INFINITY, at: null, bytes: null },
-      { ...row, bytes: new Uint8Array([0, 255]) },
-    ]);
-  });
-
-  test("are changed one by one, unless somebody came first", async () => {
-    await client.put("single", [{ n: 1 }, { n: 2 }], { mode: "create" });
-    const [row] = await client.from("single").where({ n: 1 }).withRowId().toArray();
-    const id = row?._row_id as bigint;
-    const { commit } = await client.updateRow("single", id, { n: 5 });
-    expect(await client.readRow("single", id)).toEqual({ n: 5n });
-    await client.replaceRow("single", id, { n: 6 }, { ifVersion: commit });
-    await expect(
-      client.updateRow("single", id, { n: 7 }, { ifVersion: commit }),
-    ).rejects.toMatchObject({ code: "version_changed" });
-    await client.deleteRow("single", id, { soft: true });
-    await expect(client.readRow("single", id)).rejects.toThrow(NotFoundError);
-    expect((await client.listDeletions("single")).deletions).toHaveLength(1);
-    expect(await client.undeleteRows("single")).toMatchObject({ rows_inserted: 1 });
-    expect(await client.from("single").orderBy("n").toArray()).toEqual([{ n: 2n }, { n: 6n }]);
-  });
-
-  test("are read page by page, of one moment", async () => {
-    await client.put(
-      "paged",
-      Array.from({ length: 5 }, (_, n) => ({ n })),
-      { mode: "create" },
-    );
-    const sizes: number[] = [];
-    for await (const page of client.pages("readRows", "paged", { limit: 2, order_by: "n" })) {
-      sizes.push(page.rows.length);
-      if (sizes.length === 1) await client.put("paged", [{ n: 9 }]);
-    }
-    expect(sizes).toEqual([2, 2, 1]);
-  });
-
-  test("stream as lines and as bytes", async () => {
-    await client.put(
-      "lines",
-      Array.from({ length: 2500 }, (_, n) => ({ n, t: "ü" })),
-      {
-        mode: "create",
-      },
-    );
-    let sum = 0;
-    const body = { chunk_size: 1000, compression: "gzip" as const, where: { n: { lt: 2000 } } };
-    for await (const row of client.streamData<{ n: number; t: string }>("lines", body)) {
-      sum += row.n;
-      expect(row.t).toBe("ü");
-    }
-    expect(sum).toBe((1999 * 2000) / 2);
-    const decoder = new TextDecoder();
-    let text = "";
-    for await (const chunk of client.streamBytes("lines", { format: "csv", limit: 2 })) {
-      text += decoder.decode(chunk, { stream: true });
-    }
-    expect(text).toBe('"n","t"\n0,"ü"\n1,"ü"\n');
-    await expect(client.streamData("lines", { format: "csv" } as never).next()).rejects.toThrow(
-      "streamBytes()",
-    );
   });
 });
 
@@ -227,11 +116,14 @@ describe("history", () => {
     expect((await client.listViews({ namespace: "shop" })).views).toHaveLength(1);
     expect(await client.describeView("shop.large")).toMatchObject({ view: "shop.large" });
     await client.dropView("shop.large");
-    const snapshot = await client.createSnapshot({ name: "may", namespace: "shop" });
-    expect((await client.listSnapshots()).snapshots.map(({ name }) => name)).toContain(
-      snapshot.name,
-    );
-    await client.dropSnapshot(snapshot.name);
+    const { name } = await client.createSnapshot({ name: "may", namespace: "shop" });
+    expect((await client.listSnapshots()).snapshots.map((one) => one.name)).toContain(name);
+    expect(await client.describeSnapshot(name)).toMatchObject({ name, tables: ["shop.orders"] });
+    await client.delete("shop.orders", { all: true });
+    expect(await client.restoreSnapshot(name)).toMatchObject({ tables: ["shop.orders"] });
+    expect(await client.from("shop.orders").toArray()).toHaveLength(3);
+    await client.dropSnapshot(name);
+    await expect(client.describeSnapshot(name)).rejects.toThrow(NotFoundError);
   });
 });
 
@@ -268,6 +160,33 @@ describe("jobs", () => {
     await expect(client.getJob("nothing")).rejects.toThrow(NotFoundError);
   });
 
+  test("that fail can be run again", async () => {
+    const operation = { operation: "insert", table: "late", data: [{ n: 1 }] };
+    const parameters = { operations: [operation] };
+    const { job_id } = await client.createJob({ job_type: "batch_operation", parameters });
+    const failed = await client.waitForJob(job_id);
+    expect(failed).toMatchObject({ status: "failed", error: { code: "table_not_found" } });
+    await client.createTable({ table: "late", columns: [{ name: "n", type: "int64" }] });
+    expect(await client.retryJob(job_id)).toMatchObject({ job_id, status: "pending" });
+    expect(await client.waitForJob(job_id)).toMatchObject({ status: "completed", error: null });
+    expect(await client.from("late").toArray()).toEqual([{ n: 1n }]);
+    await expect(client.retryJob(job_id)).rejects.toMatchObject({ code: "job_over" });
+  });
+
+  test("that run are cancelled", async () => {
+    await client.createView({ view: "endless", sql: "SELECT i FROM range(1000000000000) r(i)" });
+    const { job_id } = await client.exportData({ table_name: "endless", format: "csv" });
+    const states: string[] = [];
+    const onProgress = ({ status }: Job) => {
+      if (status === "running" && !states.includes(status)) void client.cancelJob(job_id);
+      states.push(status);
+    };
+    const ended = await client.waitForJob(job_id, { onProgress, pauseMs: 50 });
+    expect(states).toContain("running");
+    expect(ended).toMatchObject({ status: "cancelled", completed_at: expect.any(String) });
+    await expect(client.download(job_id).next()).rejects.toThrow(NotFoundError);
+  });
+
   test("files are sent in parts, imported, exported and fetched", async () => {
     const lines = Array.from({ length: 5_000 }, (_, id) => `${id},somebody called ${id}`);
     const file = new File([`id,name\n${lines.join("\n")}\n`], "people.csv");
@@ -285,16 +204,16 @@ describe("jobs", () => {
     });
     await expect(first).rejects.toThrow("enough");
     expect(sent).toEqual([50_000]);
+    expect(await client.describeUpload(upload_id)).toMatchObject({ offset: 50_000 });
     const onProgress = (bytes: number) => sent.push(bytes);
     await client.upload(file, { uploadId: upload_id, partBytes: 50_000, onProgress });
     expect(sent).toEqual([50_000, 100_000, file.size]);
+    const { uploads } = await client.listUploads();
+    expect(uploads).toMatchObject([{ upload_id, name: "people.csv", offset: file.size }]);
     const preview = await client.previewImport({ table_name: "people", upload_id });
     expect(preview.columns.map(({ name }) => name)).toEqual(["id", "name"]);
     const job = await client.importData({ table_name: "people", upload_id, format: "csv" });
-    expect(await client.waitForJob(job.job_id)).toMatchObject({
-      status: "completed",
-      rows: 5_000,
-    });
+    expect(await client.waitForJob(job.job_id)).toMatchObject({ status: "completed", rows: 5_000 });
     const out = await client.exportData({
       table_name: "people",
       format: "jsonl",
@@ -310,6 +229,8 @@ describe("jobs", () => {
     const rest: Uint8Array[] = [];
     for await (const chunk of client.download(out.job_id, { offset: 9 })) rest.push(chunk);
     expect(await new Blob(rest as BlobPart[]).text()).toBe(fetched.slice(9));
+    await client.dropUpload(upload_id);
+    await expect(client.describeUpload(upload_id)).rejects.toThrow(NotFoundError);
   });
 
   test("schedules are kept and dropped", async () => {
@@ -345,55 +266,4 @@ test("webhooks are registered, tried, replayed, rotated and ended", async () => 
   expect(await client.describeWebhook(hook.id)).toMatchObject({ active: false });
   await client.deleteWebhook(hook.id);
   expect((await client.listWebhooks()).webhooks).toEqual([]);
-});
-
-describe("administration", () => {
-  test("keys open what their roles allow, until they are revoked", async () => {
-    await client.createRole({ name: "clerk", description: "Reads." });
-    await client.put("desk", [{ n: 1 }], { mode: "create" });
-    const grant = await client.createGrant({ role: "clerk", table: "desk", actions: ["read"] });
-    const made = await client.createKey({ name: "etl", roles: ["clerk"] });
-    await using clerk = createClient({ url: server.url, key: made.key, retry: false });
-    expect(await clerk.whoami()).toMatchObject({ name: "etl", roles: ["clerk"] });
-    expect(await clerk.from("desk").toArray()).toEqual([{ n: 1n }]);
-    await expect(clerk.put("desk", [{ n: 2 }])).rejects.toThrow(ForbiddenError);
-    const { permissions } = await clerk.listPermissions({ table: "desk" });
-    expect(permissions.read?.allowed).toBe(true);
-    const rotated = await client.rotateKey(made.id);
-    expect(rotated.key).not.toBe(made.key);
-    expect((await client.listKeys()).api_keys.map(({ name }) => name)).toContain("etl");
-    await client.revokeKey(made.id);
-    await expect(clerk.whoami()).rejects.toThrow(UnauthenticatedError);
-    await client.dropGrant(grant.id);
-    await client.dropRole("clerk");
-  });
-
-  test("users log in, workspaces come and go, what was done is on record", async () => {
-    await client.createRole({ name: "guest" });
-    const password = "correct horse battery staple";
-    await client.createUser({ name: "ada", password, roles: ["guest"] });
-    const anonymous = createClient({ url: server.url });
-    const tokens = await anonymous.takeToken({ grant_type: "password", username: "ada", password });
-    const ada = createClient({ url: server.url, token: tokens.access_token });
-    expect(await ada.whoami()).toMatchObject({ name: "ada" });
-    await client.changeUser("ada", { disabled: true });
-    await client.deleteUser("ada");
-    await client.createWorkspace({ name: "sales" });
-    await client.changeWorkspace("sales", { description: "Those who sell.", namespaces: [] });
-    expect((await client.listWorkspaces()).workspaces.map(({ name }) => name)).toContain("sales");
-    await client.dropWorkspace("sales");
-    const entries = [];
-    for await (const page of client.pages("listAuditEntries", {
-      action: "create_user",
-      limit: 1,
-    })) {
-      entries.push(...page.entries);
-    }
-    expect(entries.map(({ resource }) => resource)).toEqual(["user:ada"]);
-    expect((await client.listUsage()).usage).toBeInstanceOf(Array);
-    await expect(client.listProviders()).rejects.toThrow("There is no catalog 'pixeltable'.");
-    expect(await client.healthLive()).toEqual({ status: "live" });
-    expect(await client.healthReady()).toMatchObject({ status: "ready" });
-    expect(await client.metrics()).toContain("# TYPE");
-  });
 });

@@ -1,9 +1,9 @@
-/** Computed columns, indexes and searches, which multimodal tables have. */
+/** Computed columns, indexes, searches and models, which multimodal tables have. */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Client, createClient } from "../src/full.js";
+import { type Client, createClient, NotFoundError } from "../src/full.js";
 import { type Server, startServer } from "./server.js";
 
 const TABLE = "pixeltable:points";
@@ -14,7 +14,7 @@ let client: Client;
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), "pixelflight-js-home-"));
-  server = await startServer({ pixeltable: home });
+  server = await startServer({ pixeltable: home, pixeltable_providers: "openai" });
   client = createClient({ url: server.url, key: server.key });
 }, 120_000);
 afterAll(async () => {
@@ -68,6 +68,20 @@ test("columns are computed, and rows are found that are near to a vector", async
   await client.dropComputedColumn(TABLE, "doubled");
 
   expect((await client.listFunctions()).functions.length).toBeGreaterThan(100);
-  expect((await client.listProviders()).providers).toEqual([]);
   expect((await client.listModelUsage()).usage).toEqual([]);
 }, 60_000);
+
+test("keys of providers of models are set, shown masked, and forgotten", async () => {
+  const secret = "sk-nothing-0123456789abcdef";
+  const ofOpenAi = async () => (await client.listProviders()).providers;
+  expect(await ofOpenAi()).toMatchObject([{ provider: "openai", takes_key: true, key: null }]);
+  const set = await client.setProviderKey("openai", { key: secret });
+  expect(set).toMatchObject({ provider: "openai" });
+  const [told] = await ofOpenAi();
+  expect(told?.key).toEqual(set.key);
+  expect(JSON.stringify([set, told])).not.toContain(secret);
+  expect(await client.dropProviderKey("openai")).toBeUndefined();
+  expect(await ofOpenAi()).toMatchObject([{ provider: "openai", key: null }]);
+  await expect(client.dropProviderKey("openai")).rejects.toThrow(NotFoundError);
+  await expect(client.setProviderKey("nobody", { key: secret })).rejects.toThrow(NotFoundError);
+});

@@ -1,5 +1,5 @@
 /** Every operation of the server's OpenAPI document has a method. */
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { Client, createClient } from "../src/full.js";
 import { CORE_PATHS, MORE_PATHS } from "../src/generated/calls.js";
@@ -53,6 +53,32 @@ test("each operation is one method's", async () => {
     }
   }
   expect(operations).toBeGreaterThan(100);
+});
+
+/** Methods that are another one by a second name, or that another one calls. */
+const BY_OTHERS: Record<string, string> = {
+  addComputedColumn: "createComputedColumn",
+  batch: "executeBatchOperations",
+  completeUpload: "upload",
+  createWebhook: "registerWebhook",
+};
+
+test("each method is called by a test that asks a real server", async () => {
+  const here = new URL("./", import.meta.url);
+  const files = (await readdir(here)).filter((name) => name.endsWith(".test.ts"));
+  const texts = await Promise.all(files.map((name) => readFile(new URL(name, here), "utf8")));
+  const asking = texts.filter((text) => /inject\("server"\)|await startServer\(/.test(text));
+  const called = new Set(
+    asking
+      .flatMap((text) => [...text.matchAll(/(?<=\.|pages\(")\w+(?=[("<])/g)])
+      .map(([name]) => name),
+  );
+  const words = `${CORE_PATHS}\n${MORE_PATHS}`
+    .split("\n")
+    .flatMap((line) => line.split(" ").slice(1));
+  const methods = [...words.map((word) => word.slice(2)), ...Object.values(BY_HAND)];
+  const untried = methods.filter((name) => !called.has(name) && !called.has(BY_OTHERS[name] ?? ""));
+  expect(untried).toEqual([]);
 });
 
 test("the names of an earlier SDK are there in every client", () => {
