@@ -43,7 +43,7 @@ from flight_server.setting_values import (
 
 PREFIX = "PIXELFLIGHT_"
 # Variables of the same prefix that are not settings of the server but of its clients and tests.
-OTHER_VARIABLES = frozenset({"URL", "KEY", "CONFIG"})
+OTHER_VARIABLES = frozenset({"URL", "HTTP_URL", "KEY", "CONFIG"})
 TEST_VARIABLES = "TEST_"
 
 

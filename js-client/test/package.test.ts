@@ -103,7 +103,7 @@ describe("where it is installed", () => {
     await client.close();
     const { bin } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
     const command = join(folder, "node_modules/pixelflight", bin["pixelflight-typegen"]);
-    const env = { ...process.env, PIXELFLIGHT_URL: server.url, PIXELFLIGHT_KEY: server.key };
+    const env = { ...process.env, PIXELFLIGHT_HTTP_URL: server.url, PIXELFLIGHT_KEY: server.key };
     const { stdout } = await promisify(execFile)("node", [command, "planes"], { env });
     expect(stdout).toContain("seats: bigint | null;");
   });

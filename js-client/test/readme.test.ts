@@ -50,8 +50,8 @@ test("every block compiles, runs, and prints what is shown", async () => {
 async function printedBy(program: string): Promise<string[]> {
   const env = {
     ...process.env,
-    PIXELFLIGHT_URL: server.url,
-    PIXELFLIGHT_FLIGHT: server.flight,
+    PIXELFLIGHT_HTTP_URL: server.url,
+    PIXELFLIGHT_URL: server.flight,
     PIXELFLIGHT_KEY: server.key,
   };
   const { stdout } = await promisify(execFile)("node", [program], { cwd: folder, env });

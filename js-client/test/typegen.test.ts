@@ -126,29 +126,36 @@ describe("the command", () => {
   ].join("\n");
 
   test("writes all tables, or those that are named", async () => {
-    const environment = { PIXELFLIGHT_URL: server.url, PIXELFLIGHT_KEY: server.key };
+    const environment = { PIXELFLIGHT_HTTP_URL: server.url, PIXELFLIGHT_KEY: server.key };
     const all = await typegen([], environment);
     expect(all).toMatchObject({ exitCode: 0, stderr: "" });
     expect(all.stdout).toContain(PLANES);
     expect(all.stdout).toContain(
       'export interface Tables {\n  days: Days;\n  "fleet.planes": FleetPlanes;\n}\n',
     );
-    const output = join(tmpdir(), `tables-${process.pid}.ts`);
-    const args = ["--url", server.url, "--key", server.key, "--output", output, "fleet.planes"];
+    const folder = join(tmpdir(), `tables-${process.pid}`);
+    const output = join(folder, "made/tables.ts");
+    const args = ["--url", server.url, "--key", server.key, "-o", output, "fleet.planes"];
     expect(await typegen(args, {})).toEqual({ exitCode: 0, stdout: "", stderr: "" });
     const written = await readFile(output, "utf8");
-    await rm(output);
+    await rm(folder, { recursive: true });
     expect(written).toContain(PLANES);
     expect(written).not.toContain("Days");
   });
 
+  test("answers to 'npx pixelflight typegen' as well", async () => {
+    const named = { PIXELFLIGHT_HTTP_URL: server.url, PIXELFLIGHT_KEY: server.key };
+    expect(await typegen(["typegen", "days"], named)).toEqual(await typegen(["days"], named));
+  });
+
   test("says what is wrong, and how to mend it", async () => {
     expect(await typegen(["--help"], {})).toMatchObject({ exitCode: 0 });
-    expect(await typegen([], {})).toMatchObject({
+    expect(await typegen(["--colour"], {})).toMatchObject({
       exitCode: 2,
-      stderr: "pixelflight-typegen: Say where the server is: --url, or PIXELFLIGHT_URL.\n",
+      stderr: "pixelflight-typegen: Unknown option '--colour'. See --help.\n",
     });
-    expect((await typegen(["--colour"], {})).stderr).toContain("See --help.");
+    const dark = await typegen(["--url", "http://127.0.0.1:9"], {});
+    expect(dark.stderr).toContain("http://127.0.0.1:9");
     expect((await typegen(["--url", server.url], {})).stderr).toContain("--key or PIXELFLIGHT_KEY");
     const missing = await typegen(["--url", server.url, "--key", server.key, "nothing"], {});
     expect(missing).toMatchObject({ exitCode: 1 });

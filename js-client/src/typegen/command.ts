@@ -1,20 +1,23 @@
 /** The command `pixelflight-typegen`. */
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 import { ArgumentError, PixelflightError } from "../errors.js";
 import { type Client, createClient } from "../full.js";
 import { declarations, type TableToDeclare } from "./declarations.js";
 
+/** Where `make serve` answers. */
+const HERE = "http://127.0.0.1:8816";
 const HELP = `Writes the tables of a Pixelflight server as types of TypeScript.
 
   npx pixelflight-typegen [options] [tables…] > tables.ts
 
 Without tables it writes all that the key may read.
 
-  --url URL       where HTTP answers; PIXELFLIGHT_URL without it
-  --key KEY       an API key; PIXELFLIGHT_KEY without it
-  --output FILE   writes into a file, in place of standard output
-  --help          says this
+  --url URL           where HTTP answers: PIXELFLIGHT_HTTP_URL without it, or ${HERE}
+  --key KEY           an API key; PIXELFLIGHT_KEY without it
+  -o, --output FILE   writes into a file, in place of standard output
+  -h, --help          says this
 `;
 
 /** What a run of the command leaves behind. */
@@ -31,12 +34,12 @@ export async function typegen(args: readonly string[], environment: Environment)
   try {
     const { values, positionals } = parsed(args);
     if (values.help) return { exitCode: 0, stdout: HELP, stderr: "" };
-    const url = values.url ?? environment.PIXELFLIGHT_URL;
+    const url = values.url ?? (environment.PIXELFLIGHT_HTTP_URL || HERE);
     const key = values.key ?? environment.PIXELFLIGHT_KEY;
-    if (!url) throw new ArgumentError("Say where the server is: --url, or PIXELFLIGHT_URL.");
     await using client = createClient({ url, key: key || undefined });
     const written = declarations(await described(client, positionals));
     if (values.output === undefined) return { exitCode: 0, stdout: written, stderr: "" };
+    await mkdir(dirname(values.output), { recursive: true });
     await writeFile(values.output, written);
     return { exitCode: 0, stdout: "", stderr: "" };
   } catch (error) {
@@ -50,13 +53,20 @@ function parsed(args: readonly string[]) {
   const text = { type: "string" } as const;
   try {
     return parseArgs({
-      args: [...args],
+      // As the package's only command it answers to `npx pixelflight typegen` as well.
+      args: args.slice(args[0] === "typegen" ? 1 : 0),
       allowPositionals: true,
-      options: { url: text, key: text, output: text, help: { type: "boolean", short: "h" } },
+      options: {
+        url: text,
+        key: text,
+        output: { ...text, short: "o" },
+        help: { type: "boolean", short: "h" },
+      },
     });
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ArgumentError(`${why}. See --help.`, { cause });
+    // Behind its first sentence Node tells how to give a name that begins with a dash.
+    const [why] = (cause instanceof Error ? cause.message : String(cause)).split(". ");
+    throw new ArgumentError(`${why?.replace(/\.$/, "")}. See --help.`, { cause });
   }
 }
 
