@@ -29,6 +29,11 @@ export type PathValue = string | number | bigint | boolean;
 export interface RowCallOptions extends CallOptions {
   /** The change is refused where the table has another version by now. */
   readonly ifVersion?: number | undefined;
+  /**
+   * The same by the ETag that `readRowWithEtag` gave: `ConflictError` with the code
+   * `version_changed` where the table was changed after that.
+   */
+  readonly ifMatch?: string | undefined;
 }
 
 /** What may be left out may be undefined as well. */

@@ -11,7 +11,7 @@ import type { Schemas } from "./schemas.js";
 
 export type { DownloadOptions, UploadOptions } from "./client/files.js";
 export type { Paged } from "./client/pages.js";
-export type { ReadRowOptions, SearchOptions } from "./client/rows.js";
+export type { ReadRowOptions, SearchOptions, TaggedRow } from "./client/rows.js";
 export * from "./index.js";
 export { schemaIpc } from "./schema-ipc.js";
 

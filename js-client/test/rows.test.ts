@@ -1,6 +1,6 @@
 /** Rows by the bodies of JSON, one by one, and as streams of text, against a real server. */
 import { afterAll, expect, inject, test } from "vitest";
-import { col, createClient, NotFoundError } from "../src/full.js";
+import { ArgumentError, ConflictError, col, createClient, NotFoundError } from "../src/full.js";
 
 const server = inject("server");
 const client = createClient(server);
@@ -78,6 +78,56 @@ test("rows are changed one by one, unless somebody came first", async () => {
   expect((await client.listDeletions("single")).deletions).toHaveLength(1);
   expect(await client.undeleteRows("single")).toMatchObject({ rows_inserted: 1 });
   expect(await client.from("single").orderBy("n").toArray()).toEqual([{ n: 2n }, { n: 6n }]);
+});
+
+test("rows are read with their ETags, which refuse a change that comes late", async () => {
+  const text = "ü".repeat(2_000);
+  const row = { id: 1n, n: 1n, text };
+  await client.put("tagged", [row, { ...row, id: 2n }], { mode: "create", key: "id" });
+  const first = await client.readRowOfKeyWithEtag("tagged", 1);
+  expect(first.row).toEqual(row);
+  const { commit } = await client.updateRowOfKey("tagged", 1, { n: 2 }, { ifMatch: first.etag });
+  const late = client.updateRowOfKey("tagged", 1, { n: 3 }, { ifMatch: first.etag });
+  const refused = await late.catch((error: unknown) => error);
+  expect(refused).toBeInstanceOf(ConflictError);
+  expect(refused).toMatchObject({ code: "version_changed", status: 412, retryable: false });
+
+  const options = { columns: ["n"], version: commit };
+  const [found] = await client.from("tagged").where({ id: 1 }).withRowId().toArray();
+  const id = found?._row_id as bigint;
+  const second = await client.readRowWithEtag("tagged", id, options);
+  expect(second).toEqual({ row: { n: 2n }, etag: `"${commit}"` });
+  const both = { ifMatch: second.etag, ifVersion: commit };
+  await expect(client.replaceRow("tagged", id, row, both)).rejects.toThrow(ArgumentError);
+  await client.replaceRow("tagged", id, row, { ifMatch: second.etag });
+  await expect(client.deleteRow("tagged", id, {}, { ifMatch: second.etag })).rejects.toThrow(
+    ConflictError,
+  );
+  expect(await client.readRow("tagged", id)).toEqual(row);
+});
+
+test("the ETag of an answer that was compressed is good as well", async () => {
+  const row = { id: 1, text: "x".repeat(10_000) };
+  await client.put("squeezed", [row], { mode: "create", key: "id" });
+  const headers = { "accept-encoding": "gzip" };
+  await using far = createClient({ ...server, headers });
+  const { etag } = await far.readRowOfKeyWithEtag("squeezed", 1);
+  expect(etag).toMatch(/^W\/"\d+"$/);
+  await far.updateRowOfKey("squeezed", 1, { text: "y" }, { ifMatch: etag });
+  const late = far.deleteRowOfKey("squeezed", 1, {}, { ifMatch: etag });
+  await expect(late).rejects.toThrow(ConflictError);
+});
+
+test("a row whose ETag does not arrive is one without, and is read all the same", async () => {
+  await client.put("bare", [{ n: 1 }], { mode: "create" });
+  const fetch: typeof globalThis.fetch = async (...asked) => {
+    const { body, status, headers } = await globalThis.fetch(...asked);
+    const kept = [...headers].filter(([name]) => name !== "etag");
+    return new Response(body, { status, headers: kept as [string, string][] });
+  };
+  await using behind = createClient({ ...server, fetch });
+  expect(await behind.readRow("bare", 0)).toEqual({ n: 1n });
+  await expect(behind.readRowWithEtag("bare", 0)).rejects.toThrow("without an ETag");
 });
 
 test("rows are changed one by one by their keys", async () => {

@@ -1,7 +1,7 @@
 /** Rows are typed where tables are told as types: tsc holds these tests, and no server is asked. */
 import type { Table } from "apache-arrow";
 import { describe, expectTypeOf, test } from "vitest";
-import { col, createClient, type Result } from "../src/full.js";
+import { col, createClient, type Result, type TaggedRow } from "../src/full.js";
 
 interface Plane {
   tail: string;
@@ -38,6 +38,7 @@ describe("rows that are read", () => {
     >();
     expectTypeOf(typed.from("planes").table()).resolves.toEqualTypeOf<Table>();
     expectTypeOf(typed.readRow("planes", 3)).resolves.toEqualTypeOf<Plane>();
+    expectTypeOf(typed.readRowWithEtag("planes", 3)).resolves.toEqualTypeOf<TaggedRow<Plane>>();
   });
 
   test("are of any columns where nothing is told", () => {

@@ -35,13 +35,17 @@ class Operations extends Calls {
     const filled = path.replaceAll("{}", () => pathText(given[at++], word.slice(2)));
     const body = flags & BODY ? given[at++] : undefined;
     const query = flags & QUERY ? queryTexts(given[at++]) : undefined;
-    const { ifVersion, ...options } = (given[at] ?? {}) as RowCallOptions;
+    const { ifVersion, ifMatch, ...options } = (given[at] ?? {}) as RowCallOptions;
+    if (ifVersion !== undefined && ifMatch !== undefined) {
+      throw new ArgumentError("Give 'ifVersion' or 'ifMatch', not both.");
+    }
+    const tag = ifMatch ?? (ifVersion === undefined ? undefined : `"${ifVersion}"`);
     const request: JsonRequest = {
       method: VERBS[word[0] as string] as JsonRequest["method"],
       path: filled,
       body,
       query,
-      headers: ifVersion === undefined ? {} : { "if-match": `"${ifVersion}"` },
+      headers: tag === undefined ? {} : { "if-match": tag },
     };
     return await this.json(request, options, Boolean(flags & ONCE));
   }

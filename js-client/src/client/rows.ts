@@ -24,6 +24,13 @@ export interface ReadRowOptions<T = Row> extends ReadOptions {
   readonly asOf?: Date | string | undefined;
 }
 
+/** A row, and what tells whether it was changed since it was read. */
+export interface TaggedRow<T = Row> {
+  readonly row: T;
+  /** As HTTP gives it, for `ifMatch`. It is of the table: a change of other rows ends it as well. */
+  readonly etag: string;
+}
+
 /** What rows are to be near to: a text, an embedding, or a file; exactly one of these. */
 export interface SearchOptions<T = Row> extends ReadOptions {
   readonly text?: string | undefined;
@@ -46,24 +53,49 @@ type Asked = Omit<HttpRequest, "signal">;
 /** Families of calls about rows. */
 export class RowCalls<S extends object = Schemas> extends PageCalls<S> {
   /** The row whose `_row_id` this is. It comes over HTTP, with the transport of Flight as well. */
-  readRow<Name extends TableNameOf<S>>(
+  async readRow<Name extends TableNameOf<S>>(
     table: Name,
     rowId: number | bigint,
     options: ReadRowOptions<RowOf<S, Name>> = {},
   ): Promise<RowOf<S, Name>> {
-    return this.one(`${this.tablePath(table)}/rows/${pathText(rowId, "readRow")}`, options);
+    return (await this.one(table, pathText(rowId, "readRow"), options)).row;
+  }
+
+  /**
+   * As `readRow`, with the row's ETag: a change with it as `ifMatch` is refused where somebody else
+   * came first.
+   *
+   * @example
+   * const { row, etag } = await client.readRowWithEtag("planes", 17);
+   * await client.updateRow("planes", 17, { seats: row.seats + 1n }, { ifMatch: etag });
+   */
+  async readRowWithEtag<Name extends TableNameOf<S>>(
+    table: Name,
+    rowId: number | bigint,
+    options: ReadRowOptions<RowOf<S, Name>> = {},
+  ): Promise<TaggedRow<RowOf<S, Name>>> {
+    return tagged(await this.one(table, pathText(rowId, "readRowWithEtag"), options));
   }
 
   /**
    * The row of a key: a value, or one for each of the key's columns. It comes over HTTP, with the
    * transport of Flight as well.
    */
-  readRowOfKey<Name extends TableNameOf<S>>(
+  async readRowOfKey<Name extends TableNameOf<S>>(
     table: Name,
     key: PathValue | readonly PathValue[],
     options: ReadRowOptions<RowOf<S, Name>> = {},
   ): Promise<RowOf<S, Name>> {
-    return this.one(`${this.tablePath(table)}/rows/key/${pathText(key, "readRowOfKey")}`, options);
+    return (await this.one(table, `key/${pathText(key, "readRowOfKey")}`, options)).row;
+  }
+
+  /** As `readRowOfKey`, with the row's ETag for `ifMatch`. */
+  async readRowOfKeyWithEtag<Name extends TableNameOf<S>>(
+    table: Name,
+    key: PathValue | readonly PathValue[],
+    options: ReadRowOptions<RowOf<S, Name>> = {},
+  ): Promise<TaggedRow<RowOf<S, Name>>> {
+    return tagged(await this.one(table, `key/${pathText(key, "readRowOfKeyWithEtag")}`, options));
   }
 
   /**
@@ -99,11 +131,29 @@ export class RowCalls<S extends object = Schemas> extends PageCalls<S> {
     );
   }
 
-  private async one<T extends object>(path: string, options: ReadRowOptions<T>): Promise<T> {
+  private async one<Name extends TableNameOf<S>>(
+    table: Name,
+    which: string,
+    options: ReadRowOptions<RowOf<S, Name>>,
+  ): Promise<Found<RowOf<S, Name>>> {
     const { columns: select, version, asOf } = options;
     const query = queryTexts({ select, version, as_of: moment(asOf) });
-    const row = await this.arrow<T>({ method: "GET", path, query }, options).first();
+    const path = `${this.tablePath(table)}/rows/${which}`;
+    let etag: string | null = null;
+    const onHeaders = (headers: Headers) => {
+      etag = headers.get("etag");
+    };
+    const asked = { method: "GET", path, query, onHeaders };
+    const row = await this.arrow<RowOf<S, Name>>(asked, options).first();
     if (!row) throw new ProtocolError("The server answered without the row.");
-    return row;
+    return { row, etag };
   }
+}
+
+/** A row as it came; what stands between may have kept its tag. */
+type Found<T> = Omit<TaggedRow<T>, "etag"> & { readonly etag: string | null };
+
+function tagged<T>({ row, etag }: Found<T>): TaggedRow<T> {
+  if (etag === null) throw new ProtocolError("The row came without an ETag.");
+  return { row, etag };
 }

@@ -30,6 +30,8 @@ export interface HttpRequest {
   /** The body is a stream, sent while it is made. */
   readonly streams?: boolean | undefined;
   readonly signal: AbortSignal;
+  /** Told of the answer's headers, once it is no error. */
+  readonly onHeaders?: ((headers: Headers) => void) | undefined;
 }
 
 const PREFIX = "/api/v1";
@@ -66,6 +68,7 @@ export class Connection {
       throw this.broken(signal, cause);
     }
     if (!response.ok) throw await this.refused(response, signal);
+    request.onHeaders?.(response.headers);
     return response;
   }
 
