@@ -19,11 +19,12 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
+from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from control_api.encodings import ENCODERS, Encoder
-from control_api.media_types import Form
+from control_api.media_types import Form, reads_errors_inside
 from flight_server.engines.stream import Batches
 from flight_server.errors import Internal, PixelflightError
 from flight_server.formats.arrow_streams import ArrowWriter
@@ -137,8 +138,12 @@ def _pieces(
 def _encoded(pieces: Iterator[list[Any]], encoder: Encoder) -> Iterator[list[Any]]:
     """The pieces compressed, each so that it can be read when it comes."""
     with contextlib.closing(pieces):  # type: ignore[type-var]  # a generator
-        for some in pieces:
-            yield [encoder.encode(b"".join(some))]
+        try:
+            for some in pieces:
+                yield [encoder.encode(b"".join(some))]
+        except _Cut:
+            yield [encoder.finish(b"")]
+            raise
         yield [encoder.finish(b"")]
 
 
@@ -235,6 +240,9 @@ _WRITERS: dict[Form, Callable[[Batches, Mapping[str, Any], Shape], Any]] = {
 }
 
 
+_END = {"type": "http.response.body", "body": b"", "more_body": False}
+
+
 class _Streamed(Response):
     """An answer that is sent while it is made: one piece travels, and the next is in the making."""
 
@@ -271,9 +279,11 @@ class _Streamed(Response):
                         return
                     await send({"type": "http.response.body", "body": piece, "more_body": True})
                 some, coming = await coming, None
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            await send(_END)
         except _Cut:
-            return
+            accept = Headers(scope=scope).get("accept", "")
+            if self.media_type == Form.ARROW.value and reads_errors_inside(accept):
+                await send(_END)
         finally:
             with anyio.CancelScope(shield=True):
                 await self._end(coming)

@@ -60,6 +60,14 @@ def takes_json(accept: str) -> bool:
     return not accept.strip() or _quality(Form.JSON, _ranges(accept)) > 0
 
 
+def reads_errors_inside(accept: str) -> bool:
+    """Whether the client looks for errors in Arrow streams, and needs no cut to notice one."""
+    return any(
+        _named(name) is Form.ARROW and "errors=inside" in parameters
+        for name, *parameters in map(_parts, accept.split(","))
+    )
+
+
 def _ranges(accept: str) -> list[tuple[str, float]]:
     return [_range(part) for part in accept.split(",") if part.strip()]
 
@@ -73,7 +81,7 @@ def _named(name: str) -> Form | None:
 
 def _range(text: str) -> tuple[str, float]:
     """A media range and its quality; one that cannot be read is not liked."""
-    name, *parameters = (part.strip().lower() for part in text.split(";"))
+    name, *parameters = _parts(text)
     quality = 1.0
     for parameter in parameters:
         key, _, value = parameter.partition("=")
@@ -83,6 +91,10 @@ def _range(text: str) -> tuple[str, float]:
             except ValueError:
                 quality = 0.0
     return name, quality
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip().lower() for part in text.split(";")]
 
 
 def _quality(form: Form, ranges: list[tuple[str, float]]) -> float:

@@ -16,6 +16,8 @@ import { numbers, startProxy, type TcpProxy } from "./fault_server.js";
 import { type Server, startServer } from "./server.js";
 
 const LARGE = "SELECT i, i::VARCHAR AS t FROM range(400000) r(i)";
+const BROKEN =
+  "SELECT CASE WHEN i < 300000 THEN i ELSE error('row ' || i) END AS n FROM range(400000) r(i)";
 const ENDLESS = "SELECT i, i::VARCHAR AS t FROM range(1000000000) r(i)";
 const WAYS = ["HTTP", "Flight"] as const;
 type Way = (typeof WAYS)[number];
@@ -99,8 +101,7 @@ describe.each(WAYS)("over %s", (way) => {
   });
 
   test("an error in the middle", async () => {
-    const sql = `SELECT CASE WHEN i < 300000 THEN i ELSE error('row ' || i) END AS n FROM range(400000) r(i)`;
-    const { rows, error } = await read(client, sql);
+    const { rows, error } = await read(client, BROKEN);
     expect(error).toBeInstanceOf(PixelflightError);
     expect((error as PixelflightError).message).toContain("row 3");
     expect((error as PixelflightError).requestId).toBeTruthy();
@@ -138,6 +139,13 @@ describe.each(WAYS)("over %s", (way) => {
     const late = await read(client, ENDLESS, { timeoutMs: 500 });
     expect(late.error).toBeInstanceOf(TimeoutError);
   });
+});
+
+test("an error in the middle of what HTTP compresses", async () => {
+  const headers = { "accept-encoding": "gzip" };
+  await using client = createClient({ url: server.url, key: server.key, retry: false, headers });
+  const { error } = await read(client, BROKEN);
+  expect(error).toMatchObject({ code: "invalid_sql", message: expect.stringContaining("row 3") });
 });
 
 test("a server that is killed", async () => {

@@ -34,6 +34,7 @@ const TOLD = {
     "UnauthenticatedError: unauthenticated",
     "ArgumentError: invalid_request",
     "UnsupportedTypeError: unsupported_type",
+    "InvalidRequestError: invalid_data",
   ],
   zstd: SUM,
   lz4: SUM,

@@ -13,6 +13,7 @@ import httpx
 import pyarrow as pa
 import pytest
 
+from control_api.encodings import DECODERS
 from flight_server.formats.arrow_streams import ERROR
 from tests.fix_client import Client
 from tests.fix_http import TwoDoors
@@ -58,6 +59,17 @@ def read_until_cut(api: httpx.Client, sql: str, form: str, **headers: str) -> by
     raise AssertionError("the stream has come to its end")
 
 
+def assert_holds_error(data: bytes) -> None:
+    """The Arrow stream ends with the error, and without the mark of its end."""
+    reader = pa.ipc.open_stream(data)
+    metadata: Any = None
+    while metadata is None:
+        batch, metadata = reader.read_next_batch_with_custom_metadata()
+    assert batch.num_rows == 0
+    assert json.loads(metadata[ERROR])["code"] == "invalid_data"
+    assert not data.endswith(b"\xff\xff\xff\xff\x00\x00\x00\x00")
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_failure_in_the_middle_is_no_end(api: httpx.Client, form: str) -> None:
     data = read_until_cut(api, BROKEN, form)
@@ -66,18 +78,46 @@ def test_a_failure_in_the_middle_is_no_end(api: httpx.Client, form: str) -> None
         last = json.loads(data.splitlines()[-1])["error"]
         assert (last["code"], "boom" in last["message"]) == ("invalid_data", True)
     elif form == ARROW:
-        reader = pa.ipc.open_stream(data)
-        metadata: Any = None
-        while metadata is None:
-            batch, metadata = reader.read_next_batch_with_custom_metadata()
-        assert batch.num_rows == 0
-        assert json.loads(metadata[ERROR])["code"] == "invalid_data"
-        assert not data.endswith(b"\xff\xff\xff\xff\x00\x00\x00\x00")
+        assert_holds_error(data)
     else:
         assert b"boom" not in data
         assert b"version" not in data
     # The next request is not harmed.
     assert api.post(QUERY, json={"sql": "SELECT 1"}).status_code == 200
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "zstd"])
+def test_who_reads_errors_inside_is_not_cut_off(api: httpx.Client, encoding: str) -> None:
+    inside = {"accept": f"{ARROW};errors=inside", "accept-encoding": encoding}
+    asked = api.build_request("POST", QUERY, json={"sql": BROKEN}, headers=inside)
+    assert_holds_error(read_to_end(api, asked, encoding))
+    for form in (f"{LINES};errors=inside", f"{ARROW};errors=no"):
+        read_until_cut(api, BROKEN, form)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+def test_nor_is_what_a_body_has_compressed(api: httpx.Client, encoding: str) -> None:
+    # What compresses well is not on its way before all of it is made.
+    varied = BROKEN.replace("'1'", "hash(range)::VARCHAR").replace("INTEGER", "UBIGINT")
+    api.post(QUERY, json={"sql": f"CREATE VIEW broken_{encoding} AS {varied}"}).raise_for_status()
+    body = {"format": "arrow", "compression": encoding, "chunk_size": 100_000}
+    inside = {"accept": f"{ARROW};errors=inside"}
+    path = f"/api/v1/batch/stream/broken_{encoding}"
+    asked = api.build_request("POST", path, json=body, headers=inside)
+    assert_holds_error(read_to_end(api, asked, encoding))
+
+
+def read_to_end(api: httpx.Client, asked: httpx.Request, encoding: str) -> bytes:
+    """What an answer holds that has an end, as it was before it was compressed."""
+    answer = api.send(asked, stream=True)
+    assert answer.headers.get("content-encoding", "identity") == encoding
+    data = b"".join(answer.iter_raw())
+    if encoding == "identity":
+        return data
+    decoder = DECODERS[encoding]()
+    plain = b"".join(decoder.decode(data))
+    assert decoder.is_complete
+    return plain
 
 
 def test_a_failure_before_the_first_row_is_an_error_like_any_other(api: httpx.Client) -> None:

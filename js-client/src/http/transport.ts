@@ -19,9 +19,11 @@ import { streamsUp } from "./runtimes.js";
 
 const ARROW = "application/vnd.apache.arrow.stream";
 /**
- * Compressing takes longer than most networks do, and where a stream breaks off, Node drops what it
- * has not decompressed, with the error that stands there. Browsers ask as they like.
+ * An error that ends a stream stands in it. Where it was cut off as well, for readers that do not
+ * look for one, browsers and decompressors would drop what was not read yet, with the error.
  */
+const ERRORS_INSIDE = `${ARROW};errors=inside`;
+/** Compressing takes longer than most networks do. Browsers ask as they like. */
 const PLAIN = { "accept-encoding": "identity" };
 const PIECE_BYTES = 256 * 1024;
 
@@ -90,7 +92,7 @@ export async function* arrowOf(
   settings: CallSettings,
   limits: FrameLimits = FRAME_LIMITS,
 ): AsyncGenerator<IpcMessage, void> {
-  const headers = { accept: ARROW, ...asked.headers };
+  const headers = { accept: ERRORS_INSIDE, ...asked.headers };
   const { signal } = settings;
   const response = await connection.send({ ...asked, headers, defaults: PLAIN, signal });
   const kind = response.headers.get("content-type") ?? "of no type";

@@ -27,6 +27,7 @@ export async function tour(pixelflight, arrow, load, given) {
     await failed(pixelflight.createClient({ url, key: "wrong" }).get(table).table()),
     await failed(client.put(table, [])),
     await failed(decoded(pixelflight, compressed.zstd)),
+    await failed(slowly(client.sql(BROKEN))),
   ];
   await Promise.all([load("zstd"), load("lz4")]);
   told.zstd = await decoded(pixelflight, compressed.zstd);
@@ -35,6 +36,16 @@ export async function tour(pixelflight, arrow, load, given) {
   told.jobs = (await createFullClient({ url, key }).listJobs()).jobs.length;
   await client.close();
   return told;
+}
+
+/** Its last rows cannot be cast, long after its first ones are on their way, which hardly compress. */
+const BROKEN = `
+  SELECT CAST(CASE WHEN i < 300000 THEN hash(i)::VARCHAR ELSE 'x' END AS UBIGINT) AS n
+  FROM range(400000) r(i)`;
+
+/** Reads so that the server has told all before the second batch is asked for. */
+async function slowly(result) {
+  for await (const _ of result) await new Promise((resolve) => setTimeout(resolve, 100));
 }
 
 /** Leaves the stream after its first batch: whether there was more to come. */
