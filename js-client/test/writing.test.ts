@@ -1,6 +1,7 @@
 /** What is put comes back as it was, from whatever it was made. */
 
 import { createRequire } from "node:module";
+import perspective from "@perspective-dev/client";
 import { tableFromIPC as flechetteTable } from "@uwdata/flechette";
 import * as arrow from "apache-arrow";
 import * as other from "apache-arrow-other";
@@ -240,5 +241,53 @@ describe("the bytes of a result are read", () => {
       .toArray();
     expect(row?.toJSON()).toEqual({ rows: 5000, sum: 6248750, text: "row 999" });
     connection.close();
+  });
+
+  test("by Perspective", async () => {
+    const bytes = await client
+      .sql(`SELECT i, i * 0.5 AS half, 'row ' || i AS text, i % 2 = 0 AS even,
+        TIMESTAMPTZ '2026-01-31 12:00:00.25+00' + to_seconds(i) AS at, DATE '2026-01-31' AS day,
+        CASE WHEN i > 1 THEN ['low', 'high'][1 + i % 2]::ENUM ('low', 'high') END AS level,
+        CASE WHEN i > 1 THEN i END AS hole, {'x': i, 'y': {'z': 1.5::FLOAT}} AS point
+        FROM range(5000) r(i)`)
+      .ipc();
+    const table = await perspective.table(bytes.buffer);
+    expect(await table.schema()).toEqual({
+      i: "integer",
+      half: "float",
+      text: "string",
+      even: "boolean",
+      at: "datetime",
+      day: "date",
+      level: "string",
+      hole: "integer",
+      "point.x": "integer",
+      "point.y.z": "float",
+    });
+    const rows = await (await table.view()).to_json();
+    expect(rows).toHaveLength(5000);
+    const day = Date.UTC(2026, 0, 31);
+    const at = Date.UTC(2026, 0, 31, 12, 0, 0, 250);
+    const both = { day, "point.y.z": 1.5 };
+    const one = { i: 1, half: 0.5, text: "row 1", even: false, at: at + 1000, "point.x": 1 };
+    const two = { i: 2, half: 1, text: "row 2", even: true, at: at + 2000, "point.x": 2 };
+    expect(rows.slice(1, 3)).toEqual([
+      { ...both, ...one, level: null, hole: null },
+      { ...both, ...two, level: "low", hole: 2 },
+    ]);
+  });
+
+  test("by Perspective, which makes a row of each element of a list", async () => {
+    const nested = "SELECT 1 AS n, [[1, 2], [], [NULL]] AS l UNION ALL SELECT 2, NULL ORDER BY n";
+    const table = await perspective.table((await client.sql(nested).ipc()).buffer);
+    expect(await (await table.view()).to_json()).toEqual([
+      { n: 1, l: 1 },
+      { n: 1, l: 2 },
+      { n: 1, l: null },
+      { n: 1, l: null },
+      { n: 2, l: null },
+    ]);
+    const refused = await client.sql("SELECT MAP {'a': 1} AS m").ipc();
+    await expect(perspective.table(refused.buffer)).rejects.toThrow("`map`");
   });
 });
