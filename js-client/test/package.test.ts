@@ -1,6 +1,6 @@
 /** The package as it is built and packed: what is in it, and that it works in every runtime. */
 import { execFile, execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createClient } from "../src/index.js";
 import { installed, packedFiles, ROOT } from "./package/installed.js";
 import { servePages } from "./package/origin.js";
+import { buildsFor, RUNTIMES } from "./package/runtimes.js";
 import { type Server, startServer } from "./server.js";
 
 const PYTHON = fileURLToPath(new URL("../../.venv/bin/python", import.meta.url));
@@ -82,17 +83,18 @@ describe("where it is installed", () => {
 
   const given = (table: string) => ({ url: server.url, key: server.key, table, compressed });
 
-  async function run(command: string, program: string, what: object): Promise<unknown> {
-    const done = promisify(execFile)(command, [program, JSON.stringify(what)], { cwd: folder });
-    return JSON.parse((await done).stdout);
+  async function run(command: readonly string[], program: string, what: object): Promise<unknown> {
+    const [file = "", ...words] = [...command, program, JSON.stringify(what)];
+    const { stdout } = await promisify(execFile)(file, words, { cwd: folder });
+    return JSON.parse(stdout);
   }
 
   test.each(["mjs", "cjs"])("it works in Node, by HTTP and by Flight, in .%s", async (kind) => {
     const program = `consumer.${kind}`;
     const { flight } = server;
     const [overHttp, overFlight] = await Promise.all([
-      run("node", program, given(`${kind}_http`)),
-      run("node", program, { ...given(`${kind}_flight`), flight }),
+      run(["node"], program, given(`${kind}_http`)),
+      run(["node"], program, { ...given(`${kind}_flight`), flight }),
     ]);
     expect(overHttp).toEqual(TOLD);
     expect(overFlight).toEqual(TOLD);
@@ -126,30 +128,19 @@ describe("where it is installed", () => {
     }
   });
 
-  const bun = bunHere();
-  if (bun) {
-    test("it works in Bun", async () => {
-      expect(await run(bun, "consumer.mjs", given("bun"))).toEqual(TOLD);
+  describe.each(RUNTIMES)("in $name", ({ name, command }) => {
+    if (!command) {
+      test("there is no build for this machine", () => expect(buildsFor(name)).toEqual([]));
+      return;
+    }
+    test("it works by HTTP and by Flight", async () => {
+      const { flight } = server;
+      const [overHttp, overFlight] = await Promise.all([
+        run(command, "consumer.mjs", given(`${name}_http`)),
+        run(command, "consumer.mjs", { ...given(`${name}_flight`), flight }),
+      ]);
+      expect(overHttp).toEqual(TOLD);
+      expect(overFlight).toEqual(TOLD);
     });
-  } else {
-    test(`there is no Bun for ${process.platform} on ${process.arch}: not tried there`, () => {
-      const { optionalDependencies } = JSON.parse(
-        readFileSync(join(ROOT, "node_modules/bun/package.json"), "utf8"),
-      );
-      const arch = process.arch === "arm64" ? "aarch64" : process.arch;
-      expect(optionalDependencies).not.toHaveProperty(`@oven/bun-${process.platform}-${arch}`);
-    });
-  }
+  });
 });
-
-/** Bun as npm brought it, which it does where there is a build of it for this machine. */
-function bunHere(): string | undefined {
-  const builds = join(ROOT, "node_modules/@oven");
-  if (!existsSync(builds)) return undefined;
-  // Where npm runs scripts of packages, the program has been moved out of its build.
-  const moved = join(ROOT, "node_modules/bun/bin/bun.exe");
-  return readdirSync(builds)
-    .map((name) => join(builds, name, "bin/bun"))
-    .concat(moved)
-    .find((path) => existsSync(path));
-}
