@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { type RecordBatch, Table, tableFromArrays } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { flight } from "../src/flight.js";
@@ -108,6 +109,19 @@ describe.each(Object.entries(TRANSPORTS))("over %s", (way, transport) => {
     expect(rows).toBeLessThan(1_000_000);
     const table = await client.sql("SELECT i, i * 0.5 AS h FROM range(1000000) r(i)").table();
     expect(table.numRows).toBe(1_000_000);
+  });
+
+  test("calls that end let go of a signal that outlives them", async () => {
+    const { signal } = new AbortController();
+    const left = () => getEventListeners(signal, "abort").length;
+    const table = named("let_go");
+    await client.put(table, [{ n: 1 }], { mode: "create", signal });
+    for await (const _ of client.get(table, { signal })) expect(left()).toBe(1);
+    for await (const _ of client.sql("SELECT * FROM range(200000)", [], { signal })) break;
+    await client.update(table, { n: 2 }, { n: 1 }, { signal });
+    await expect(client.get("nothing", { signal }).table()).rejects.toThrow(NotFoundError);
+    await expect(client.put("nothing", [{ n: 1 }], { signal })).rejects.toThrow(NotFoundError);
+    expect(left()).toBe(0);
   });
 });
 

@@ -118,6 +118,22 @@ test("the ETag of an answer that was compressed is good as well", async () => {
   await expect(late).rejects.toThrow(ConflictError);
 });
 
+test("a change whose answer was lost is no conflict with itself", async () => {
+  await client.put("lost", [{ n: 1 }], { mode: "create" });
+  const { etag } = await client.readRowWithEtag("lost", 0);
+  let sent = 0;
+  const fetch: typeof globalThis.fetch = async (...asked) => {
+    const answer = await globalThis.fetch(...asked);
+    if (sent++ === 0) throw new TypeError("fetch failed");
+    return answer;
+  };
+  await using unlucky = createClient({ ...server, fetch, retry: { baseMs: 1 } });
+  const change = await unlucky.updateRow("lost", 0, { n: { expr: "n + 1" } }, { ifMatch: etag });
+  expect(change).toMatchObject({ rows_updated: 1 });
+  expect(sent).toBe(2);
+  expect(await client.readRow("lost", 0)).toEqual({ n: 2n });
+});
+
 test("a row whose ETag does not arrive is one without, and is read all the same", async () => {
   await client.put("bare", [{ n: 1 }], { mode: "create" });
   const fetch: typeof globalThis.fetch = async (...asked) => {
