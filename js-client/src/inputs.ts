@@ -1,5 +1,5 @@
 /** What is put, in the forms that programs have it in, as the messages of a stream. */
-import type { RecordBatch, Schema, Table } from "apache-arrow";
+import { type RecordBatch, type Schema, Table, tableToIPC } from "apache-arrow";
 import { ArgumentError, PixelflightError } from "./errors.js";
 import { batchesOf, batchOfAny } from "./foreign.js";
 import { encoded } from "./ipc/encoder.js";
@@ -37,6 +37,16 @@ export function sourceOf(data: Input): Source {
   throw new ArgumentError(
     "Rows are put as a Table, as RecordBatches in a list or an iterable, or as a list of objects.",
   );
+}
+
+/** The bytes of a stream of one row. Errors call its columns by this word. */
+export function rowBytes(row: InputRow, word: string): Uint8Array {
+  try {
+    return tableToIPC(new Table([batchOf([row])]), "stream");
+  } catch (error) {
+    if (!(error instanceof ArgumentError)) throw error;
+    throw new ArgumentError(error.message.replace("column", word), { cause: error.cause });
+  }
 }
 
 function listSource(list: readonly unknown[]): Source {

@@ -19,6 +19,7 @@ import {
   vectorFromArray,
 } from "apache-arrow";
 import { ArgumentError } from "./errors.js";
+import { isMoment } from "./query/literals.js";
 
 /** A row that is put. Whole numbers, dates and bytes keep their kind; the server casts the rest. */
 export type InputRow = Readonly<Record<string, unknown>>;
@@ -82,7 +83,10 @@ function typeOf(value: unknown, name: string): DataType {
 }
 
 function typeOfObject(value: object, name: string): DataType {
-  if (value instanceof Date) return MOMENT;
+  if (value instanceof Date) {
+    if (isMoment(value)) return MOMENT;
+    throw new ArgumentError(`The column '${name}' holds a Date of no moment.`);
+  }
   if (value instanceof Uint8Array) return BYTES;
   const items = listed(value);
   if (items) return new List(new Field("item", itemType(items, name), true));
@@ -151,8 +155,8 @@ function isNull(type: DataType): boolean {
 }
 
 function column(field: Field, rows: readonly InputRow[]): Vector {
-  const values = rows.map((row) => prepared(own(row, field.name), field.type));
   try {
+    const values = rows.map((row) => prepared(own(row, field.name), field.type));
     return vectorFromArray(values, field.type);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
@@ -164,7 +168,7 @@ function column(field: Field, rows: readonly InputRow[]): Vector {
 function prepared(value: unknown, type: DataType): unknown {
   if (value === null || value === undefined) return null;
   if (type instanceof Int64 && typeof value === "number") return BigInt(value);
-  if (type instanceof Float64) return Number(value);
+  if (type instanceof Float64) return double(value as number | bigint);
   if (type instanceof List) return listed(value)?.map((item) => prepared(item, type.valueType));
   if (type instanceof Map_) {
     const pairs = [...(value as Map<unknown, unknown>)];
@@ -181,6 +185,13 @@ function prepared(value: unknown, type: DataType): unknown {
     );
   }
   return value;
+}
+
+/** A number beside fractions: one of 64 bits that a double has not is not rounded silently. */
+function double(value: number | bigint): number {
+  const number = Number(value);
+  if (typeof value === "number" || BigInt(number) === value) return number;
+  throw new RangeError(`${value} is no double.`);
 }
 
 /** A member that a row has itself: every object has a `constructor`, but no such column. */

@@ -1,19 +1,6 @@
 /** Values of a statement, as JSON where it has their type and as a row of Arrow where not. */
-import {
-  Binary,
-  Bool,
-  type DataType,
-  Float64,
-  Int64,
-  Null,
-  Table,
-  TimestampMillisecond,
-  tableToIPC,
-  Utf8,
-  type Vector,
-  vectorFromArray,
-} from "apache-arrow";
-import { ArgumentError } from "./errors.js";
+import { check } from "./checks.js";
+import { isPlain } from "./query/literals.js";
 import type { Parameters } from "./transport.js";
 
 /** The fields of a request that say what its parameters are; none where there are none. */
@@ -28,17 +15,21 @@ export interface EncodedParameters {
  *
  * @throws {@link ArgumentError} that names the parameter which is of no type of SQL.
  */
-export function encodedParameters(parameters: Parameters | undefined): EncodedParameters {
-  if (parameters === undefined) return {};
-  const named = Object.entries(parameters);
-  for (const [name, value] of named) refuseUndefined(label(parameters, name), value);
+export async function encodedParameters(
+  parameters: Parameters | undefined,
+): Promise<EncodedParameters> {
+  if (!parameters) return {};
+  check(typeof parameters === "object", "parameters", parameters, "a list or an object");
+  const first = Array.isArray(parameters) ? 1 : 0;
+  const named = Object.entries(parameters).map(
+    ([name, value]) => [first ? String(Number(name) + first) : name, value] as const,
+  );
+  for (const [name, value] of named)
+    check(value !== undefined, `parameter ${name}`, value, "null, or a value");
   if (named.every(([, value]) => isJson(value))) return { parameters };
-  const columns = named.map(([name, value]) => {
-    const called = label(parameters, name);
-    return [called, column(called, value)] as const;
-  });
-  const row = new Table(Object.fromEntries(columns) as Record<string, Vector>);
-  return { parameters_ipc: base64(tableToIPC(row, "stream")) };
+  // Programs whose parameters JSON has need it never.
+  const { rowBytes } = await import("./inputs.js");
+  return { parameters_ipc: base64(rowBytes(Object.fromEntries(named), "parameter")) };
 }
 
 /** JSON of a body. Numbers that JSON has not, or doubles, are written as text, which is taken too. */
@@ -62,53 +53,10 @@ export function base64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-function label(parameters: Parameters, name: string): string {
-  return Array.isArray(parameters) ? String(Number(name) + 1) : name;
-}
-
-function refuseUndefined(name: string, value: unknown): void {
-  if (value === undefined || typeof value === "function" || typeof value === "symbol") {
-    throw new ArgumentError(`The parameter ${name} is ${typeof value}: give null, or a value.`);
-  }
-}
-
+/** Whether JSON says what the value is. */
 function isJson(value: unknown): boolean {
-  if (typeof value === "number") return Number.isFinite(value);
-  if (typeof value === "bigint") return false;
-  if (typeof value !== "object" || value === null) return true;
-  if (value instanceof Date || ArrayBuffer.isView(value)) return false;
-  return Object.values(value).every(isJson);
-}
-
-function column(name: string, value: unknown): Vector {
-  const type = typeOf(value);
-  if (!type) {
-    throw new ArgumentError(
-      `The parameter ${name} holds ${Object.prototype.toString.call(value)} beside values that JSON has no type for: give each as a parameter of its own.`,
-    );
+  if (typeof value === "object" && value !== null) {
+    return (Array.isArray(value) || isPlain(value)) && Object.values(value).every(isJson);
   }
-  return vectorFromArray([asArrow(value)], type);
-}
-
-function asArrow(value: unknown): unknown {
-  if (value instanceof Date) return value.getTime();
-  return Number.isInteger(value) ? BigInt(value as number) : value;
-}
-
-function typeOf(value: unknown): DataType | undefined {
-  if (value === null) return new Null();
-  if (value instanceof Date) return new TimestampMillisecond("UTC");
-  if (value instanceof Uint8Array) return new Binary();
-  switch (typeof value) {
-    case "bigint":
-      return new Int64();
-    case "number":
-      return Number.isInteger(value) ? new Int64() : new Float64();
-    case "boolean":
-      return new Bool();
-    case "string":
-      return new Utf8();
-    default:
-      return undefined;
-  }
+  return value === null || ["string", "boolean"].includes(typeof value) || Number.isFinite(value);
 }

@@ -3,7 +3,7 @@ import { type RecordBatch, type Schema, Table, type TypeMap } from "apache-arrow
 import { ArgumentError, TruncatedError } from "./errors.js";
 import { Decoder } from "./ipc/decoder.js";
 import { END_OF_STREAM, framed, type IpcMessage } from "./ipc/message.js";
-import type { Conversions, Row } from "./rows.js";
+import { type Conversions, chosen, type Row } from "./rows.js";
 
 /** How far a read has come. */
 export interface Progress {
@@ -62,11 +62,11 @@ export class Result<T extends object = Row> implements AsyncIterable<RecordBatch
 
   /** Rows as objects, made batch by batch, with the values that the conversions choose. */
   async *rows(conversions: Partial<Conversions> = {}): AsyncGenerator<T, void, undefined> {
-    const chosen = { ...this.conversions, ...conversions };
+    const wanted = chosen(this.conversions, conversions);
     // Whoever reads batches alone does not load this.
     const { rowsOf } = await import("./values.js");
     for await (const batch of this)
-      yield* rowsOf(batch, chosen) as Generator<object> as Generator<T>;
+      yield* rowsOf(batch, wanted) as Generator<object> as Generator<T>;
   }
 
   /** All rows, as a list of objects. */

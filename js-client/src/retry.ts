@@ -5,6 +5,7 @@
  * which failed together do not return together.
  * Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */
+import { check, refuse } from "./checks.js";
 import { PixelflightError, TimeoutError } from "./errors.js";
 
 /** How often, and how patiently. */
@@ -17,9 +18,18 @@ export interface RetryOptions {
   readonly maxMs: number;
 }
 
-export const RETRY: RetryOptions = { retries: 3, baseMs: 100, maxMs: 10_000 };
+const RETRY: RetryOptions = { retries: 3, baseMs: 100, maxMs: 10_000 };
+/** How patient a client is that was given these. */
+export function patience(given: Partial<RetryOptions> | false = {}): RetryOptions {
+  if (!given) return { ...RETRY, retries: 0 };
+  const { retries, baseMs, maxMs, ...others } = { ...RETRY, ...given };
+  refuse("retry", others);
+  return { retries, baseMs, maxMs };
+}
+
 /** A server that asks to wait longer is not waited for. */
 const RETRY_AFTER_MS_MAX = 60_000;
+const CLOCK_MS_MAX = 2 ** 31;
 
 /** What happened, for a logger. */
 export interface Attempt {
@@ -89,15 +99,19 @@ export class CallSignal {
     private readonly outer: AbortSignal | undefined,
     timeoutMs: number | undefined,
   ) {
+    const ms = timeoutMs ?? Infinity;
+    check(typeof ms === "number" && ms > 0, "timeoutMs", ms, "milliseconds, more than 0");
+    check(!outer || outer.addEventListener, "signal", outer, "an AbortSignal");
     if (outer?.aborted) this.controller.abort(outer.reason);
     else if (outer) {
       this.forward = () => this.controller.abort(outer.reason);
       outer.addEventListener("abort", this.forward, { once: true });
     }
-    if (timeoutMs !== undefined) {
+    // A clock that is set farther rings at once.
+    if (ms < CLOCK_MS_MAX) {
       const late = () =>
-        this.controller.abort(new TimeoutError(`The call took longer than ${timeoutMs} ms.`));
-      this.timer = setTimeout(late, timeoutMs);
+        this.controller.abort(new TimeoutError(`The call took longer than ${ms} ms.`));
+      this.timer = setTimeout(late, ms);
     }
   }
 

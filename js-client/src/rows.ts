@@ -1,4 +1,5 @@
 /** What rows are as objects, and what becomes of their values. */
+import { refuse } from "./checks.js";
 
 /** A row as an object, by the names of its columns. */
 export type Row = Record<string, unknown>;
@@ -27,3 +28,10 @@ export const CONVERSIONS: Conversions = {
   timestamp: "date",
   json: "value",
 };
+
+/** Those that are given, and for the rest the others. */
+export function chosen(others: Conversions, given: Partial<Conversions> = {}): Conversions {
+  const { bigint, decimal, timestamp, json, ...unknown } = { ...others, ...given };
+  refuse("conversions", unknown);
+  return { bigint, decimal, timestamp, json };
+}

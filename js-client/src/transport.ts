@@ -29,7 +29,7 @@ export interface ScanRequest {
 export interface SqlRequest {
   readonly sql: string;
   readonly parameters?: Parameters | undefined;
-  readonly version?: number | undefined;
+  readonly version?: number | string | undefined;
   readonly asOf?: string | undefined;
   readonly limit?: number | undefined;
 }

@@ -3,7 +3,7 @@ import { afterAll, expect, inject, test } from "vitest";
 import { createClient, ForbiddenError, NotFoundError, UnauthenticatedError } from "../src/full.js";
 
 const server = inject("server");
-const client = createClient(server);
+const client = createClient({ url: server.url, key: server.key });
 
 afterAll(() => client.close());
 

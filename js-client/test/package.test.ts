@@ -101,7 +101,7 @@ describe("where it is installed", () => {
   });
 
   test("its command writes tables as types", async () => {
-    const client = createClient(server);
+    const client = createClient({ url: server.url, key: server.key });
     await client.put("planes", [{ tail: "N1", seats: 4n }], { mode: "create" });
     await client.close();
     const { bin } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));

@@ -3,7 +3,7 @@ import { afterAll, expect, inject, test } from "vitest";
 import { ArgumentError, ConflictError, col, createClient, NotFoundError } from "../src/full.js";
 
 const server = inject("server");
-const client = createClient(server);
+const client = createClient({ url: server.url, key: server.key });
 
 afterAll(() => client.close());
 
@@ -110,7 +110,7 @@ test("the ETag of an answer that was compressed is good as well", async () => {
   const row = { id: 1, text: "x".repeat(10_000) };
   await client.put("squeezed", [row], { mode: "create", key: "id" });
   const headers = { "accept-encoding": "gzip" };
-  await using far = createClient({ ...server, headers });
+  await using far = createClient({ url: server.url, key: server.key, headers });
   const { etag } = await far.readRowOfKeyWithEtag("squeezed", 1);
   expect(etag).toMatch(/^W\/"\d+"$/);
   await far.updateRowOfKey("squeezed", 1, { text: "y" }, { ifMatch: etag });
@@ -141,7 +141,7 @@ test("a row whose ETag does not arrive is one without, and is read all the same"
     const kept = [...headers].filter(([name]) => name !== "etag");
     return new Response(body, { status, headers: kept as [string, string][] });
   };
-  await using behind = createClient({ ...server, fetch });
+  await using behind = createClient({ url: server.url, key: server.key, fetch });
   expect(await behind.readRow("bare", 0)).toEqual({ n: 1n });
   await expect(behind.readRowWithEtag("bare", 0)).rejects.toThrow("without an ETag");
 });

@@ -1,12 +1,13 @@
 /** What all calls share: retries, deadlines, the circuit, JSON. */
 import { Breaker } from "../breaker.js";
+import { check, refuse } from "../checks.js";
 import { ArgumentError, PixelflightError } from "../errors.js";
 import { Connection, type HttpRequest, jsonOf } from "../http/connection.js";
 import { HttpTransport } from "../http/transport.js";
 import { tableSegment } from "../names.js";
 import { jsonText } from "../parameters.js";
-import { CallSignal, RETRY, type RetryOptions, retried } from "../retry.js";
-import { CONVERSIONS, type Conversions } from "../rows.js";
+import { CallSignal, patience, type RetryOptions, retried } from "../retry.js";
+import { CONVERSIONS, type Conversions, chosen } from "../rows.js";
 import type { Credential, Transport } from "../transport.js";
 import type { CallOptions, ClientOptions, Logger } from "./options.js";
 
@@ -29,12 +30,17 @@ export class Calls {
   protected readonly transport: Transport;
   protected readonly conversions: Conversions;
   private readonly retry: RetryOptions;
+  private readonly timeoutMs: number | undefined;
   private readonly logger: Logger;
   private readonly breaker: Breaker | undefined;
+  private isClosed = false;
 
   constructor(protected readonly options: ClientOptions) {
-    const { url, key, token, fetch, headers, retry, breaker } = options;
-    checkedUrl(url);
+    check(typeof options === "object", "options", options, "{ url, key }");
+    const { url, key, token, fetch, headers, retry, breaker, transport, ...rest } = options;
+    const { timeoutMs, logger = SILENT, conversions, ...others } = rest;
+    refuse("createClient", others);
+    checkUrl(url);
     if (key !== undefined && token !== undefined) {
       throw new ArgumentError("Give a 'key' or a 'token', not both.");
     }
@@ -45,10 +51,12 @@ export class Calls {
       fetch: fetch ?? ((...given) => globalThis.fetch(...given)),
       headers,
     });
-    this.transport = options.transport ?? new HttpTransport(this.connection);
-    this.conversions = { ...CONVERSIONS, ...options.conversions };
-    this.retry = retry === false ? { ...RETRY, retries: 0 } : { ...RETRY, ...retry };
-    this.logger = options.logger ?? SILENT;
+    check(!transport || transport.read, "transport", transport, "what flight({ url }) gives");
+    this.transport = transport ?? new HttpTransport(this.connection);
+    this.conversions = chosen(CONVERSIONS, conversions);
+    this.retry = patience(retry);
+    this.timeoutMs = timeoutMs;
+    this.logger = logger;
     this.breaker = breaker && new Breaker(breaker);
   }
 
@@ -57,8 +65,9 @@ export class Calls {
     return this.options.key ?? this.options.token;
   }
 
-  /** Lets go of connections. */
+  /** Lets go of connections, for good. */
   async close(): Promise<void> {
+    this.isClosed = true;
     await this.transport.close();
   }
 
@@ -109,7 +118,7 @@ export class Calls {
   }
 
   protected callSignal({ signal, timeoutMs }: CallOptions): CallSignal {
-    return new CallSignal(signal, timeoutMs ?? this.options.timeoutMs);
+    return new CallSignal(signal, timeoutMs ?? this.timeoutMs);
   }
 
   protected async again<T>(
@@ -120,6 +129,7 @@ export class Calls {
   ): Promise<T> {
     const once = async () => {
       signal.throwIfAborted();
+      if (this.isClosed) throw new ArgumentError("This client is closed: make another.");
       this.breaker?.enter();
       try {
         const done = await work();
@@ -148,20 +158,15 @@ export class Calls {
   }
 }
 
-function checkedUrl(url: string): void {
-  let protocol: string;
+function checkUrl(url: string): void {
+  let protocol = "";
   try {
     ({ protocol } = new URL(url));
-  } catch (cause) {
-    throw new ArgumentError(
-      `${JSON.stringify(url)} is no URL: write http://HOST:PORT, as the server tells when it starts.`,
-      { cause },
-    );
+  } catch {
+    // Told as what begins with another word is.
   }
-  if (protocol === "http:" || protocol === "https:") return;
-  throw new ArgumentError(
-    `${url} is no address of HTTP: 'url' begins with http:// or https://; Flight is a 'transport'.`,
-  );
+  const wanted = "http://HOST:PORT, as the server tells when it starts; Flight is a 'transport'";
+  check(/^https?:$/.test(protocol), "url", url, wanted);
 }
 
 /** Whether the error says that something named is not there. */

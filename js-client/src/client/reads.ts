@@ -1,10 +1,20 @@
 /** Rows out of tables and statements. */
+
+import {
+  check,
+  checkedColumns,
+  checkedCount,
+  checkedTable,
+  checkedVersion,
+  refuse,
+} from "../checks.js";
 import { headerOf } from "../ipc/header.js";
 import type { IpcMessage } from "../ipc/message.js";
 import { type OrderBy, orderText, type Where, whereText } from "../query/filters.js";
+import { isMoment } from "../query/literals.js";
 import { sqlOf } from "../query/template.js";
 import { type Progress, Result } from "../result.js";
-import type { Conversions, Row } from "../rows.js";
+import { type Conversions, chosen, type Row } from "../rows.js";
 import type { ColumnOf, RowOf, Schemas, Selected, TableNameOf, Told } from "../schemas.js";
 import type { CallSettings, Parameters, ReadRequest, ScanRequest } from "../transport.js";
 import { OperationCalls } from "./operations.js";
@@ -61,17 +71,16 @@ export class ReadCalls<S extends object = Schemas> extends OperationCalls {
   get<T extends object = never>(table: Told<T>, options?: GetOptions): Result<T>;
   get(table: string, given: object = {}): object {
     const options: GetOptions = given;
-    const { columns, filter, orderBy, limit, offset, version, asOf, withRowId } = options;
+    const { columns, filter, orderBy, limit, offset, withRowId, ...rest } = options;
     const scan: ScanRequest = {
-      table,
-      columns,
+      table: checkedTable(table),
+      columns: checkedColumns(columns),
       filter: whereText(filter),
       orderBy: orderText(orderBy),
-      limit,
-      offset,
-      version,
-      asOf: moment(asOf),
+      limit: checkedCount("limit", limit),
+      offset: checkedCount("offset", offset),
       withRowId,
+      ...taken("get", rest),
     };
     return this.read({ kind: "scan", scan }, options);
   }
@@ -85,8 +94,7 @@ export class ReadCalls<S extends object = Schemas> extends OperationCalls {
   sql<T extends object = Row>(text: string | TemplateStringsArray, ...given: unknown[]): Result<T> {
     if (typeof text !== "string") return this.read<T>({ kind: "sql", sql: sqlOf(text, given) }, {});
     const [parameters, options = {}] = given as [Parameters | undefined, SqlOptions | undefined];
-    const { version, asOf } = options;
-    const sql = { sql: text, parameters, version, asOf: moment(asOf) };
+    const sql = { sql: text, parameters, ...taken("sql", options) };
     return this.read<T>({ kind: "sql", sql }, options);
   }
 
@@ -97,7 +105,10 @@ export class ReadCalls<S extends object = Schemas> extends OperationCalls {
     newer?: number | string,
     options: ReadOptions = {},
   ): Result<T> {
-    return this.read<T>({ kind: "diff", diff: { table, older, newer } }, options);
+    return this.read<T>(
+      { kind: "diff", diff: { table: checkedTable(table), older, newer } },
+      options,
+    );
   }
 
   /** The rows of a table that changed after a snapshot, in the order of the commits. */
@@ -107,12 +118,13 @@ export class ReadCalls<S extends object = Schemas> extends OperationCalls {
     options: ReadOptions & { until?: number; images?: "after" | "both" } = {},
   ): Result<T> {
     const { until, images } = options;
-    return this.read<T>({ kind: "changes", changes: { table, after, until, images } }, options);
+    const changes = { table: checkedTable(table), after, until, images };
+    return this.read<T>({ kind: "changes", changes }, options);
   }
 
   /** The result of a stream that is opened when it is read. */
   protected result<T extends object>(what: string, open: Opening, options: ReadOptions): Result<T> {
-    const conversions = { ...this.conversions, ...options.conversions };
+    const conversions = chosen(this.conversions, options.conversions);
     const stream = (onBytes: (bytes: number) => void) => this.stream(what, open, options, onBytes);
     return new Result<T>(stream, conversions, options.onProgress);
   }
@@ -164,7 +176,23 @@ async function beginning(messages: AsyncGenerator<IpcMessage, void>): Promise<Ip
   }
 }
 
+/** Which version is asked for, once it is known that nothing else is. */
+function taken(
+  of: string,
+  options: Pick<GetOptions, keyof ReadOptions | "version" | "asOf">,
+): {
+  version: number | string | undefined;
+  asOf: string | undefined;
+} {
+  const { version, asOf, onProgress: _, conversions: __, signal: ___, ...rest } = options;
+  const { timeoutMs: ____, ...others } = rest;
+  refuse(of, others);
+  return { version: checkedVersion(version), asOf: moment(asOf) };
+}
+
 /** A moment as the server reads it. */
 export function moment(given: Date | string | undefined): string | undefined {
-  return given instanceof Date ? given.toISOString() : given;
+  if (!(given instanceof Date)) return given;
+  check(isMoment(given), "asOf", given, "a moment");
+  return given.toISOString();
 }

@@ -1,5 +1,6 @@
 /** Rows into tables. */
 import type { Body } from "../answers.js";
+import { checkedTable, refuse } from "../checks.js";
 import { commitOfJson } from "../commits.js";
 import { ArgumentError } from "../errors.js";
 import type { Input } from "../inputs.js";
@@ -45,14 +46,16 @@ export class WriteCalls<S extends object = Schemas> extends ReadCalls<S> {
     data: Input<InputOf<RowOf<S, Name>>>,
     options: PutOptions = {},
   ): Promise<Commit> {
-    const { mode = "append", key, createIfMissing, commitEvery, onAck } = options;
+    const { mode = "append", key, token, createIfMissing, commitEvery, onAck, ...rest } = options;
+    const { signal: _, timeoutMs: __, ...others } = rest;
+    refuse("put", others);
     const request: IngestRequest = {
-      table,
+      table: checkedTable(table),
       mode,
       key: typeof key === "string" ? [key] : key,
       createIfMissing,
       commitEvery,
-      token: options.token ?? crypto.randomUUID(),
+      token: token ?? crypto.randomUUID(),
     };
     // Whoever reads alone does not load this.
     const { sourceOf } = await import("../inputs.js");
@@ -70,7 +73,7 @@ export class WriteCalls<S extends object = Schemas> extends ReadCalls<S> {
     parameters?: Parameters,
     options: CallOptions = {},
   ): Promise<Executed> {
-    const body = { sql, ...encodedParameters(parameters) } as Body<"query">;
+    const body = { sql, ...(await encodedParameters(parameters)) } as Body<"query">;
     return (await this.query(body, options)) as Executed;
   }
 

@@ -6,6 +6,8 @@ import {
   credentials,
   Metadata,
 } from "@grpc/grpc-js";
+import { check, refuse } from "../checks.js";
+import { authorization } from "../credentials.js";
 import { ArgumentError } from "../errors.js";
 import type { Credential } from "../transport.js";
 import { Incoming } from "./incoming.js";
@@ -67,12 +69,15 @@ export class Connection {
 
   /** @throws `ArgumentError` for a URL that is none of Flight. */
   constructor(private readonly options: FlightOptions) {
-    const { target, secure } = targetOf(options.url);
-    this.url = options.url;
-    if (options.tls && !secure) {
-      throw new ArgumentError(`${options.url} is without TLS: with 'tls', write grpc+tls://.`);
+    check(typeof options === "object", "options", options, "{ url }");
+    const { url, key: _, tls, headers: __, ...others } = options;
+    refuse("flight", others);
+    const { target, secure } = targetOf(url);
+    this.url = url;
+    if (tls && !secure) {
+      throw new ArgumentError(`${url} is without TLS: with 'tls', write grpc+tls://.`);
     }
-    const access = secure ? tlsCredentials(options.tls ?? {}) : credentials.createInsecure();
+    const access = secure ? tlsCredentials(tls ?? {}) : credentials.createInsecure();
     this.client = new Client(target, access, CHANNEL);
   }
 
@@ -138,9 +143,8 @@ export class Connection {
   private async metadata({ signal, credential, headers }: CallContext): Promise<Metadata> {
     signal.throwIfAborted();
     const metadata = new Metadata();
-    const given = this.options.key ?? credential;
-    const key = typeof given === "function" ? await given() : given;
-    if (key !== undefined) metadata.set("authorization", `Bearer ${key}`);
+    const shown = await authorization(this.options.key ?? credential);
+    if (shown !== undefined) metadata.set("authorization", shown);
     for (const [name, value] of Object.entries({ ...this.options.headers, ...headers })) {
       metadata.set(name, typeof value === "string" ? value : Buffer.from(value));
     }

@@ -4,6 +4,7 @@
  *
  * Source: https://github.com/apache/arrow/blob/main/format/Flight.proto
  */
+import { check } from "../checks.js";
 import { ProtocolError } from "../errors.js";
 import { ALIGNMENT, type IpcMessage } from "../ipc/message.js";
 import { bytesOf, fields, message, numberOf, textOf } from "./protobuf.js";
@@ -54,9 +55,11 @@ export interface ActionType {
 
 /** The bytes of a descriptor. */
 export function descriptorBytes(descriptor: FlightDescriptor): Buffer {
-  if ("command" in descriptor) return message([1, COMMAND], [2, descriptor.command]);
-  const path = descriptor.path.map((part) => [3, part] as const);
-  return message([1, PATH], ...path);
+  const { command, path } = Object(descriptor) as { command?: string; path: readonly string[] };
+  if (command !== undefined) return message([1, COMMAND], [2, command]);
+  check(Array.isArray(path), "descriptor", descriptor, "{ path: [name] } or { command }");
+  const parts = path.map((part) => [3, part] as const);
+  return message([1, PATH], ...parts);
 }
 
 /** The bytes of a ticket. */

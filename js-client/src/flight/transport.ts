@@ -1,4 +1,6 @@
 /** Arrow Flight as a way for the client's batches to travel. */
+
+import { check } from "../checks.js";
 import { commitOfJson } from "../commits.js";
 import { ArgumentError, errorOfJson, ProtocolError } from "../errors.js";
 import type { IpcMessage } from "../ipc/message.js";
@@ -34,7 +36,9 @@ export class FlightTransport implements Transport {
 
   private readonly parallel: number;
 
-  constructor({ parallel = 1, ...options }: FlightTransportOptions) {
+  constructor(given: FlightTransportOptions) {
+    check(typeof given === "object", "options", given, "{ url }");
+    const { parallel = 1, ...options } = given;
     if (!(Number.isInteger(parallel) && parallel > 0)) {
       throw new ArgumentError(`'parallel' is ${parallel}: give the number of streams, 1 or more.`);
     }
@@ -43,7 +47,7 @@ export class FlightTransport implements Transport {
   }
 
   async *read(request: ReadRequest, settings: CallSettings): AsyncGenerator<IpcMessage, void> {
-    const command = jsonText(commandOf(request));
+    const command = jsonText(await commandOf(request));
     if (this.parallel === 1 || !isWhole(request)) {
       return yield* messagesOf(this.connection, command, settings);
     }
@@ -85,7 +89,7 @@ function isWhole(request: ReadRequest): boolean {
   return [filter, limit, offset, orderBy].every((given) => given === undefined);
 }
 
-function commandOf(request: ReadRequest): Readonly<Record<string, unknown>> {
+async function commandOf(request: ReadRequest): Promise<Readonly<Record<string, unknown>>> {
   switch (request.kind) {
     case "scan":
       return { scan: scanOf(request.scan) };
@@ -94,7 +98,7 @@ function commandOf(request: ReadRequest): Readonly<Record<string, unknown>> {
       if (limit !== undefined) {
         throw new ArgumentError("Over Flight a statement's LIMIT stands in its text.");
       }
-      return { sql, ...encodedParameters(parameters), version, as_of: asOf };
+      return { sql, ...(await encodedParameters(parameters)), version, as_of: asOf };
     }
     case "diff":
       return { diff: request.diff };

@@ -1,4 +1,6 @@
 /** One request over `fetch`, and what can go wrong with it, as errors of this package. */
+
+import { authorization } from "../credentials.js";
 import {
   ConnectionError,
   type ErrorFields,
@@ -42,7 +44,8 @@ export class Connection {
   private readonly base: string;
 
   constructor(private readonly options: ConnectionOptions) {
-    this.base = options.url.replace(/\/+$/, "").replace(/\/api\/v1$/, "");
+    const { origin, pathname } = new URL(options.url);
+    this.base = origin + pathname.replace(/\/+$/, "").replace(/\/api\/v1$/, "");
   }
 
   /**
@@ -93,17 +96,17 @@ export class Connection {
 
   private async headers(request: HttpRequest): Promise<Record<string, string>> {
     const { credential, headers } = this.options;
-    const key = typeof credential === "function" ? await credential() : credential;
+    const shown = await authorization(credential);
     return {
       ...request.defaults,
       ...headers,
-      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(shown === undefined ? {} : { authorization: shown }),
       ...request.headers,
     };
   }
 
   private address({ path, query = {} }: HttpRequest): string {
-    const given = Object.entries(query).filter(([, value]) => value !== undefined);
+    const given = Object.entries(query).filter(([, value]) => (value ?? undefined) !== undefined);
     const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
     const root = path.startsWith("//") ? path.slice(1) : PREFIX + path;
     return this.base + root + (given.length === 0 ? "" : `?${search}`);
@@ -112,7 +115,10 @@ export class Connection {
   private broken(signal: AbortSignal, cause: unknown): unknown {
     if (signal.aborted) return signal.reason;
     const why = reason(cause);
-    return new ConnectionError(`No server answers at ${this.base}: ${why}.`, { cause });
+    // A page is told the same where a server is not there and where it does not allow the page.
+    const origin = globalThis.location?.origin;
+    const also = origin ? `, or its 'cors_origins' lack ${origin}` : "";
+    return new ConnectionError(`No server answers at ${this.base}: ${why}${also}.`, { cause });
   }
 
   private async refused(response: Response, signal: AbortSignal): Promise<PixelflightError> {
@@ -185,5 +191,7 @@ function untold({ status, statusText }: Response, text: string): string {
 function reason(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause);
   const inner = cause.cause;
-  return inner instanceof Error && inner.message ? inner.message : cause.message;
+  const why = inner instanceof Error && inner.message ? inner.message : cause.message;
+  if (/SSL.*wrong version/.test(why)) return "it does not speak TLS, but http://";
+  return why.trim().replace(/\.$/, "");
 }

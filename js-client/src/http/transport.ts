@@ -1,9 +1,8 @@
 /** Arrow over HTTP, for every runtime that has `fetch`. */
 
-import { commitOfJson } from "../commits.js";
 import { ArgumentError, ProtocolError } from "../errors.js";
 import { FRAME_LIMITS, type FrameLimits, Framer } from "../ipc/framer.js";
-import { END_OF_STREAM, framed, type IpcMessage } from "../ipc/message.js";
+import { ARROW, type IpcMessage } from "../ipc/message.js";
 import { tableSegment } from "../names.js";
 import { encodedParameters, jsonText } from "../parameters.js";
 import type {
@@ -14,10 +13,8 @@ import type {
   SqlRequest,
   Transport,
 } from "../transport.js";
-import { type Connection, type HttpRequest, jsonOf } from "./connection.js";
-import { streamsUp } from "./runtimes.js";
+import type { Connection, HttpRequest } from "./connection.js";
 
-const ARROW = "application/vnd.apache.arrow.stream";
 /**
  * An error that ends a stream stands in it. Where it was cut off as well, for readers that do not
  * look for one, browsers and decompressors would drop what was not read yet, with the error.
@@ -25,7 +22,6 @@ const ARROW = "application/vnd.apache.arrow.stream";
 const ERRORS_INSIDE = `${ARROW};errors=inside`;
 /** Compressing takes longer than most networks do. Browsers ask as they like. */
 const PLAIN = { "accept-encoding": "identity" };
-const PIECE_BYTES = 256 * 1024;
 
 type Asked = Omit<HttpRequest, "signal">;
 
@@ -38,8 +34,8 @@ export class HttpTransport implements Transport {
     private readonly limits: FrameLimits = FRAME_LIMITS,
   ) {}
 
-  read(request: ReadRequest, settings: CallSettings): AsyncGenerator<IpcMessage, void> {
-    return arrowOf(this.connection, asHttp(request), settings, this.limits);
+  async *read(request: ReadRequest, settings: CallSettings): AsyncGenerator<IpcMessage, void> {
+    yield* arrowOf(this.connection, await asHttp(request), settings, this.limits);
   }
 
   async write(
@@ -50,34 +46,9 @@ export class HttpTransport implements Transport {
     if (request.commitEvery) {
       throw new ArgumentError("'commitEvery' needs Arrow Flight: over HTTP a put is one commit.");
     }
-    let failed: { error: unknown } | undefined;
-    const noted = noting(messages, (error) => {
-      failed = { error };
-    });
-    const pieces = bodyPieces(noted, settings);
-    const streams = streamsUp();
-    const body = streams ? readable(pieces) : await whole(pieces);
-    const sent = this.connection.send({
-      method: "POST",
-      path: `/tables/${tableSegment(request.table)}/rows`,
-      query: {
-        mode: request.mode,
-        key: request.key && JSON.stringify(request.key),
-        token: request.token,
-        create_if_missing: request.createIfMissing || undefined,
-      },
-      headers: { "content-type": ARROW, accept: "application/json" },
-      body,
-      streams,
-      signal: settings.signal,
-    });
-    // Where what is sent could not be made, that is what went wrong, and not the request.
-    const response = await sent.catch((error: unknown) => {
-      throw failed ? failed.error : error;
-    });
-    const commit = commitOfJson(await jsonOf(response, settings.signal));
-    settings.onAck?.(commit);
-    return commit;
+    // Whoever reads alone does not load this.
+    const { upload } = await import("./upload.js");
+    return await upload(this.connection, request, messages, settings);
   }
 
   async close(): Promise<void> {
@@ -109,7 +80,7 @@ export async function* arrowOf(
   framer.finish();
 }
 
-function asHttp(request: ReadRequest): Asked {
+async function asHttp(request: ReadRequest): Promise<Asked> {
   switch (request.kind) {
     case "scan": {
       const { table, columns, filter, orderBy, limit, offset, version, asOf, withRowId } =
@@ -144,77 +115,10 @@ function asHttp(request: ReadRequest): Asked {
 }
 
 /** A statement as a request, which reads or writes. */
-function statement({ sql, parameters, version, asOf, limit }: SqlRequest): Asked {
-  const body = jsonText({ sql, ...encodedParameters(parameters), version, as_of: asOf, limit });
+async function statement(request: SqlRequest): Promise<Asked> {
+  const { sql, parameters, version, asOf, limit } = request;
+  const encoded = await encodedParameters(parameters);
+  const body = jsonText({ sql, ...encoded, version, as_of: asOf, limit });
   const headers = { "content-type": "application/json" };
   return { method: "POST", path: "/query", headers, body };
-}
-
-/** The same messages; what goes wrong with them is told. */
-async function* noting(
-  messages: AsyncIterable<IpcMessage>,
-  onError: (error: unknown) => void,
-): AsyncGenerator<IpcMessage, void, undefined> {
-  try {
-    yield* messages;
-  } catch (error) {
-    onError(error);
-    throw error;
-  }
-}
-
-/** The stream in pieces that are large enough to be worth a step each. */
-async function* bodyPieces(
-  messages: AsyncIterable<IpcMessage>,
-  { onBytes }: CallSettings,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  let small: Uint8Array[] = [];
-  let size = 0;
-  const gathered = () => {
-    const piece = joined(small, size);
-    onBytes?.(size);
-    small = [];
-    size = 0;
-    return piece;
-  };
-  for await (const message of messages) {
-    for (const part of framed(message)) {
-      small.push(part);
-      size += part.byteLength;
-    }
-    if (size >= PIECE_BYTES) yield gathered();
-  }
-  small.push(END_OF_STREAM);
-  size += END_OF_STREAM.byteLength;
-  yield gathered();
-}
-
-function joined(parts: readonly Uint8Array[], size: number): Uint8Array<ArrayBuffer> {
-  const piece = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    piece.set(part, at);
-    at += part.byteLength;
-  }
-  return piece;
-}
-
-function readable(pieces: AsyncGenerator<Uint8Array<ArrayBuffer>>): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await pieces.next();
-      if (done) controller.close();
-      else controller.enqueue(value);
-    },
-    async cancel() {
-      await pieces.return(undefined);
-    },
-  });
-}
-
-/** The whole stream: a browser keeps a large one on disk. */
-async function whole(pieces: AsyncGenerator<Uint8Array<ArrayBuffer>>): Promise<Blob> {
-  const all: Uint8Array<ArrayBuffer>[] = [];
-  for await (const piece of pieces) all.push(piece);
-  return new Blob(all);
 }

@@ -15,6 +15,9 @@ export interface IpcMessage {
   readonly appMetadata?: Uint8Array;
 }
 
+/** What such a stream is called over HTTP. */
+export const ARROW = "application/vnd.apache.arrow.stream";
+
 /** The first four bytes of a message: what follows is a length, and not itself the length. */
 export const CONTINUATION = 0xffffffff;
 

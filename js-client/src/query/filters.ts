@@ -1,9 +1,10 @@
 /** Filters and orders as objects, in the server's own shape, written as SQL. */
+import { check } from "../checks.js";
 import { ArgumentError } from "../errors.js";
 import type { Row } from "../rows.js";
 import type { FilterOf } from "../schemas.js";
 import { allOf, anyOf, Condition, col, type Expression, Order } from "./expressions.js";
-import { shown } from "./literals.js";
+import { isPlain } from "./literals.js";
 
 /** A predicate of SQL, a condition, or an object such as `{ price: { gt: 10, lte: 20 } }`. */
 export type Where<T = Row> = string | Condition | FilterOf<T>;
@@ -29,26 +30,9 @@ export interface OrderObject<Column extends string = string> {
   readonly nulls?: "first" | "last";
 }
 
-type Comparison = (column: Expression, operand: unknown) => Condition;
-
-const COMPARISONS: Readonly<Record<string, Comparison>> = {
-  eq: (column, operand) => column.eq(operand),
-  ne: (column, operand) => column.ne(operand),
-  gt: (column, operand) => column.gt(operand),
-  gte: (column, operand) => column.gte(operand),
-  lt: (column, operand) => column.lt(operand),
-  lte: (column, operand) => column.lte(operand),
-  in: (column, operand) => column.in(listed(operand, "in")),
-  not_in: (column, operand) => column.in(listed(operand, "not_in")).not(),
-  between: (column, operand) => column.between(...pair(operand)),
-  is_null: (column, operand) => (operand === false ? column.isNull().not() : column.isNull()),
-  like: (column, operand) => column.like(String(operand)),
-  ilike: (column, operand) => column.ilike(String(operand)),
-  not_like: (column, operand) => column.like(String(operand)).not(),
-  starts_with: (column, operand) => column.startsWith(String(operand)),
-  ends_with: (column, operand) => column.endsWith(String(operand)),
-  contains: (column, operand) => column.contains(String(operand)),
-};
+const ORDER = '{ column, direction: "asc" or "desc", nulls: "first" or "last" }';
+const COMPARISONS =
+  "eq ne gt gte lt lte in not_in between is_null like ilike not_like starts_with ends_with contains";
 
 /**
  * The predicate as SQL; nothing where there is none.
@@ -63,17 +47,14 @@ export function whereText(where: Where | undefined): string | undefined {
 
 /** The order as SQL; nothing where there is none. */
 export function orderText(order: OrderBy | undefined): string | undefined {
-  if (order === undefined || typeof order === "string") return order;
-  const parts = order instanceof Order ? [order] : order;
+  if (typeof order === "string") return order;
+  const parts = Array.isArray(order) ? order : [order ?? []].flat();
   return parts.length === 0 ? undefined : parts.map(ordered).join(", ");
 }
 
 function allMembers(where: WhereObject): Condition {
-  if (typeof where !== "object" || where === null || Array.isArray(where)) {
-    throw new ArgumentError(
-      `A filter is an object such as { price: { gt: 10 } }, and not ${shown(where)}.`,
-    );
-  }
+  const isRight = typeof where === "object" && where && !Array.isArray(where);
+  check(isRight, "filter", where, "an object such as { price: { gt: 10 } }");
   return allOf(Object.entries(where).map(([name, value]) => member(name, value)));
 }
 
@@ -89,11 +70,10 @@ function member(name: string, value: unknown): Condition {
 }
 
 function compared(name: string, verb: string, operand: unknown): Condition {
-  const comparison = COMPARISONS[verb];
-  if (!comparison) {
-    const known = Object.keys(COMPARISONS).join(", ");
+  const known = COMPARISONS.split(" ");
+  if (!known.includes(verb)) {
     throw new ArgumentError(
-      `There is no comparison '${verb}' (of the column '${name}'). Known are ${known}.`,
+      `There is no comparison '${verb}' (of the column '${name}'). Known are ${known.join(", ")}.`,
     );
   }
   const isOrdering = /^[gl]te?$/.test(verb);
@@ -102,7 +82,17 @@ function compared(name: string, verb: string, operand: unknown): Condition {
       `The column '${name}' is compared with null, which is never true: ask for { is_null: true }.`,
     );
   }
-  return comparison(col(name), defined(name, operand));
+  return comparison(col(name), verb, defined(name, operand));
+}
+
+/** What a comparison that is known means: most are methods of expressions. */
+function comparison(column: Expression, verb: string, operand: unknown): Condition {
+  if (verb.startsWith("not_")) return comparison(column, verb.slice(4), operand).not();
+  if (verb === "is_null") return operand === false ? column.isNull().not() : column.isNull();
+  if (verb === "in") return column.in(listed(operand, verb));
+  if (verb === "between") return column.between(...pair(operand));
+  const isOfText = /like|with|contains/.test(verb);
+  return column[verb.replace("_w", "W") as "eq"](isOfText ? String(operand) : operand);
 }
 
 function defined(name: string, value: unknown): unknown {
@@ -119,29 +109,23 @@ function ordered(one: string | Order | OrderObject): string {
     direction = "asc",
     nulls = "last",
   } = typeof one === "string" ? { column: one } : one;
-  const known = ["asc", "desc"].includes(direction) && ["first", "last"].includes(nulls);
-  if (typeof column !== "string" || !known) {
-    throw new ArgumentError(
-      `An order is { column, direction: "asc" or "desc", nulls: "first" or "last" }, and not ${JSON.stringify(one)}.`,
-    );
-  }
+  const isRight =
+    typeof column === "string" &&
+    ["asc", "desc"].includes(direction) &&
+    ["first", "last"].includes(nulls);
+  check(isRight, "orderBy", one, ORDER);
   const order = direction === "asc" ? col(column).asc() : col(column).desc();
   return (nulls === "first" ? order.nullsFirst() : order.nullsLast()).sql;
 }
 
 function listed(operand: unknown, verb: string): readonly unknown[] {
-  if (Array.isArray(operand)) return operand;
-  throw new ArgumentError(`'${verb}' takes a list, and not ${shown(operand)}.`);
+  check(Array.isArray(operand), verb, operand, "a list");
+  return operand as readonly unknown[];
 }
 
 function pair(operand: unknown): [unknown, unknown] {
   const values = listed(operand, "between");
-  if (values.length === 2 && !values.includes(null)) return [values[0], values[1]];
-  throw new ArgumentError("'between' takes the least and the largest value.");
-}
-
-function isPlain(value: unknown): value is WhereObject {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  const isRight = values.length === 2 && !values.includes(null);
+  check(isRight, "between", operand, "a list of the least and the largest value");
+  return values as [unknown, unknown];
 }

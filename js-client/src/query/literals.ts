@@ -8,7 +8,7 @@ import { ArgumentError } from "../errors.js";
  */
 export function literal(value: unknown): string {
   if (value === null) return "NULL";
-  if (value instanceof Date) return `TIMESTAMPTZ '${value.toISOString()}'`;
+  if (isMoment(value)) return `TIMESTAMPTZ '${value.toISOString()}'`;
   if (value instanceof Uint8Array) return blob(value);
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
   switch (typeof value) {
@@ -27,13 +27,30 @@ export function literal(value: unknown): string {
 
 /** A value as an error quotes it. */
 export function shown(value: unknown): string {
-  const text = typeof value === "string" ? JSON.stringify(value) : String(value);
+  const isJson = typeof value === "string" || isPlain(value) || Array.isArray(value);
+  const text = isJson ? JSON.stringify(value, digits) : String(value);
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
+}
+
+function digits(_: string, value: unknown): unknown {
+  return typeof value === "bigint" ? String(value) : value;
+}
+
+/** Whether a value is an object by its members alone. */
+export function isPlain(value: unknown): value is Readonly<Record<string, unknown>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
 }
 
 function number(value: number): string {
   if (Number.isFinite(value)) return String(value);
   return `'${value}'::DOUBLE`;
+}
+
+/** Whether it is a Date that says when. */
+export function isMoment(value: unknown): value is Date {
+  return value instanceof Date && !Number.isNaN(value.getTime());
 }
 
 function blob(bytes: Uint8Array): string {
