@@ -292,7 +292,8 @@ def _scan_of(
     services: Services, call: Call, statement: Statement, request: SqlRequest
 ) -> tuple[TableRef, ScanRequest] | None:
     """The scan that a SELECT is no more than. It gives the table's own types, and in parts."""
-    shape = simple_scan(statement)
+    # Values of parameters that no scan has are refused by the statement's own way.
+    shape = None if request.parameters else simple_scan(statement)
     if shape is None:
         return None
     table = located(call, shape.table)

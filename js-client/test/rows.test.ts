@@ -127,7 +127,12 @@ test("a change whose answer was lost is no conflict with itself", async () => {
     if (sent++ === 0) throw new TypeError("fetch failed");
     return answer;
   };
-  await using unlucky = createClient({ ...server, fetch, retry: { baseMs: 1 } });
+  await using unlucky = createClient({
+    url: server.url,
+    key: server.key,
+    fetch,
+    retry: { baseMs: 1 },
+  });
   const change = await unlucky.updateRow("lost", 0, { n: { expr: "n + 1" } }, { ifMatch: etag });
   expect(change).toMatchObject({ rows_updated: 1 });
   expect(sent).toBe(2);

@@ -101,6 +101,16 @@ def test_sql_with_parameters(client: Client, table: str) -> None:
     assert client.schema(sql=sql, parameters=[2]) == pa.schema({"n": pa.int64()})
 
 
+@pytest.mark.parametrize("where", ["", "WHERE b = '$1'"])
+def test_a_parameter_that_a_statement_has_not_is_refused(
+    client: Client, table: str, where: str
+) -> None:
+    text = f"SELECT a FROM {table} {where}"
+    found = refusal(lambda: client.get(sql=text, parameters=["x"]))
+    assert found.code == "invalid_sql"
+    assert "parameters: 1" in found.message
+
+
 def test_an_info_of_sql_is_pinned(client: Client, table: str) -> None:
     info = client.info(sql=f"SELECT count(*) AS n FROM {table}")
     client.put(DATA, table)
