@@ -7,35 +7,38 @@
  * the same buffers, and no value is copied.
  */
 import * as arrow from "apache-arrow";
-import { Data, type DataType, Field, RecordBatch, Schema, Table, Type, Vector } from "apache-arrow";
+import { Data, type DataType, Field, RecordBatch, Schema, Table, Vector } from "apache-arrow";
 import { ArgumentError } from "./errors.js";
 
-const CLASSES: Readonly<Record<number, { readonly prototype: DataType }>> = {
-  [Type.Null]: arrow.Null,
-  [Type.Int]: arrow.Int,
-  [Type.Float]: arrow.Float,
-  [Type.Binary]: arrow.Binary,
-  [Type.Utf8]: arrow.Utf8,
-  [Type.Bool]: arrow.Bool,
-  [Type.Decimal]: arrow.Decimal,
-  [Type.Date]: arrow.Date_,
-  [Type.Time]: arrow.Time,
-  [Type.Timestamp]: arrow.Timestamp,
-  [Type.Interval]: arrow.Interval,
-  [Type.List]: arrow.List,
-  [Type.Struct]: arrow.Struct,
-  [Type.Union]: arrow.Union,
-  [Type.FixedSizeBinary]: arrow.FixedSizeBinary,
-  [Type.FixedSizeList]: arrow.FixedSizeList,
-  [Type.Map]: arrow.Map_,
-  [Type.Duration]: arrow.Duration,
-  [Type.LargeBinary]: arrow.LargeBinary,
-  [Type.LargeUtf8]: arrow.LargeUtf8,
-  [Type.LargeList]: arrow.LargeList,
-  [Type.BinaryView]: arrow.BinaryView,
-  [Type.Utf8View]: arrow.Utf8View,
-  [Type.Dictionary]: arrow.Dictionary,
-};
+/** In the order of their numbers, which begin at -1. Of numbers without a class there are two. */
+const CLASSES: readonly ({ readonly prototype: DataType } | undefined)[] = [
+  arrow.Dictionary,
+  undefined,
+  arrow.Null,
+  arrow.Int,
+  arrow.Float,
+  arrow.Binary,
+  arrow.Utf8,
+  arrow.Bool,
+  arrow.Decimal,
+  arrow.Date_,
+  arrow.Time,
+  arrow.Timestamp,
+  arrow.Interval,
+  arrow.List,
+  arrow.Struct,
+  arrow.Union,
+  arrow.FixedSizeBinary,
+  arrow.FixedSizeList,
+  arrow.Map_,
+  arrow.Duration,
+  arrow.LargeBinary,
+  arrow.LargeUtf8,
+  arrow.LargeList,
+  undefined,
+  arrow.BinaryView,
+  arrow.Utf8View,
+];
 
 /** A schema and batches of it. */
 export interface Batches {
@@ -102,7 +105,7 @@ class Maker {
   private type(given: DataType): DataType {
     return this.once(given, () => {
       const { typeId, children } = given;
-      const known = CLASSES[typeId];
+      const known = CLASSES[typeId + 1];
       if (!known) throw new ArgumentError(`This apache-arrow has no type ${typeId} (${given}).`);
       const type = Object.assign(Object.create(known.prototype), given, { typeId }) as DataType;
       const { dictionary, indices } = given as { dictionary?: DataType; indices?: DataType };

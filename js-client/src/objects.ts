@@ -2,7 +2,8 @@
 import {
   Binary,
   Bool,
-  type DataType,
+  type Data,
+  DataType,
   Field,
   Float64,
   Int64,
@@ -15,8 +16,6 @@ import {
   Struct,
   TimestampMillisecond,
   Utf8,
-  type Vector,
-  vectorFromArray,
 } from "apache-arrow";
 import { ArgumentError } from "./errors.js";
 import { isMoment } from "./query/literals.js";
@@ -26,34 +25,34 @@ export type InputRow = Readonly<Record<string, unknown>>;
 
 /**
  * One batch of the rows. A column is what its values are: 64-bit whole numbers, doubles, booleans,
- * texts, moments (`Date`), bytes (`Uint8Array`), lists, maps and structs of these.
+ * texts, moments (`Date`), bytes (`Uint8Array`), lists, maps and structs of these. Columns stand in
+ * the order in which they are first named.
  *
  * @throws {@link ArgumentError} that names the column whose values are of different kinds.
  */
-export function batchOf(rows: readonly InputRow[], schema?: Schema): RecordBatch {
-  const known = schema ?? inferred(rows);
-  const children = known.fields.map((field) => column(field, rows).data[0] as never);
-  const data = makeData({ type: new Struct(known.fields), length: rows.length, children });
-  return new RecordBatch(known, data);
-}
-
-/** The schema that all the rows fit. Columns stand in the order in which they are first named. */
-export function inferred(rows: readonly InputRow[]): Schema {
-  const types = new Map<string, DataType>();
+export function batchOf(rows: readonly InputRow[]): RecordBatch {
+  const seen = nothing(Struct);
   for (const [index, row] of rows.entries()) {
     if (typeof row !== "object" || row === null || Array.isArray(row)) {
       throw new ArgumentError(`Row ${index + 1} is no object: rows are objects by column names.`);
     }
-    for (const [name, value] of Object.entries(row)) {
-      const before = types.get(name) ?? NULL;
-      types.set(name, joined(before, typeOf(value, name), name));
-    }
+    seeMembers(seen, row);
   }
-  if (types.size === 0) throw new ArgumentError("The rows name no column.");
-  return new Schema([...types].map(([name, type]) => new Field(name, type, true)));
+  if (seen.members.size === 0) throw new ArgumentError("The rows name no column.");
+  const type = typeOf(seen) as Struct;
+  const data = makeData({ type, length: rows.length, children: members(type, rows, true) });
+  return new RecordBatch(new Schema(type.children), data);
 }
 
-// One of each, so that values of one type are known as such without a closer look.
+/** A type, or the class of one that is made of others. */
+type Kind = DataType | typeof Struct | typeof List | typeof Map_;
+
+/** What values were seen: of which kind, and what they hold. */
+interface Seen {
+  kind: Kind;
+  readonly members: Map<string, Seen>;
+}
+
 const NULL = new Null();
 const INT64 = new Int64();
 const FLOAT64 = new Float64();
@@ -63,8 +62,54 @@ const BYTES = new Binary();
 const MOMENT = new TimestampMillisecond("UTC");
 const INT64_BITS = 64;
 
-function typeOf(value: unknown, name: string): DataType {
-  if (value === null || value === undefined) return NULL;
+function nothing(kind: Kind): Seen {
+  return { kind, members: new Map() };
+}
+
+/** Of members of a column, `column` is the name. */
+function seeMembers(seen: Seen, given: object, column?: string): void {
+  for (const name of Object.keys(given)) {
+    see(member(seen, name), (given as InputRow)[name], column ?? name);
+  }
+}
+
+function member({ members }: Seen, name: string): Seen {
+  let found = members.get(name);
+  if (!found) {
+    found = nothing(NULL);
+    members.set(name, found);
+  }
+  return found;
+}
+
+function see(seen: Seen, value: unknown, name: string): void {
+  if (value === null || value === undefined) return;
+  const kind = kindOf(value, name);
+  if (seen.kind === NULL) {
+    seen.kind = kind;
+    if (kind === Map_) see(member(seen, "entries"), { key: null, value: null }, name);
+  } else if (kind !== seen.kind) {
+    if (!isNumber(kind) || !isNumber(seen.kind)) {
+      const other = nothing(NULL);
+      see(other, value, name);
+      throw new ArgumentError(
+        `The column '${name}' holds values of different kinds: ${typeOf(seen)} and ${typeOf(other)}.`,
+      );
+    }
+    seen.kind = FLOAT64;
+  }
+  if (kind === Struct) seeMembers(seen, value, name);
+  else if (kind === List || kind === Map_) {
+    const item = member(seen, kind === List ? "item" : "entries");
+    for (const one of itemsOf(value)) see(item, one, name);
+  }
+}
+
+function isNumber(kind: Kind): boolean {
+  return kind === INT64 || kind === FLOAT64;
+}
+
+function kindOf(value: unknown, name: string): Kind {
   switch (typeof value) {
     case "bigint":
       if (BigInt.asIntN(INT64_BITS, value) === value) return INT64;
@@ -76,115 +121,97 @@ function typeOf(value: unknown, name: string): DataType {
     case "string":
       return TEXT;
     case "object":
-      return typeOfObject(value, name);
+      return kindOfObject(value as object, name);
     default:
       throw new ArgumentError(`The column '${name}' holds a ${typeof value}.`);
   }
 }
 
-function typeOfObject(value: object, name: string): DataType {
+function kindOfObject(value: object, name: string): Kind {
   if (value instanceof Date) {
     if (isMoment(value)) return MOMENT;
     throw new ArgumentError(`The column '${name}' holds a Date of no moment.`);
   }
   if (value instanceof Uint8Array) return BYTES;
-  const items = listed(value);
-  if (items) return new List(new Field("item", itemType(items, name), true));
-  if (value instanceof Map) {
-    const key = new Field("key", itemType([...value.keys()], name), false);
-    return mapOf(key, new Field("value", itemType([...value.values()], name), true));
-  }
+  if (value instanceof Map) return Map_;
+  if (Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView)))
+    return List;
   const prototype = Object.getPrototypeOf(value) as object | null;
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    throw new ArgumentError(
-      `The column '${name}' holds a ${value.constructor.name}: give numbers, texts, dates, bytes, lists, maps or plain objects.`,
-    );
-  }
-  const members = Object.entries(value);
-  return new Struct(members.map(([key, inner]) => new Field(key, typeOf(inner, name), true)));
-}
-
-function mapOf(key: Field, value: Field): Map_ {
-  return new Map_(new Field("entries", new Struct([key, value]), false) as never);
-}
-
-/** The items of a list: of an array, or of an array of numbers such as a `Float32Array`. */
-function listed(value: unknown): readonly unknown[] | undefined {
-  if (Array.isArray(value)) return value;
-  const isNumbers = ArrayBuffer.isView(value) && !(value instanceof DataView);
-  return isNumbers ? Array.from(value as unknown as ArrayLike<unknown>) : undefined;
-}
-
-function itemType(items: readonly unknown[], name: string): DataType {
-  return items.reduce(
-    (before: DataType, item) => joined(before, typeOf(item, name), name),
-    NULL as DataType,
-  );
-}
-
-/** The type that holds values of both. */
-function joined(one: DataType, other: DataType, name: string): DataType {
-  if (one === other || isNull(other) || String(one) === String(other)) return one;
-  if (isNull(one)) return other;
-  if (one instanceof List && other instanceof List) {
-    const item = joined(one.valueType, other.valueType, name);
-    return new List(new Field("item", item, true));
-  }
-  if (one instanceof Map_ && other instanceof Map_) {
-    const key = new Field("key", joined(one.keyType, other.keyType, name), false);
-    const value = new Field("value", joined(one.valueType, other.valueType, name), true);
-    return mapOf(key, value);
-  }
-  if (one instanceof Struct && other instanceof Struct) {
-    const members = new Map<string, DataType>();
-    for (const { name: key, type } of [...one.children, ...other.children] as Field[]) {
-      members.set(key, joined(members.get(key) ?? NULL, type, name));
-    }
-    return new Struct([...members].map(([key, type]) => new Field(key, type, true)));
-  }
-  const kinds = [one, other];
-  const isNumber = (type: DataType) => type instanceof Int64 || type instanceof Float64;
-  if (kinds.every(isNumber)) return FLOAT64;
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return Struct;
   throw new ArgumentError(
-    `The column '${name}' holds values of different kinds: ${one} and ${other}.`,
+    `The column '${name}' holds a ${value.constructor.name}: give numbers, texts, dates, bytes, lists, maps or plain objects.`,
   );
 }
 
-function isNull(type: DataType): boolean {
-  return type instanceof Null;
+/** The items of an array, or of an array of numbers such as a `Float32Array`; a map's entries. */
+function itemsOf(value: unknown): Iterable<unknown> {
+  if (!(value instanceof Map)) return (value ?? []) as Iterable<unknown>;
+  return Array.from(value, ([key, value]) => ({ key, value }));
 }
 
-function column(field: Field, rows: readonly InputRow[]): Vector {
-  try {
-    const values = rows.map((row) => prepared(own(row, field.name), field.type));
-    return vectorFromArray(values, field.type);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new ArgumentError(`The column '${field.name}' is ${field.type}: ${why}`, { cause });
-  }
+/** The type of what was seen. Entries of a map, and their keys, are never null. */
+function typeOf({ kind, members }: Seen, isEntries = false): DataType {
+  const isMap = kind === Map_;
+  const fields = Array.from(members, ([name, inner]) => {
+    const isNullable = !isMap && !(isEntries && name === "key");
+    return new Field(name, typeOf(inner, isMap), isNullable);
+  });
+  if (kind instanceof DataType) return kind;
+  const Made = kind as new (fields: unknown) => DataType;
+  return new Made(kind === Struct ? fields : fields[0]);
 }
 
-/** A value as apache-arrow's builders take it. */
-function prepared(value: unknown, type: DataType): unknown {
-  if (value === null || value === undefined) return null;
-  if (type instanceof Int64 && typeof value === "number") return BigInt(value);
-  if (type instanceof Float64) return double(value as number | bigint);
-  if (type instanceof List) return listed(value)?.map((item) => prepared(item, type.valueType));
-  if (type instanceof Map_) {
-    const pairs = [...(value as Map<unknown, unknown>)];
-    const { keyType, valueType } = type;
-    return new Map(
-      pairs.map(([key, inner]) => [prepared(key, keyType), prepared(inner, valueType)]),
-    );
+/** The values as a column. Builders of apache-arrow do the same, several times as slowly. */
+function column(type: DataType, values: readonly unknown[]): Data {
+  const buffers =
+    type === TEXT || type === BYTES
+      ? joined(values as (string | Uint8Array | null)[])
+      : type === BOOL
+        ? { data: bits(values, Boolean) }
+        : type instanceof Struct
+          ? { children: members(type, values) }
+          : type.children
+            ? flattened((type.children[0] as Field).type, values)
+            : { data: numbers(type, values) };
+  const nullBitmap = bits(values, (value) => value !== null && value !== undefined);
+  return makeData({ type, length: values.length, nullBitmap, ...buffers } as never);
+}
+
+/**
+ * A column for each member of the objects; errors name those of rows. Every object has a
+ * `constructor`, but no such column.
+ */
+function members({ children }: Struct, given: readonly unknown[], areRows = false): Data[] {
+  return children.map(({ name, type }) => {
+    const key = name as string;
+    try {
+      return column(
+        type,
+        given.map((one) => (one && Object.hasOwn(one, key) ? (one as InputRow)[key] : null)),
+      );
+    } catch (cause) {
+      if (!areRows || !(cause instanceof Error)) throw cause;
+      throw new ArgumentError(`The column '${key}' is ${type}: ${cause.message}`, { cause });
+    }
+  });
+}
+
+function bits(values: readonly unknown[], isSet: (value: unknown) => boolean): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil(values.length / 8));
+  for (let row = 0; row < values.length; row++) {
+    if (isSet(values[row])) (bytes[row >> 3] as number) |= 1 << (row & 7);
   }
-  if (type instanceof Struct) {
-    const given = value as InputRow;
-    const fields = type.children as Field[];
-    return Object.fromEntries(
-      fields.map(({ name, type }) => [name, prepared(own(given, name), type)]),
-    );
-  }
-  return value;
+  return bytes;
+}
+
+/** Numbers and moments. */
+function numbers(type: DataType, values: readonly unknown[]): Float64Array | BigInt64Array {
+  const [data, cast] =
+    type === FLOAT64
+      ? [new Float64Array(values.length), double]
+      : [new BigInt64Array(values.length), BigInt];
+  for (let row = 0; row < values.length; row++) data[row] = cast((values[row] ?? 0) as number);
+  return data;
 }
 
 /** A number beside fractions: one of 64 bits that a double has not is not rounded silently. */
@@ -194,7 +221,44 @@ function double(value: number | bigint): number {
   throw new RangeError(`${value} is no double.`);
 }
 
-/** A member that a row has itself: every object has a `constructor`, but no such column. */
-function own(row: InputRow, name: string): unknown {
-  return Object.hasOwn(row, name) ? row[name] : undefined;
+const encoder = new TextEncoder();
+const ASCII_MAX = 0x7f;
+
+/** Texts, or bytes, one behind the other. */
+function joined(values: readonly (string | Uint8Array | null)[]): object {
+  const valueOffsets = new Int32Array(values.length + 1);
+  let data = new Uint8Array(0);
+  let end = 0;
+  for (let row = 0; row < values.length; row++) {
+    const value = values[row] ?? "";
+    // In UTF-8 a unit of UTF-16 takes three bytes at most.
+    const most = end + 3 * value.length;
+    if (most > data.length) {
+      const before = data;
+      data = new Uint8Array(2 * most);
+      data.set(before);
+    }
+    // Most texts are short and of ASCII: an encoder takes longer to be called.
+    for (let at = 0; at < value.length; at++) {
+      const unit = typeof value === "string" ? value.charCodeAt(at) : (value[at] as number);
+      if (typeof value === "string" && unit > ASCII_MAX) {
+        end += encoder.encodeInto(value.slice(at), data.subarray(end)).written;
+        break;
+      }
+      data[end++] = unit;
+    }
+    valueOffsets[row + 1] = end;
+  }
+  return { valueOffsets, data: data.subarray(0, end) };
+}
+
+/** The items of lists, or the entries of maps, one behind the other. */
+function flattened(type: DataType, values: readonly unknown[]): object {
+  const valueOffsets = new Int32Array(values.length + 1);
+  const items: unknown[] = [];
+  for (let row = 0; row < values.length; row++) {
+    for (const item of itemsOf(values[row])) items.push(item);
+    valueOffsets[row + 1] = items.length;
+  }
+  return { valueOffsets, child: column(type, items) };
 }
