@@ -1,5 +1,6 @@
 /** Values of a statement, as JSON where it has their type and as a row of Arrow where not. */
 import { check } from "./checks.js";
+import { base64 } from "./json.js";
 import { isPlain } from "./query/literals.js";
 import type { Parameters } from "./transport.js";
 
@@ -30,27 +31,6 @@ export async function encodedParameters(
   // Programs whose parameters JSON has need it never.
   const { rowBytes } = await import("./inputs.js");
   return { parameters_ipc: base64(rowBytes(Object.fromEntries(named), "parameter")) };
-}
-
-/** JSON of a body. Numbers that JSON has not, or doubles, are written as text, which is taken too. */
-export function jsonText(value: unknown): string {
-  return JSON.stringify(value, function (this: Record<string, unknown>, name, inner: unknown) {
-    // Node's buffers say something else of themselves before they come here.
-    const given = this[name];
-    if (given instanceof Uint8Array) return base64(given);
-    const isForeign = typeof inner === "number" && !Number.isFinite(inner);
-    return isForeign || typeof inner === "bigint" ? String(inner) : inner;
-  });
-}
-
-/** Bytes as base64. */
-export function base64(bytes: Uint8Array): string {
-  const PIECE = 0x8000;
-  let text = "";
-  for (let at = 0; at < bytes.length; at += PIECE) {
-    text += String.fromCharCode(...bytes.subarray(at, at + PIECE));
-  }
-  return btoa(text);
 }
 
 /** Whether JSON says what the value is. */

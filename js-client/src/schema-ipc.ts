@@ -1,5 +1,5 @@
 import { type Schema, Table, tableToIPC } from "apache-arrow";
-import { base64 } from "./parameters.js";
+import { base64 } from "./json.js";
 
 /** A schema as `createTable({ table, schema_ipc })` takes it. */
 export function schemaIpc(schema: Schema): string {

@@ -8,7 +8,7 @@ import type { RowCallOptions } from "../answers.js";
 import { ArgumentError } from "../errors.js";
 import { CORE_PATHS, type CoreCalls } from "../generated/calls.js";
 import type { HttpRequest } from "../http/connection.js";
-import { jsonText } from "../parameters.js";
+import { jsonText } from "../json.js";
 import { Calls, type JsonRequest } from "./calls.js";
 import type { ClientOptions } from "./options.js";
 

@@ -6,7 +6,7 @@ import type { PathValue } from "../answers.js";
 import { ProtocolError } from "../errors.js";
 import { type HttpRequest, textOf } from "../http/connection.js";
 import { arrowOf } from "../http/transport.js";
-import { jsonText } from "../parameters.js";
+import { jsonText } from "../json.js";
 import type { Where } from "../query/filters.js";
 import { whereText } from "../query/filters.js";
 import type { Result } from "../result.js";

@@ -2,7 +2,7 @@
 import type { Body } from "../answers.js";
 import { ArgumentError, errorOfJson, ProtocolError, TruncatedError } from "../errors.js";
 import type { HttpRequest } from "../http/connection.js";
-import { jsonText } from "../parameters.js";
+import { jsonText } from "../json.js";
 import type { Row } from "../rows.js";
 import type { Schemas } from "../schemas.js";
 import { pathText } from "./operations.js";

@@ -4,7 +4,8 @@ import { check } from "../checks.js";
 import { commitOfJson } from "../commits.js";
 import { ArgumentError, errorOfJson, ProtocolError } from "../errors.js";
 import type { IpcMessage } from "../ipc/message.js";
-import { encodedParameters, jsonText } from "../parameters.js";
+import { jsonText } from "../json.js";
+import { encodedParameters } from "../parameters.js";
 import type {
   CallSettings,
   Commit,

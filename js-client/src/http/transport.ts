@@ -3,8 +3,9 @@
 import { ArgumentError, ProtocolError } from "../errors.js";
 import { FRAME_LIMITS, type FrameLimits, Framer } from "../ipc/framer.js";
 import { ARROW, type IpcMessage } from "../ipc/message.js";
+import { jsonText } from "../json.js";
 import { tableSegment } from "../names.js";
-import { encodedParameters, jsonText } from "../parameters.js";
+import { encodedParameters } from "../parameters.js";
 import type {
   CallSettings,
   Commit,

@@ -1,5 +1,6 @@
 /** Values as literals of SQL, as DuckDB reads them. */
 import { ArgumentError } from "../errors.js";
+import { jsonText } from "../json.js";
 
 /**
  * A value as SQL. Texts are of no type until they are compared, so they serve for dates and UUIDs.
@@ -28,12 +29,8 @@ export function literal(value: unknown): string {
 /** A value as an error quotes it. */
 export function shown(value: unknown): string {
   const isJson = typeof value === "string" || isPlain(value) || Array.isArray(value);
-  const text = isJson ? JSON.stringify(value, digits) : String(value);
+  const text = isJson ? jsonText(value) : String(value);
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
-}
-
-function digits(_: string, value: unknown): unknown {
-  return typeof value === "bigint" ? String(value) : value;
 }
 
 /** Whether a value is an object by its members alone. */
