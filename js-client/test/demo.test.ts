@@ -51,6 +51,16 @@ test("the stop button ends the stream", async () => {
   expect(Number((await page.textContent("#rows"))?.replaceAll(",", ""))).toBeLessThan(1_000_000);
 });
 
+test("a narrow screen shows all of it, without a bar to scroll aside", async () => {
+  await page.setViewportSize({ width: 360, height: 740 });
+  const [width, shown] = await page.evaluate(() => {
+    const { scrollWidth, clientWidth } = document.documentElement;
+    return [scrollWidth, clientWidth];
+  });
+  expect(width).toBe(shown);
+  expect(await page.textContent("#about")).toContain("admin.key");
+});
+
 test("what goes wrong is told in a sentence", async () => {
   await page.fill("#key", "pf_wrong");
   await page.click("#start");

@@ -1,5 +1,5 @@
 /** What a newcomer gets wrong: told in a sentence, alike on every way, before anything is sent. */
-import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from "vitest";
 import { FlightClient, flight } from "../src/flight.js";
 import { ArgumentError, type Client, createClient, type PutOptions } from "../src/index.js";
 
@@ -56,6 +56,22 @@ test("a server that speaks no TLS is told to be one", async () => {
   await using client = createClient({ url: secure, key, retry: false });
   const { message } = await thrown(() => client.listTables());
   expect(message).toBe(`No server answers at ${secure}: it does not speak TLS, but http://.`);
+});
+
+test("a page is told that the server may not allow it", async () => {
+  const dark = "http://127.0.0.1:9";
+  await using client = createClient({ url: dark, key, retry: false });
+  try {
+    vi.stubGlobal("location", { origin: "http://pages.test" });
+    const { message } = await thrown(() => client.listTables());
+    expect(message).toMatch(
+      /^No server answers at .*, or its 'cors_origins' lack .*pages\.test\.$/,
+    );
+    vi.stubGlobal("location", { origin: dark });
+    expect((await thrown(() => client.listTables())).message).not.toContain("cors_origins");
+  } finally {
+    vi.unstubAllGlobals();
+  }
 });
 
 const TRANSPORTS = { HTTP: () => undefined, Flight: () => flight({ url: server.flight }) };

@@ -117,7 +117,8 @@ export class Connection {
     const why = reason(cause);
     // A page is told the same where a server is not there and where it does not allow the page.
     const origin = globalThis.location?.origin;
-    const also = origin ? `, or its 'cors_origins' lack ${origin}` : "";
+    const also =
+      origin && !this.base.startsWith(origin) ? `, or its 'cors_origins' lack ${origin}` : "";
     return new ConnectionError(`No server answers at ${this.base}: ${why}${also}.`, { cause });
   }
 
