@@ -22,7 +22,11 @@ export type Told<T> = [T] extends [never] ? never : string;
 export type ColumnOf<T> = keyof T & string;
 
 /** Some of a row's columns, and the row's id where it is asked for. */
-export type Selected<T, Column extends ColumnOf<T>, WithRowId = false> = Pick<T, Column> &
+export type Selected<T, Column extends ColumnOf<T>, WithRowId = false> = ([ColumnOf<T>] extends [
+  Column,
+]
+  ? T
+  : Pick<T, Column>) &
   (WithRowId extends true ? { _row_id: bigint } : unknown);
 
 /** A row as it may be put: columns left out get their defaults. */

@@ -21,7 +21,7 @@ def test_every_block_of_bash_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     printed, ran = "", 0
     with running_server(tmp_path / "pixelflight-data", durability="none") as server:
-        monkeypatch.setenv("PIXELFLIGHT_HTTP", server.http)
+        monkeypatch.setenv("PIXELFLIGHT_HTTP_URL", server.http)
         for block in blocks(PAGE):
             if block.language == "bash":
                 printed, ran = run_bash(block, monkeypatch), ran + 1

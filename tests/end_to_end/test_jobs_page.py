@@ -24,7 +24,7 @@ def test_every_block_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     printed, ran = "", 0
     with running_server(tmp_path / "pixelflight-data", durability="none") as server:
         monkeypatch.setenv("PIXELFLIGHT_URL", server.url)
-        monkeypatch.setenv("PIXELFLIGHT_HTTP", server.http)
+        monkeypatch.setenv("PIXELFLIGHT_HTTP_URL", server.http)
         monkeypatch.setenv("PIXELFLIGHT_KEY", server.key)
         for block in blocks(PAGE):
             match block.language:

@@ -19,7 +19,7 @@ def test_every_block_of_bash_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     printed, ran = "", 0
     with running_server(tmp_path / "pixelflight-data", **QUIET) as server:
-        monkeypatch.setenv("PIXELFLIGHT_HTTP", server.http)
+        monkeypatch.setenv("PIXELFLIGHT_HTTP_URL", server.http)
         for block in blocks(PAGE):
             if block.language == "bash":
                 printed, ran = run_bash(block, monkeypatch), ran + 1
