@@ -1,3 +1,4 @@
+import { makeVector, type RecordBatch, Table } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   ConnectionError,
@@ -330,4 +331,21 @@ test("who reads slowly holds the server back, and memory stays flat", async () =
   }
   expect(reached).toBeLessThan(16 * 2 ** 20);
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(64 * 2 ** 20);
+});
+
+test("what is put while it is made is forgotten once it is sent", async () => {
+  server.answersWith(json(200, COMMIT));
+  const column = makeVector(new Int32Array(2 ** 18));
+  const [batch] = new Table({ n: column }).batches as [RecordBatch];
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  async function* batches() {
+    for (let count = 0; count < 512; count++) {
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+      yield batch;
+    }
+  }
+  await client().put("t", batches());
+  // Of half a gigabyte, all that waits for the collector of garbage.
+  expect(most).toBeLessThan(256 * 2 ** 20);
 });

@@ -29,8 +29,8 @@ export interface HttpRequest {
   /** Headers that the client's own come before. */
   readonly defaults?: Readonly<Record<string, string>> | undefined;
   readonly body?: BodyInit | undefined;
-  /** The body is a stream, sent while it is made. */
-  readonly streams?: boolean | undefined;
+  /** What `fetch` is told besides. */
+  readonly init?: RequestInit | undefined;
   readonly signal: AbortSignal;
   /** Told of the answer's headers, once it is no error. */
   readonly onHeaders?: ((headers: Headers) => void) | undefined;
@@ -56,14 +56,9 @@ export class Connection {
    */
   async send(request: HttpRequest): Promise<Response> {
     const { method, signal } = request;
-    const init: RequestInit & { duplex?: "half" } = {
-      method,
-      headers: await this.headers(request),
-      signal,
-    };
+    const headers = await this.headers(request);
+    const init: RequestInit = { ...request.init, method, headers, signal };
     if (request.body !== undefined) init.body = request.body;
-    // What sends while it reads is asked for by this word; browsers over HTTP/1.1 have it not.
-    if (request.streams) init.duplex = "half";
     let response: Response;
     try {
       response = await this.options.fetch(this.address(request), init);

@@ -7,6 +7,11 @@ import { type Connection, jsonOf } from "./connection.js";
 import { streamsUp } from "./runtimes.js";
 
 const PIECE_BYTES = 256 * 1024;
+/**
+ * A body that is sent while it is made is asked for by `duplex`. It cannot be sent to a second
+ * address: the others keep Node from holding a copy of all of it for that.
+ */
+const STREAMED = { duplex: "half", redirect: "error", window: null } as const;
 
 /** Sends the messages; the commit is what the server answers. */
 export async function upload(
@@ -33,7 +38,7 @@ export async function upload(
     },
     headers: { "content-type": ARROW, accept: "application/json" },
     body,
-    streams,
+    init: streams ? STREAMED : undefined,
     signal: settings.signal,
   });
   // Where what is sent could not be made, that is what went wrong, and not the request.
