@@ -129,6 +129,14 @@ class Criteria(Body):
     pattern: str | None = None
 
 
+# What pydantic calls by the names of Python's types, and JSON otherwise.
+_WORDS = (
+    (r"a valid (tuple|list|set)", "a list"),
+    (r"a valid dictionary( or instance of \w+)?", "an object"),
+    (r", unable to parse string as an? \w+", ""),
+)
+
+
 def loaded(data: bytes, what: str) -> dict[str, Any]:
     """The JSON object in the bytes. InvalidRequest says what stands there instead."""
     try:
@@ -169,6 +177,8 @@ def sentence(
         return _of_tag(problem["ctx"], f"{where}.{problem['ctx']['discriminator'][1:-1]}", what)
     reason = problem["msg"].removeprefix("Value error, ")
     reason = f"{reason[:1].lower()}{reason[1:]}"
+    for words_of_python, words in _WORDS:
+        reason = re.sub(words_of_python, words, reason)
     if not where:
         return f"The {what} does not fit: {reason}."
     whole = f"{part} '{where}' of the {what}"

@@ -254,6 +254,8 @@ def test_polars_and_pandas(client: Client, table: str) -> None:
         ({"sql": "SELECT 1; SELECT 2"}, "invalid_sql", ""),
         ({"sql": "SELECT * FROM '/etc/passwd'"}, "", ""),
         ({"sql": 7}, "invalid_request", "7"),
+        ({"scan": {"table": "t", "columns": "a"}}, "invalid_request", "should be a list."),
+        ({"sql": "SELECT ?", "parameters": 7}, "invalid_request", "should be an object."),
         ({"changes": {"table": "no_such", "after": 1}}, "table_not_found", "no_such"),
     ],
 )

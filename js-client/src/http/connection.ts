@@ -189,5 +189,5 @@ function reason(cause: unknown): string {
   const inner = cause.cause;
   const why = inner instanceof Error && inner.message ? inner.message : cause.message;
   if (/SSL.*wrong version/.test(why)) return "it does not speak TLS, but http://";
-  return why.trim().replace(/\.$/, "");
+  return why.trim().replace(/[.?]$/, "");
 }
