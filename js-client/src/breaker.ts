@@ -1,4 +1,5 @@
 /** A circuit breaker: a server that fails again and again is left alone for a while. */
+import { check } from "./checks.js";
 import { ArgumentError, PixelflightError, UnavailableError } from "./errors.js";
 
 /** When a circuit opens, and for how long. */
@@ -18,7 +19,10 @@ export class Breaker {
   constructor(
     private readonly options: BreakerOptions,
     private readonly now: () => number = Date.now,
-  ) {}
+  ) {
+    const { failures, resetMs } = options;
+    check(failures > 0 && resetMs >= 0, "breaker", options, "{ failures, resetMs }");
+  }
 
   /**
    * Asks whether a call may be made.

@@ -2,6 +2,11 @@
 import { ArgumentError } from "./errors.js";
 import type { Credential } from "./transport.js";
 
+/** The same as a function: whoever prints a client does not print its key. */
+export function hidden(credential: Credential | undefined): Credential | undefined {
+  return typeof credential === "string" ? () => credential : credential;
+}
+
 /**
  * The header that shows it; nothing where there is none. Blanks around it are those of a file.
  *

@@ -1,6 +1,8 @@
 /** What a newcomer gets wrong: told in a sentence, alike on every way, before anything is sent. */
+import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from "vitest";
 import { FlightClient, flight } from "../src/flight.js";
+import { createClient as createFullClient } from "../src/full.js";
 import { ArgumentError, type Client, createClient, type PutOptions } from "../src/index.js";
 
 const server = inject("server");
@@ -28,6 +30,7 @@ describe("a client is not made", () => {
     ["with retries by another name", { url, retry: { attempts: 2 } }, "'retry' has no option"],
     ["with a word for a transport", { url, transport: "flight" }, "give what flight({ url })"],
     ["with Flight's address", { url: server.flight }, "Flight is a 'transport'"],
+    ["with a breaker of nothing", { url, breaker: {} }, "give { failures, resetMs }"],
     ["with conversions by another name", { url, conversions: { bigInt: "number" } }, "'bigInt'"],
   ];
   test.each(GIVEN)("%s", async (_, given, sentence) => {
@@ -208,6 +211,25 @@ describe.each(Object.entries(TRANSPORTS))("over %s", (way, transport) => {
       expect(error.message).toBe("This client is closed: make another.");
     }
   });
+});
+
+test("whoever prints a client does not print its key", async () => {
+  const clients = [
+    createClient({ url, key, transport: flight({ url: server.flight, key }) }),
+    createClient({ url, token: key }),
+    new FlightClient({ url: server.flight, key }),
+  ];
+  for (const client of clients) {
+    expect(inspect(client, { depth: 9 })).not.toContain(key);
+    await client.close();
+  }
+  expect(JSON.stringify(createClient({ url, key }))).not.toContain(key);
+});
+
+test("pages of what is no list", async () => {
+  await using client = createFullClient({ url, key });
+  const error = await thrown(() => client.pages(loose<"listTables">("listTable")).next());
+  expect(error.message).toBe(`'pages()' is "listTable": give the name of a method that lists.`);
 });
 
 test("descriptors of flights that are none", async () => {

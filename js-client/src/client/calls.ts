@@ -1,6 +1,7 @@
 /** What all calls share: retries, deadlines, the circuit, JSON. */
 import { Breaker } from "../breaker.js";
 import { check, refuse } from "../checks.js";
+import { hidden } from "../credentials.js";
 import { ArgumentError, PixelflightError } from "../errors.js";
 import { Connection, type HttpRequest, jsonOf } from "../http/connection.js";
 import { HttpTransport } from "../http/transport.js";
@@ -29,23 +30,26 @@ export class Calls {
   protected readonly connection: Connection;
   protected readonly transport: Transport;
   protected readonly conversions: Conversions;
+  /** Who is asking. */
+  protected readonly credential: Credential | undefined;
   private readonly retry: RetryOptions;
   private readonly timeoutMs: number | undefined;
   private readonly logger: Logger;
   private readonly breaker: Breaker | undefined;
   private isClosed = false;
 
-  constructor(protected readonly options: ClientOptions) {
+  constructor(options: ClientOptions) {
     check(typeof options === "object", "options", options, "{ url, key }");
     const { url, key, token, fetch, headers, retry, breaker, transport, ...rest } = options;
     const { timeoutMs, logger = SILENT, conversions, ...others } = rest;
     refuse("createClient", others);
-    checkUrl(url);
+    const base = addressOf(url);
     if (key !== undefined && token !== undefined) {
       throw new ArgumentError("Give a 'key' or a 'token', not both.");
     }
+    this.credential = hidden(key ?? token);
     this.connection = new Connection({
-      url,
+      base,
       credential: this.credential,
       // Called by itself: browsers refuse a fetch that is a method of something else.
       fetch: fetch ?? ((...given) => globalThis.fetch(...given)),
@@ -58,11 +62,6 @@ export class Calls {
     this.timeoutMs = timeoutMs;
     this.logger = logger;
     this.breaker = breaker && new Breaker(breaker);
-  }
-
-  /** Who is asking. */
-  protected get credential(): Credential | undefined {
-    return this.options.key ?? this.options.token;
   }
 
   /** Lets go of connections, for good. */
@@ -158,15 +157,18 @@ export class Calls {
   }
 }
 
-function checkUrl(url: string): void {
-  let protocol = "";
+/** The URL without what requests add, or what is no part of an address. */
+function addressOf(url: string): string {
+  let address = "";
   try {
-    ({ protocol } = new URL(url));
+    const { protocol, origin, pathname } = new URL(url);
+    if (/^https?:$/.test(protocol)) address = origin + pathname.replace(/(\/api\/v1)?\/*$/, "");
   } catch {
     // Told as what begins with another word is.
   }
   const wanted = "http://HOST:PORT, as the server tells when it starts; Flight is a 'transport'";
-  check(/^https?:$/.test(protocol), "url", url, wanted);
+  check(address, "url", url, wanted);
+  return address;
 }
 
 /** Whether the error says that something named is not there. */

@@ -1,4 +1,5 @@
 /** Lists that come page by page. */
+import { check } from "../checks.js";
 import type { Schemas } from "../schemas.js";
 import { MoreOperationCalls } from "./more.js";
 
@@ -27,6 +28,7 @@ export class PageCalls<S extends object = Schemas> extends MoreOperationCalls<S>
     name: Name,
     ...given: Parameters<this[Name]>
   ): AsyncGenerator<Awaited<ReturnType<this[Name]>>, void, undefined> {
+    check(this[name], "pages()", name, "the name of a method that lists");
     const inPath = given.slice(0, NAMED.has(name) ? 1 : 0);
     const [query = {}, options] = given.slice(inPath.length);
     // An empty cursor asks for the first page of rows, which are no pages without one.

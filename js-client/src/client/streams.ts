@@ -1,6 +1,7 @@
 /** Rows as texts, so many at a time. */
 import type { Body } from "../answers.js";
-import { ArgumentError, errorOfJson, ProtocolError, TruncatedError } from "../errors.js";
+import { check } from "../checks.js";
+import { errorOfJson, ProtocolError, TruncatedError } from "../errors.js";
 import type { HttpRequest } from "../http/connection.js";
 import { jsonText } from "../json.js";
 import type { Row } from "../rows.js";
@@ -20,9 +21,8 @@ export class StreamCalls<S extends object = Schemas> extends WriteCalls<S> {
     body: Body<"stream_rows"> & { format?: "jsonl" } = {},
     options: CallOptions = {},
   ): AsyncGenerator<T, void, undefined> {
-    if ((body.format ?? "jsonl") !== "jsonl") {
-      throw new ArgumentError("Rows are made of 'jsonl': streamBytes() gives the other formats.");
-    }
+    const { format = "jsonl" } = body;
+    check(format === "jsonl", "format", format, "'jsonl', or take streamBytes()");
     const decoder = new TextDecoder();
     let text = "";
     try {

@@ -63,7 +63,7 @@ export class FlightClient {
   private session: Readonly<Record<string, string | Uint8Array>> = {};
 
   /** @throws `ArgumentError` for a URL that is none of Flight. */
-  constructor(private readonly options: FlightOptions) {
+  constructor(options: FlightOptions) {
     this.connection = new Connection(options);
   }
 
@@ -255,7 +255,7 @@ export class FlightClient {
   }
 
   private refuseElsewhere(locations: readonly string[]): void {
-    const here = (url: string) => url.startsWith(SAME_CONNECTION) || url === this.options.url;
+    const here = (url: string) => url.startsWith(SAME_CONNECTION) || url === this.connection.url;
     if (locations.length === 0 || locations.some(here)) return;
     throw new ArgumentError(
       `The endpoint is at ${locations.join(", ")}: fetch its ticket with a FlightClient of that URL.`,

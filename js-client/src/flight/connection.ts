@@ -7,7 +7,7 @@ import {
   Metadata,
 } from "@grpc/grpc-js";
 import { check, refuse } from "../checks.js";
-import { authorization } from "../credentials.js";
+import { authorization, hidden } from "../credentials.js";
 import { ArgumentError } from "../errors.js";
 import type { Credential } from "../transport.js";
 import { Incoming } from "./incoming.js";
@@ -65,15 +65,19 @@ const CHANNEL = {
 export class Connection {
   readonly url: string;
   private readonly client: Client;
+  private readonly credential: Credential | undefined;
+  private readonly headers: FlightOptions["headers"];
   private isClosed = false;
 
   /** @throws `ArgumentError` for a URL that is none of Flight. */
-  constructor(private readonly options: FlightOptions) {
+  constructor(options: FlightOptions) {
     check(typeof options === "object", "options", options, "{ url }");
-    const { url, key: _, tls, headers: __, ...others } = options;
+    const { url, key, tls, headers, ...others } = options;
     refuse("flight", others);
     const { target, secure } = targetOf(url);
     this.url = url;
+    this.credential = hidden(key);
+    this.headers = headers;
     if (tls && !secure) {
       throw new ArgumentError(`${url} is without TLS: with 'tls', write grpc+tls://.`);
     }
@@ -143,9 +147,9 @@ export class Connection {
   private async metadata({ signal, credential, headers }: CallContext): Promise<Metadata> {
     signal.throwIfAborted();
     const metadata = new Metadata();
-    const shown = await authorization(this.options.key ?? credential);
+    const shown = await authorization(this.credential ?? credential);
     if (shown !== undefined) metadata.set("authorization", shown);
-    for (const [name, value] of Object.entries({ ...this.options.headers, ...headers })) {
+    for (const [name, value] of Object.entries({ ...this.headers, ...headers })) {
       metadata.set(name, typeof value === "string" ? value : Buffer.from(value));
     }
     // A credential may be fetched, which takes time.

@@ -13,7 +13,8 @@ import type { Credential } from "../transport.js";
 
 /** What a connection is made of. */
 export interface ConnectionOptions {
-  readonly url: string;
+  /** Where `/api/v1` begins. */
+  readonly base: string;
   readonly credential?: Credential | undefined;
   readonly fetch: typeof globalThis.fetch;
   readonly headers?: Readonly<Record<string, string>> | undefined;
@@ -41,12 +42,7 @@ const SECOND_MS = 1000;
 
 /** The server as `fetch` reaches it. */
 export class Connection {
-  private readonly base: string;
-
-  constructor(private readonly options: ConnectionOptions) {
-    const { origin, pathname } = new URL(options.url);
-    this.base = origin + pathname.replace(/\/+$/, "").replace(/\/api\/v1$/, "");
-  }
+  constructor(private readonly options: ConnectionOptions) {}
 
   /**
    * The answer, once its headers are there.
@@ -104,7 +100,7 @@ export class Connection {
     const given = Object.entries(query).filter(([, value]) => (value ?? undefined) !== undefined);
     const search = new URLSearchParams(given.map(([name, value]) => [name, String(value)]));
     const root = path.startsWith("//") ? path.slice(1) : PREFIX + path;
-    return this.base + root + (given.length === 0 ? "" : `?${search}`);
+    return this.options.base + root + (given.length === 0 ? "" : `?${search}`);
   }
 
   private broken(signal: AbortSignal, cause: unknown): unknown {
@@ -113,8 +109,12 @@ export class Connection {
     // A page is told the same where a server is not there and where it does not allow the page.
     const origin = globalThis.location?.origin;
     const also =
-      origin && !this.base.startsWith(origin) ? `, or its 'cors_origins' lack ${origin}` : "";
-    return new ConnectionError(`No server answers at ${this.base}: ${why}${also}.`, { cause });
+      origin && !this.options.base.startsWith(origin)
+        ? `, or its 'cors_origins' lack ${origin}`
+        : "";
+    return new ConnectionError(`No server answers at ${this.options.base}: ${why}${also}.`, {
+      cause,
+    });
   }
 
   private async refused(response: Response, signal: AbortSignal): Promise<PixelflightError> {

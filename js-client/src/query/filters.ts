@@ -96,10 +96,8 @@ function comparison(column: Expression, verb: string, operand: unknown): Conditi
 }
 
 function defined(name: string, value: unknown): unknown {
-  if (value !== undefined) return value;
-  throw new ArgumentError(
-    `The filter of the column '${name}' is undefined: ask for null, or leave it out.`,
-  );
+  check(value !== undefined, name, value, "null, or leave it out of the filter");
+  return value;
 }
 
 function ordered(one: string | Order | OrderObject): string {
