@@ -5,6 +5,7 @@
  */
 import { CompressionType } from "apache-arrow";
 import { decompressFrame } from "lz4js";
+import { codecOf } from "./ipc/codec.js";
 import { registerCodec } from "./ipc/compression.js";
 
 const FLAGS = 4;
@@ -16,7 +17,7 @@ const SIZE_BYTES = 8;
 const WORD_BYTES = 4;
 const NOT_COMPRESSED = 0x8000_0000;
 
-registerCodec(CompressionType.LZ4_FRAME, (bytes, length) => {
+const codec = codecOf((bytes, length) => {
   checkBlocks(bytes);
   const plain = new Uint8Array(length);
   // It counts on where its room ends, and so tells how long the frame is in truth.
@@ -24,6 +25,7 @@ registerCodec(CompressionType.LZ4_FRAME, (bytes, length) => {
   if (size !== length) throw new RangeError(`The frame holds ${size} bytes.`);
   return plain;
 });
+registerCodec(CompressionType.LZ4_FRAME, codec);
 
 /** Blocks have to lie within the frame: the decoder would go on behind its end. */
 function checkBlocks(frame: Uint8Array): void {

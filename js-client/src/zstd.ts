@@ -5,6 +5,7 @@
  */
 import { CompressionType } from "apache-arrow";
 import { Decompress, decompress } from "fzstd";
+import { codecOf } from "./ipc/codec.js";
 import { registerCodec } from "./ipc/compression.js";
 
 const DESCRIPTOR = 4;
@@ -13,12 +14,13 @@ const DICTIONARY_BYTES = [0, 1, 2, 4];
 /** What is added to a content size of two bytes. */
 const TWO_BYTES_MORE = 256;
 
-registerCodec(CompressionType.ZSTD, (bytes, length) => {
+const codec = codecOf((bytes, length) => {
   const size = contentSize(bytes);
   if (size === undefined) return inSteps(bytes, length);
   if (size !== length) throw new RangeError(`The frame says that it holds ${size} bytes.`);
   return decompress(bytes, new Uint8Array(length));
 });
+registerCodec(CompressionType.ZSTD, codec);
 
 /** How many bytes the frame says that it holds; nothing if it was written before that was known. */
 function contentSize(frame: Uint8Array): number | undefined {

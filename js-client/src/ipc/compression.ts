@@ -13,61 +13,30 @@ import type { BatchHeader } from "./header.js";
 import type { Body } from "./loader.js";
 import { ALIGNMENT } from "./message.js";
 
-/** Undoes the compression of one buffer: what was compressed, and how long it was before. */
-export type Decompress = (bytes: Uint8Array, length: number) => Uint8Array;
+/** Gives the buffers of one batch as they were, of those that were sent. */
+export type Codec = (sent: Body) => Body;
 
-const codecs = new Map<CompressionType, Decompress>();
+const codecs = new Map<CompressionType, Codec>();
 const NAMES = new Map([
   [CompressionType.LZ4_FRAME, "lz4"],
   [CompressionType.ZSTD, "zstd"],
 ]);
-const LENGTH_BYTES = 8;
-const NOT_COMPRESSED = -1;
-/** The most that one batch may become: a small one can be made to announce any size. */
-const PLAIN_BYTES_MAX = 2 ** 31 - 1;
 
 /** Registers a codec for all streams of the program. */
-export function registerCodec(type: CompressionType, decompress: Decompress): void {
-  codecs.set(type, decompress);
+export function registerCodec(type: CompressionType, codec: Codec): void {
+  codecs.set(type, codec);
 }
 
 /** The buffers of a batch, as they were before they were compressed. */
 export function bodyOf({ compression, buffers }: BatchHeader, body: Uint8Array): Body {
   const sent: Body = (index) => part(body, buffers[index]);
   if (compression === undefined) return sent;
+  const codec = codecs.get(compression);
+  if (codec) return codec(sent);
   const name = NAMES.get(compression) ?? `codec ${compression}`;
-  const decompress = codecs.get(compression);
-  if (!decompress) {
-    throw new UnsupportedTypeError(
-      `The stream is compressed with ${name}: import "pixelflight/${name}" first.`,
-    );
-  }
-  let left = PLAIN_BYTES_MAX;
-  return (index) => {
-    const bytes = sent(index);
-    if (bytes.byteLength === 0) return bytes;
-    if (bytes.byteLength < LENGTH_BYTES) throw new ProtocolError("A compressed buffer is cut.");
-    const view = new DataView(bytes.buffer, bytes.byteOffset, LENGTH_BYTES);
-    const length = Number(view.getBigInt64(0, true));
-    const rest = bytes.subarray(LENGTH_BYTES);
-    if (length === NOT_COMPRESSED) return rest;
-    if (!(length >= 0 && length <= left)) {
-      throw new ProtocolError(`A compressed buffer says that it is ${length} bytes long.`);
-    }
-    left -= length;
-    return decompressed(decompress, rest, length);
-  };
-}
-
-function decompressed(decompress: Decompress, bytes: Uint8Array, length: number): Uint8Array {
-  let plain: Uint8Array;
-  try {
-    plain = decompress(bytes, length);
-  } catch (cause) {
-    throw new ProtocolError("A compressed buffer cannot be read.", { cause });
-  }
-  if (plain.byteLength === length) return plain;
-  throw new ProtocolError("A compressed buffer is not as long as it says.");
+  throw new UnsupportedTypeError(
+    `The stream is compressed with ${name}: import "pixelflight/${name}" first.`,
+  );
 }
 
 function part(
