@@ -3,7 +3,13 @@ import { inspect } from "node:util";
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from "vitest";
 import { FlightClient, flight } from "../src/flight.js";
 import { createClient as createFullClient } from "../src/full.js";
-import { ArgumentError, type Client, createClient, type PutOptions } from "../src/index.js";
+import {
+  ArgumentError,
+  type Client,
+  createClient,
+  InvalidRequestError,
+  type PutOptions,
+} from "../src/index.js";
 
 const server = inject("server");
 const { url, key } = server;
@@ -196,6 +202,19 @@ describe.each(Object.entries(TRANSPORTS))("over %s", (way, transport) => {
     expect(error.message).toContain("There is no table 'prices'");
     const text = `SELECT id FROM ${named} WHERE name = '$1'`;
     expect((await thrown(() => client.sql(text, ["a"]).table())).message).toContain("parameter");
+  });
+
+  test("a statement is executed as a text or as a template, and one that reads is told of", async () => {
+    const done = await client.execute(`UPDATE ${named} SET name = $name`, { name: "b" });
+    expect(done).toMatchObject({ kind: "update", rows: 1 });
+    const table = `statements_by_${way.toLowerCase()}`;
+    await client.execute(`CREATE TABLE ${table} AS SELECT 1 AS n`);
+    const written = Object.assign([`DELETE FROM ${table} WHERE n = `, ""], { raw: [] });
+    expect(await client.execute(written, 1)).toMatchObject({ kind: "delete", rows: 1 });
+    const error = await thrown(() => client.execute("SELECT 1"));
+    expect(error).toBeInstanceOf(InvalidRequestError);
+    expect(error.message).toBe("This statement reads: sql() gives its rows.");
+    expect((await thrown(() => client.execute(loose<string>(5)))).message).toContain("'sql' is 5");
   });
 
   test("a client that is closed", async () => {

@@ -2,10 +2,11 @@
 import type { Body } from "../answers.js";
 import { checkedTable, refuse } from "../checks.js";
 import { commitOfJson } from "../commits.js";
-import { ArgumentError } from "../errors.js";
+import { ArgumentError, InvalidRequestError } from "../errors.js";
 import type { Input } from "../inputs.js";
 import { encodedParameters } from "../parameters.js";
 import { type Where, whereText } from "../query/filters.js";
+import { sqlOf } from "../query/template.js";
 import type { InputOf, RowOf, Schemas, SetOf, TableNameOf } from "../schemas.js";
 import type { Commit, IngestRequest, Parameters, PutMode } from "../transport.js";
 import type { CallOptions } from "./options.js";
@@ -68,13 +69,18 @@ export class WriteCalls<S extends object = Schemas> extends ReadCalls<S> {
   }
 
   /** Runs a statement that writes: INSERT, UPDATE, CREATE and the others. */
-  async execute(
-    sql: string,
-    parameters?: Parameters,
-    options: CallOptions = {},
-  ): Promise<Executed> {
-    const body = { sql, ...(await encodedParameters(parameters)) } as Body<"query">;
-    return (await this.query(body, options)) as Executed;
+  execute(sql: string, parameters?: Parameters, options?: CallOptions): Promise<Executed>;
+  /** The same of a template, whose values are parameters. */
+  execute(template: TemplateStringsArray, ...values: unknown[]): Promise<Executed>;
+  async execute(text: string | TemplateStringsArray, ...given: unknown[]): Promise<Executed> {
+    const isText = typeof text === "string";
+    const { sql, parameters } = isText ? { sql: text, parameters: given[0] } : sqlOf(text, given);
+    const body = { sql, ...(await encodedParameters(parameters as Parameters)) } as Body<"query">;
+    const done = (await this.query(body, isText ? (given[1] as CallOptions) : {})) as Executed;
+    if (!Array.isArray(done.rows)) return done;
+    throw new InvalidRequestError("This statement reads: sql() gives its rows.", {
+      code: "invalid_request",
+    });
   }
 
   /** Sets columns where a filter holds; `{ all: true }` for all rows. */
