@@ -134,9 +134,10 @@ class Ingests:
                 return replace(claim.receipts[-1].commit, duplicate=True)
             rows = itertools.chain(() if first is None else (first,), rows)
             commit = self._write_within(transaction, run, rows)
+            told = str(digest)
         transaction.count_rows(commit.rows)
-        claim.record(transaction, commit, str(digest))
-        claim.receipts.append(Receipt(commit, str(digest)))
+        claim.record(transaction, commit, told)
+        claim.receipts.append(Receipt(commit, told))
         return commit
 
     def _write_within(

@@ -34,6 +34,7 @@ TOKEN_LENGTH_MAX = 512
 CLAIM_SECONDS_MAX = 30.0
 _STEP_SECONDS = 0.1
 _NUMBER = "_pixelflight_number"
+NUMBER_BYTES = 8
 Key = tuple[str, str, str, str]
 _COLUMNS = (
     "principal, namespace, name, token, snapshot, row_count, rows_inserted, rows_updated, "
@@ -47,6 +48,10 @@ class Receipt:
 
     commit: Commit
     digest: str
+
+
+# Small batches are hashed together: a statement takes longer to begin than to hash a thousand rows.
+WAITING_BYTES_MAX = 2**20
 
 
 class Digest:
@@ -71,6 +76,8 @@ class Digest:
         self._inbound = Inbound(schema, schema)
         self._rows = 0
         self._sum = 0
+        self._waiting: list[pa.RecordBatch] = []
+        self._waiting_bytes = 0
         names = ", ".join(quoted(name) for name in (*schema.names, _NUMBER))
         self._sql = f"SELECT CAST(sum(CAST(hash({names}) AS HUGEINT)) AS VARCHAR) FROM sent"
         columns = "\n".join(f"{field.name}\t{field.type}" for field in schema)
@@ -79,18 +86,26 @@ class Digest:
 
     def update(self, batch: pa.RecordBatch) -> None:
         """Adds the rows of a batch."""
+        self._rows += batch.num_rows
         if self._content is not None or not batch.num_rows:
-            self._rows += batch.num_rows
             return
-        numbers = pc.add(positions(batch.num_rows), self._rows)
-        kept = pa.Table.from_batches([self._inbound.convert(batch)])
-        kept = kept.append_column(_NUMBER, numbers)
+        self._waiting.append(batch)
+        self._waiting_bytes += batch.nbytes + NUMBER_BYTES * batch.num_rows
+        if self._waiting_bytes >= WAITING_BYTES_MAX:
+            self._add_waiting()
+
+    def _add_waiting(self) -> None:
+        if not self._waiting:
+            return
+        kept = pa.Table.from_batches([self._inbound.convert(batch) for batch in self._waiting])
+        first = self._rows - kept.num_rows
+        kept = kept.append_column(_NUMBER, pc.add(positions(kept.num_rows), first))
+        self._waiting, self._waiting_bytes = [], 0
         with translated("The digest of the rows"):
             self._connection.register("sent", kept)
             row = self._connection.execute(self._sql).fetchone()
             self._connection.unregister("sent")
         assert row is not None
-        self._rows += batch.num_rows
         self._sum = (self._sum + int(row[0])) % 2**64
 
     def pass_over(self, rows: int) -> None:
@@ -99,6 +114,7 @@ class Digest:
         self._rows += rows
 
     def __str__(self) -> str:
+        self._add_waiting()
         what = f"{self._sum:016x}" if self._content is None else f"={self._content}"
         return f"{self._columns}:{self._rows}:{what}"
 
