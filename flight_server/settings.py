@@ -157,7 +157,7 @@ class ServerSettings(BaseModel):
         3600, gt=0, description="A prepared statement that nobody uses for so long is closed."
     )
     batch_bytes: int = Field(
-        2 * 2**20, ge=2**12, description="Size that batches on the wire are brought to."
+        2**20, ge=2**12, description="Size that batches on the wire are brought to."
     )
     endpoint_bytes: int = Field(
         256 * 2**20,

@@ -214,7 +214,7 @@ def test_batches_have_the_wires_size(client: Client, name: str) -> None:
     chunks = client.stream(json.dumps({"scan": {"table": name}}).encode()).to_reader()
     sizes = [batch.nbytes for batch in chunks]
     assert sum(sizes) == data.nbytes
-    assert all(2**20 <= size <= 3 * 2**20 for size in sizes[:-1])
+    assert all(2**19 <= size <= 3 * 2**19 for size in sizes[:-1])
 
 
 def test_dictionaries_arrive(client: Client, name: str) -> None:
