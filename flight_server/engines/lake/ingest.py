@@ -134,11 +134,10 @@ class Ingests:
                 return replace(claim.receipts[-1].commit, duplicate=True)
             rows = itertools.chain(() if first is None else (first,), rows)
             commit = self._write_within(transaction, run, rows)
-            told = str(digest)
-        transaction.count_rows(commit.rows)
-        claim.record(transaction, commit, told)
-        claim.receipts.append(Receipt(commit, told))
-        return commit
+            transaction.count_rows(commit.rows)
+            claim.record(transaction, commit, str(digest))
+            claim.receipts.append(Receipt(commit, str(digest)))
+            return commit
 
     def _write_within(
         self, transaction: WriteTransaction, run: Run, rows: Iterator[pa.RecordBatch]

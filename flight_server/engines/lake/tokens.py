@@ -35,6 +35,8 @@ CLAIM_SECONDS_MAX = 30.0
 _STEP_SECONDS = 0.1
 _NUMBER = "_pixelflight_number"
 NUMBER_BYTES = 8
+# Small batches are hashed together: a statement takes longer to begin than to hash a thousand rows.
+WAITING_BYTES_MAX = 2**20
 Key = tuple[str, str, str, str]
 _COLUMNS = (
     "principal, namespace, name, token, snapshot, row_count, rows_inserted, rows_updated, "
@@ -48,10 +50,6 @@ class Receipt:
 
     commit: Commit
     digest: str
-
-
-# Small batches are hashed together: a statement takes longer to begin than to hash a thousand rows.
-WAITING_BYTES_MAX = 2**20
 
 
 class Digest:
