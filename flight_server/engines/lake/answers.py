@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import closing, suppress
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.types as kinds
 from duckdb.sqltypes import DuckDBPyType
 
+from flight_server.engines.cancellation import Cancellation
 from flight_server.errors import ErrorCode, InvalidRequest, Unsupported
 
 HUGEINT = pa.decimal128(38, 0)
@@ -26,7 +29,44 @@ _REMEDIES = {
     "uhugeint": "cast it to VARCHAR, or to DECIMAL(38, 0), which holds numbers of 38 digits",
     "variant": "cast it to VARCHAR or JSON",
 }
+_INTERRUPTED = "INTERRUPT Error"
 _TOO_LONG = re.compile(r"Decimal value (-?\d+) does not fit")
+
+
+def answered(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any,
+    rows_each: int,
+    cancellation: Cancellation,
+    is_repeatable: bool = True,
+) -> Iterator[Any]:
+    """The schema of a statement's answer, then its batches.
+
+    Where one of DuckDB's threads fails it interrupts the others, and a stream that is read just
+    then tells of that interrupt in place of the failure. So one that nobody asked for has the
+    statement, if it `is_repeatable`, run again for its error.
+    """
+    try:
+        yield from _streamed(connection, sql, parameters, rows_each)
+    except (duckdb.InterruptException, OSError) as error:
+        if _INTERRUPTED in str(error):
+            cancellation.check()
+            if is_repeatable:
+                with suppress(duckdb.Error):
+                    connection.execute("ROLLBACK")
+                for _ in _streamed(connection, sql, parameters, rows_each):
+                    pass
+        raise
+
+
+def _streamed(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Any, rows_each: int
+) -> Iterator[Any]:
+    answer = connection.execute(sql, parameters)
+    with closing(arrow_reader(answer, rows_each)) as batches:
+        yield batches.schema
+        yield from batches
 
 
 def arrow_reader(answer: duckdb.DuckDBPyConnection, rows_each: int) -> pa.RecordBatchReader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import duckdb
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from flight_server.engines.cancellation import Cancellation
 from flight_server.engines.lake import catalog
-from flight_server.engines.lake.answers import arrow_reader, checked
+from flight_server.engines.lake.answers import answered, arrow_reader, checked
 from flight_server.engines.lake.bindings import bound, inputs_bound
 from flight_server.engines.lake.catalog import DataFile
 from flight_server.engines.lake.failures import translated
@@ -261,10 +261,10 @@ class Scans:
                 translated("The query"),
                 cancellation.interrupting(connection.interrupt),
             ):
-                answer = connection.execute(sql(reader.snapshot), bound(parameters))
-                with closing(arrow_reader(answer, rows_each)) as batches:
-                    yield batches.schema
-                    yield from batches
+                # What other engines give is read once.
+                again = not inputs.scans
+                text, values = sql(reader.snapshot), bound(parameters)
+                yield from answered(connection, text, values, rows_each, cancellation, again)
             finished = True
         finally:
             # A connection whose answer was not read to its end is busy, or its transaction spoilt.

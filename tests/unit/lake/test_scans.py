@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -12,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flight_server.engines.cancellation import Cancellation
+from flight_server.engines.lake import answers
 from flight_server.engines.lake.engine import LakeEngine
 from flight_server.engines.lake.scans import BATCH_ROWS_MAX, BATCH_ROWS_MIN
-from flight_server.errors import Cancelled
+from flight_server.errors import Cancelled, InvalidRequest
 from flight_server.model import AddColumn, DropColumn, ScanRequest, SqlRequest
 from flight_server.settings import Settings
 from flight_server.testing.conformance.handles import TableHandle, batches_of, reader_of
@@ -154,6 +156,36 @@ def test_a_stream_that_is_closed_early_holds_nothing(lake: LakeEngine) -> None:
     with pytest.raises(StopIteration):
         next(iter(stream))
     assert table.ids(filter="id < 3") == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("last", "wanted"), [("'x'", InvalidRequest), ("'1'", Cancelled)], ids=["fails", "does not"]
+)
+def test_a_failure_is_told_that_duckdb_hides_behind_an_interrupt(
+    lake: LakeEngine, monkeypatch: pytest.MonkeyPatch, last: str, wanted: type[Exception]
+) -> None:
+    given = itertools.count()
+    reader_of_answer = answers.arrow_reader
+
+    def interrupted(reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        yield reader.read_next_batch()
+        # As it comes where another of its threads has failed.
+        raise OSError("INTERRUPT Error: Interrupted!")
+
+    def arrow_reader(answer: Any, rows_each: int) -> pa.RecordBatchReader:
+        reader = reader_of_answer(answer, rows_each)
+        if next(given):
+            return reader
+        return pa.RecordBatchReader.from_batches(reader.schema, interrupted(reader))
+
+    monkeypatch.setattr(answers, "arrow_reader", arrow_reader)
+    value = f"CASE WHEN i < 2900000 THEN '1' ELSE {last} END"
+    sql = f"SELECT CAST({value} AS INTEGER) AS n FROM range(3000000) r(i)"
+    batches = iter(lake.run_sql(SqlRequest(sql)))
+    assert next(batches).num_rows
+    with pytest.raises(wanted):
+        list(batches)
+    assert lake.run_sql(SqlRequest("SELECT 1 AS n")).read_all().num_rows == 1
 
 
 def test_a_cancelled_query_ends_in_duckdb_too(lake: LakeEngine) -> None:
