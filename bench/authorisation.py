@@ -25,6 +25,7 @@ from flight_server.auth.permissions import Permissions
 from flight_server.model import DEFAULT_WORKSPACE, TableRef, TableSpec
 from flight_server.operations import Call, Services, create_table
 from flight_server.operations.authorise import permitted
+from flight_server.operations.limits import Limits, RouteClass
 from flight_server.operations.permissions import bound_to
 from flight_server.query import bound_filter, fits
 from flight_server.setting_values import Durability
@@ -32,6 +33,7 @@ from flight_server.settings import Settings
 
 ROLES, GRANTS, TABLES = 20, 1_000, 50
 MS_MAX = 0.3
+LIMIT_MS_MAX = 0.02
 
 
 @dataclass(frozen=True)
@@ -67,11 +69,22 @@ def measure(sizes: Sizes) -> list[Row]:
         remembered = _times(calls, lambda n: found.ask(n))
         first = _times(calls, lambda n: found.ask(n), found.forget)
         unread = _times(min(calls, 2 * TABLES), lambda n: found.ask(n), found.forget_filters)
+        admitted = _times(calls, _limited(found))
     return [
         _row("authorisation of a call, decided before", remembered, MS_MAX),
         _row("authorisation of a call, decided anew", first, MS_MAX),
         _row("authorisation of a call, its row filters read anew as well", unread, None),
+        _row("admission of a call under a rate limit", admitted, LIMIT_MS_MAX),
     ]
+
+
+def _limited(found: Asker) -> Callable[[int], object]:
+    """Admits a call of somebody whose rate is limited, and far from its limit."""
+    services = found.services
+    settings = services.settings.model_copy(update={"limit_read": "1000000000/hour"})
+    limits = Limits(settings, services.usage, lambda workspace: {})
+    principal = services.authenticator.identify(f"Bearer {found.key}").principal
+    return lambda number: limits.admit(principal, RouteClass.READ)
 
 
 @contextmanager
@@ -118,7 +131,7 @@ def _grants(names: list[str], tables: tuple[TableRef, ...]) -> Permissions:
 
 
 def _times(
-    calls: int, ask: Callable[[int], None], before: Callable[[], None] = lambda: None
+    calls: int, ask: Callable[[int], object], before: Callable[[], None] = lambda: None
 ) -> list[float]:
     """How long each call took, in milliseconds, from the quickest on; the first of all warm up."""
     for number in range(TABLES):

@@ -13,7 +13,7 @@ import pytest
 from pyarrow import flight
 
 from flight_server.errors import InvalidRequest, LimitExceeded
-from flight_server.operations.limits import Limits, RouteClass
+from flight_server.operations.limits import RouteClass
 from flight_server.settings import load
 from tests.fix_client import Client, refusal
 from tests.fix_http import TwoDoors
@@ -239,25 +239,6 @@ def test_workspaces_do_not_share_limits_or_quotas(start_doors: Callable[..., Two
         with doors.client(key) as client:
             statuses[name] = [client.get("/api/v1/namespaces").status_code for _ in range(4)]
     assert statuses == {"films": [200, 200, 429, 429], "books": [200] * 4}
-
-
-def test_a_limit_costs_little(doors: TwoDoors) -> None:
-    """Within 20 µs, with a good deal of room for busy machines."""
-    settings = doors.services.settings.model_copy(update={"limit_read": "1000000/hour"})
-    limits = Limits(settings, doors.services.usage, lambda workspace: {})
-    principal = doors.services.keys.list()[0].principal
-    best = min(timed(lambda: limits.admit(principal, RouteClass.READ), 500) for _ in range(5))
-    assert best < 60e-6
-    free = doors.services.limits
-    best = min(timed(lambda: free.admit(principal, RouteClass.READ), 500) for _ in range(5))
-    assert best < 10e-6
-
-
-def timed(call: Callable[[], object], times: int) -> float:
-    start = time.perf_counter()
-    for _ in range(times):
-        call()
-    return (time.perf_counter() - start) / times
 
 
 def test_a_rate_is_exact_under_many_threads(start_doors: Callable[..., TwoDoors]) -> None:

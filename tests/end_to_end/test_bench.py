@@ -30,7 +30,11 @@ LIMITED: dict[str, dict[str, float]] = {
     },
     "flight_sql_scan": {"from a server's memory": 0.6, "scanned by ADBC": 600},
     "flight_sql_ingest": {"our own DoPut": 0.7},
-    "authorisation": {"decided before": 0.3, "decided anew": 0.3},
+    "authorisation": {
+        "decided before": 0.3,
+        "decided anew": 0.3,
+        "under a rate limit": 0.02,
+    },
     "http_latency": {
         "one row read, p50 of the time over HTTP ÷ over Flight": 2,
         "one row inserted, p50 of the time over HTTP ÷ over Flight": 2,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from flight_server.auth import ANONYMOUS, SERVER, Access, Action, Grant, fixed
 from flight_server.model import Principal, TableRef
 
@@ -32,15 +30,3 @@ def test_other_roles_can_be_in_force() -> None:
     access = Access(fixed({"eu": grants}))
     assert access.may(ann, Action.READ, FLIGHTS).row_filter == "(region = 'EU')"
     assert not access.may(ann, Action.READ, TableRef.of("planes")).visible
-
-
-def test_a_decision_takes_less_than_a_third_of_a_millisecond() -> None:
-    access = Access()
-
-    def seconds_of_100() -> float:
-        started = time.perf_counter()
-        for _ in range(100):
-            access.may(ANONYMOUS, Action.READ, FLIGHTS)
-        return time.perf_counter() - started
-
-    assert min(seconds_of_100() for _ in range(20)) < 100 * 0.0003

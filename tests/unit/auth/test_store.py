@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -150,20 +149,6 @@ def test_a_remembered_key_is_not_read_again(store: KeyStore, metastore: Metastor
         assert store.authenticate(key) == info.principal
         # Remembering a key does not remember that any secret fits it.
         refusal(store, forged(info.id))
-
-
-def test_checking_a_remembered_key_takes_less_than_a_tenth_of_a_millisecond(
-    store: KeyStore,
-) -> None:
-    key, _ = store.create("etl", ["reader"], created_by="ann")
-
-    def seconds_of_100() -> float:
-        started = time.perf_counter()
-        for _ in range(100):
-            store.authenticate(key)
-        return time.perf_counter() - started
-
-    assert min(seconds_of_100() for _ in range(20)) < 100 * 0.0001
 
 
 def test_a_revocation_elsewhere_counts_soon(
