@@ -65,7 +65,7 @@ async function run(): Promise<void> {
       },
     );
     const count = await plotted(result);
-    say(`All ${count.toLocaleString("en")} rows came in ${seconds().toFixed(2)} seconds.`);
+    say(`All ${count.toLocaleString("en")} rows have come.`);
   } catch (error) {
     if (controller.signal.aborted) say("Stopped: the server was told, and sends no more.");
     else say(sentence(error), true);
