@@ -43,7 +43,7 @@ pytest.register_assert_rewrite("flight_server.testing")
 # Give it time as well: `--timeout 3000 -o faulthandler_timeout=3000`.
 settings.register_profile(
     "default",
-    max_examples=15,
+    max_examples=12,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
